@@ -1,0 +1,217 @@
+"""Activation artifacts: one Parquet file a model × corpus × layer, a row a word, its identity inside.
+
+`activations/model=<name>/layer=<k>/<artifact>.parquet`, columns
+`sentence int32, word int32, token string, activation FixedSizeList<float32>[neurons], model string, layer int32`.
+Uncompressed, no dictionaries, a checksum a page. A file appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from store.errors import ArtifactDamaged, SimcatError
+from store.files import TEMPORARY, sha256_file, whole_file
+from store.identity import ArtifactIdentity, Settings
+
+METADATA = b"simcat"
+_FLOAT16_MAX = 65_504.0
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What the catalog knows of a written artifact. `path` is relative to the store."""
+
+    identity: ArtifactIdentity
+    model: str
+    path: str
+    words: int
+    neurons: int
+    word_set: str  # fingerprint of the (sentence, word) pairs, in order: equal sets need no alignment
+    bytes: int
+    sha256: str
+
+    @property
+    def artifact(self) -> str:
+        """The artifact's fingerprint."""
+        return self.identity.artifact
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"{self.model} layer {self.identity.layer}"
+
+
+def artifact_path(identity: ArtifactIdentity, model: str) -> Path:
+    """Return where an artifact stands, relative to the store."""
+    name = f"{identity.artifact.replace(':', '-')}.parquet"
+    return Path(identity.kind) / f"model={quote(model, safe='')}" / f"layer={identity.layer}" / name
+
+
+class ActivationWriter:
+    """Streams one layer's words to a file that appears, whole, on `close`; used as a context manager.
+
+    Memory: one row group. Raises SimcatError when float16 storage cannot hold a value.
+    """
+
+    def __init__(self, root: Path, identity: ArtifactIdentity, model: str, neurons: int) -> None:
+        self._root, self._identity, self._model, self._neurons = root, identity, model, neurons
+        self._path = artifact_path(identity, model)
+        self._dtype = np.dtype(identity.settings.storage)
+        self._group = 1024 if neurons >= 4096 else 2048
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = self.words = 0
+        self._word_set = hashlib.sha256()
+        self._file = whole_file(root / self._path)
+        self.artifact: Artifact | None = None
+
+    def __enter__(self) -> ActivationWriter:
+        self._temporary = self._file.__enter__()
+        self._schema = _schema(self._neurons, self._dtype)
+        self._writer = pq.ParquetWriter(
+            self._temporary, self._schema, compression="none", use_dictionary=False, write_page_checksum=True
+        )
+        return self
+
+    def write(
+        self,
+        sentence: npt.NDArray[np.int32],  # [words]
+        word: npt.NDArray[np.int32],  # [words]
+        token: Sequence[str],  # [words]
+        activation: npt.NDArray[Any],  # [words, neurons]
+    ) -> None:
+        """Append words, in corpus order."""
+        if activation.shape != (len(token), self._neurons):
+            raise ValueError(f"expected activations [{len(token)}, {self._neurons}], got {list(activation.shape)}")
+        rows = len(token)
+        if not rows:
+            return
+        flat = self._storable(activation).reshape(-1)
+        self._pending.append(
+            pa.record_batch(
+                [
+                    pa.array(sentence, pa.int32()),
+                    pa.array(word, pa.int32()),
+                    pa.array(token, pa.string()),
+                    pa.FixedSizeListArray.from_arrays(pa.array(flat), type=self._schema.field("activation").type),
+                    pa.array([self._model] * rows, pa.string()),
+                    pa.array(np.full(rows, self._identity.layer, np.int32)),
+                ],
+                schema=self._schema,
+            )
+        )
+        self._word_set.update(np.stack([sentence, word], axis=1).astype("<i4").tobytes())
+        self._pending_rows += rows
+        self.words += rows
+        if self._pending_rows >= self._group:
+            self._flush(final=False)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._flush(final=True)
+            description = {
+                "artifact": self._identity.artifact, "identity": asdict(self._identity), "model": self._model,
+                "words": self.words, "neurons": self._neurons, "word_set": self._word_set.hexdigest(),
+            }  # fmt: skip
+            self._writer.add_key_value_metadata({METADATA: json.dumps(description)})
+        self._writer.close()
+        if kind is None:
+            size, digest = self._temporary.stat().st_size, sha256_file(self._temporary)
+            self.artifact = Artifact(
+                self._identity, self._model, str(self._path), self.words, self._neurons,
+                self._word_set.hexdigest(), size, digest,
+            )  # fmt: skip
+        self._file.__exit__(kind, error, trace)
+
+    def _storable(self, activation: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self._dtype == np.float16:
+            largest = np.abs(activation, dtype=np.float32).max()
+            if largest > _FLOAT16_MAX:
+                raise SimcatError(
+                    f"{self._model} layer {self._identity.layer} has a value of {largest:.6g}, over float16's "
+                    f"{_FLOAT16_MAX:.0f}: set storage = \"float32\""
+                )
+        return np.ascontiguousarray(activation, dtype=self._dtype)
+
+    def _flush(self, *, final: bool) -> None:
+        if not self._pending:
+            return
+        table = pa.Table.from_batches(self._pending)
+        whole = table.num_rows if final else table.num_rows - table.num_rows % self._group
+        if whole:
+            self._writer.write_table(table.slice(0, whole), row_group_size=self._group)
+        rest = table.slice(whole).combine_chunks()
+        self._pending = rest.to_batches() if rest.num_rows else []
+        self._pending_rows = rest.num_rows
+
+
+def _schema(neurons: int, dtype: np.dtype[Any]) -> pa.Schema:
+    value = pa.field("item", pa.from_numpy_dtype(dtype), nullable=False)
+    return pa.schema(
+        [
+            pa.field("sentence", pa.int32(), nullable=False),
+            pa.field("word", pa.int32(), nullable=False),
+            pa.field("token", pa.string(), nullable=False),
+            pa.field("activation", pa.list_(value, neurons), nullable=False),
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("layer", pa.int32(), nullable=False),
+        ]
+    )
+
+
+def describe(root: Path, path: Path) -> Artifact:
+    """Read an artifact's identity from the file alone, with its size and hash. Raises ArtifactDamaged."""
+    try:
+        metadata = pq.read_metadata(path)
+        found = json.loads(metadata.metadata[METADATA])
+        settings = Settings(**found["identity"].pop("settings"))
+        identity = ArtifactIdentity(settings=settings, **found["identity"])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactDamaged(f"{path} is no readable artifact: {error}") from error
+    if identity.artifact != found["artifact"] or metadata.num_rows != found["words"]:
+        raise ArtifactDamaged(f"{path} does not hold what its own description says")
+    return Artifact(
+        identity, found["model"], str(path.relative_to(root)), found["words"], found["neurons"], found["word_set"],
+        path.stat().st_size, sha256_file(path),
+    )  # fmt: skip
+
+
+def check(root: Path, path: str, *, size: int, sha256: str) -> None:
+    """Re-read and re-hash one artifact. Raises ArtifactDamaged when a byte differs from what was written."""
+    file = root / path
+    if not file.exists():
+        raise ArtifactDamaged(f"{path} is missing")
+    if file.stat().st_size != size:
+        raise ArtifactDamaged(f"{path} has {file.stat().st_size:,} bytes, {size:,} were written")
+    if sha256_file(file) != sha256:
+        raise ArtifactDamaged(f"{path} has changed since it was written (SHA-256 differs)")
+
+
+def read_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, word
+    """Return which words an artifact holds, in order."""
+    table = pq.read_table(path, columns=["sentence", "word"], partitioning=None)
+    return np.stack([table["sentence"].to_numpy(), table["word"].to_numpy()], axis=1)
+
+
+def read_chunks(path: Path, *, rows: int) -> Iterator[npt.NDArray[Any]]:  # each [≤ rows, neurons]
+    """Stream an artifact's activations, in order, `rows` words at a time. Memory: one chunk and one row group."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        neurons = file.schema_arrow.field("activation").type.list_size
+        for batch in file.iter_batches(batch_size=rows, columns=["activation"], use_threads=False):
+            yield batch.column(0).flatten().to_numpy(zero_copy_only=True).reshape(-1, neurons)
+
+
+__all__ = [
+    "TEMPORARY", "ActivationWriter", "Artifact", "artifact_path", "check", "describe", "read_chunks", "read_keys",
+]  # fmt: skip

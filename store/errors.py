@@ -1,0 +1,48 @@
+"""The errors a user can meet: one base class, a few named ones, each with the exit code of the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SimcatError(Exception):
+    """Something the user can mend. The message says what was expected, what came, and what to do."""
+
+    exit_code = 1
+
+
+class BadRequest(SimcatError):  # noqa: N818 - named for what it is, as its siblings are
+    """A request that cannot be carried out as written: an unknown name, a bad study, a setting out of range."""
+
+    exit_code = 2
+
+
+class NothingYet(SimcatError):  # noqa: N818
+    """The question is fine, the catalog has no answer yet."""
+
+    exit_code = 3
+
+
+class ArtifactDamaged(SimcatError):  # noqa: N818
+    """An artifact's bytes are not what was written."""
+
+    exit_code = 4
+
+
+class CatalogDamaged(SimcatError):  # noqa: N818
+    """The catalog cannot be opened, or is newer than this simcat."""
+
+    exit_code = 4
+
+
+class StoreBusy(SimcatError):  # noqa: N818
+    """Another process holds what this one needs."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that a name is unknown, with its nearest neighbours or, failing these, all that there is."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there is: {', '.join(names) or 'none'}"
+    return f"unknown {kind} '{name}'; {hint}"

@@ -1,0 +1,98 @@
+"""Identity: what changes a number, as canonical JSON, as a SHA-256 with its scheme's version.
+
+Two things are the same exactly when their fingerprints are. Device, threads, batch size, time and package
+versions do not belong here: they are provenance, kept on the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+SCHEME = "v1"
+
+Kind = Literal["activations", "attention"]
+Pooling = Literal["last", "first", "mean"]
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of a value: sorted keys, compact; NaN and unknown types are refused.
+
+    Dataclasses become objects, tuples become arrays. Raises ValueError or TypeError.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def fingerprint(value: object) -> str:
+    """Return `v1:` and the SHA-256 of a value's canonical JSON, in hexadecimal."""
+    return f"{SCHEME}:{hashlib.sha256(canonical_json(value).encode()).hexdigest()}"
+
+
+def _plain(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"identity keys must be strings, got {list(value)!r}")
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"identity cannot hold {value}")
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    raise TypeError(f"identity cannot hold a {type(value).__name__}: {value!r}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How activations are taken from a model; everything here changes what is stored.
+
+    pooling: which sub-word stands for a word, or their mean.
+    long_sentences: what happens to a sentence longer than the model's window: `split` at a word, or `refuse`.
+    window: the most tokens a model sees at once, special tokens included; None is the model's own limit.
+    precision: the dtype of the forward pass. storage: the dtype of the file.
+    """
+
+    pooling: Pooling = "last"
+    long_sentences: Literal["split", "refuse"] = "refuse"
+    window: int | None = None
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    storage: Literal["float32", "float16"] = "float32"
+
+
+@dataclass(frozen=True)
+class ArtifactIdentity:
+    """One model × corpus × layer × kind. `weights` and `corpus` are fingerprints of contents, not of names."""
+
+    weights: str
+    corpus: str
+    layer: int
+    settings: Settings
+    kind: Kind = "activations"
+    version: int = 1  # raise it when extraction writes other numbers
+
+    @property
+    def artifact(self) -> str:
+        """The artifact's fingerprint."""
+        return fingerprint(self)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A measure with every parameter that changes its number. `presets` are names for it, not identity."""
+
+    measure: str
+    version: int
+    parameters: dict[str, Any]
+    symmetric: bool = dataclasses.field(default=False, compare=False)
+    presets: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+
+    @property
+    def configuration(self) -> str:
+        """The configuration's fingerprint."""
+        return fingerprint({"measure": self.measure, "version": self.version, "parameters": self.parameters})

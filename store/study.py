@@ -1,0 +1,216 @@
+"""Studies: a TOML file that names models, corpora, extraction settings and measures.
+
+    [[models]]
+    id = "bert-base-cased"            # hub id, folder, or package:NAME/FOLDER
+    family = "bert"                   # optional: the configuration's model_type otherwise
+    revision = "cd5ef92"              # optional, hub models only
+    finetuned_from = "other-name"     # optional
+    untrained = true                  # optional: a control, initialised at random ...
+    seed = 1                          # ... from this seed
+
+    [[corpora]]
+    path = "corpora/ewt-dev.conllu.gz"
+
+    [extraction]
+    pooling = "last"
+
+    [[measures]]
+    name = "svsim"
+    variance = 0.95
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from store.errors import BadRequest, unknown
+from store.identity import Settings
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "pooling": ("last", "first", "mean"),
+    "long_sentences": ("refuse", "split"),
+    "precision": ("float32", "float16", "bfloat16"),
+    "storage": ("float32", "float16"),
+}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model as a user names it. `id` is a hub id, a folder, or `package:NAME/FOLDER` inside an installed package."""
+
+    id: str
+    name: str
+    revision: str | None = None
+    family: str | None = None
+    finetuned_from: str | None = None
+    untrained: bool = False
+    seed: int = 0
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class CorpusSpec:
+    """A corpus file as a user names it; `limit` takes its first sentences only."""
+
+    path: Path
+    name: str
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class MeasureSpec:
+    """A measure as a user asks for it; `where` is said in errors."""
+
+    name: str
+    preset: str = "default"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What to extract and what to measure. No layers means every layer, no measures every measure."""
+
+    models: tuple[ModelSpec, ...]
+    corpora: tuple[CorpusSpec, ...]
+    settings: Settings = Settings()
+    layers: tuple[int, ...] | None = None
+    batch_tokens: int = 4096
+    measures: tuple[MeasureSpec, ...] = ()
+
+
+def load_study(path: Path) -> Study:
+    """Read a study. Relative paths are taken from the study's folder. Raises BadRequest naming the line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return _Reader(path, text).study(tomllib.loads(text))
+    except FileNotFoundError:
+        raise BadRequest(f"there is no study {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"{path}: {error}") from None
+
+
+def model_name(identifier: str, *, untrained: bool = False, seed: int = 0) -> str:
+    """Return the name a model has when none is given: the last part of its id, marked when untrained."""
+    name = identifier.rstrip("/").rsplit("/", 1)[-1] or identifier
+    return f"{name}-untrained-{seed}" if untrained else name
+
+
+def corpus_name(path: Path) -> str:
+    """Return the name a corpus has when none is given: its file's name without endings."""
+    return path.name.split(".", 1)[0]
+
+
+class _Reader:
+    """Turns the tables of one study into dataclasses, and finds the line of what is wrong."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path, self._lines = path, text.splitlines()
+
+    def study(self, data: dict[str, Any]) -> Study:
+        self._keys(data, ("models", "corpora", "extraction", "measures"), table="")
+        models = tuple(self._model(entry, i) for i, entry in enumerate(self._tables(data, "models")))
+        corpora = tuple(self._corpus(entry, i) for i, entry in enumerate(self._tables(data, "corpora")))
+        measures = tuple(self._measure(entry, i) for i, entry in enumerate(self._tables(data, "measures")))
+        for table, entries in (("models", models), ("corpora", corpora)):
+            if not entries:
+                raise BadRequest(f"{self._path}: a study needs at least one [[{table}]]")
+            self._unique(table, [entry.name for entry in entries])
+        return Study(models, corpora, measures=measures, **self._extraction(data.get("extraction", {})))
+
+    def _model(self, entry: dict[str, Any], index: int) -> ModelSpec:
+        self._keys(entry, [f.name for f in fields(ModelSpec)], "models", index)
+        self._require(entry, "id", "models", index)
+        self._types(entry, {"untrained": bool, "seed": int, "trust_remote_code": bool}, "models", index)
+        identifier, untrained, seed = entry["id"], entry.get("untrained", False), entry.get("seed", 0)
+        if self._is_folder(identifier):
+            folder = (self._path.parent / identifier).resolve()
+            if not folder.is_dir():
+                self._fail(f"there is no model folder {identifier}", "models", index, "id")
+            identifier = str(folder)
+        name = entry.get("name") or model_name(entry["id"], untrained=untrained, seed=seed)
+        return ModelSpec(**{**entry, "id": identifier, "name": name})
+
+    def _corpus(self, entry: dict[str, Any], index: int) -> CorpusSpec:
+        self._keys(entry, [f.name for f in fields(CorpusSpec)], "corpora", index)
+        self._require(entry, "path", "corpora", index)
+        self._types(entry, {"limit": int}, "corpora", index)
+        path = (self._path.parent / entry["path"]).resolve()
+        if not path.is_file():
+            self._fail(f"there is no corpus file {entry['path']}", "corpora", index, "path")
+        return CorpusSpec(path, entry.get("name") or corpus_name(path), entry.get("limit"))
+
+    def _measure(self, entry: dict[str, Any], index: int) -> MeasureSpec:
+        self._require(entry, "name", "measures", index)
+        parameters = {key: value for key, value in entry.items() if key not in ("name", "preset")}
+        where = f"{self._path}:{self._line('measures', index, 'name')}: "
+        return MeasureSpec(entry["name"], entry.get("preset", "default"), parameters, where)
+
+    def _extraction(self, entry: dict[str, Any]) -> dict[str, Any]:
+        settings = [f.name for f in fields(Settings)]
+        self._keys(entry, [*settings, "layers", "batch_tokens"], "extraction")
+        self._types(entry, {"window": int, "layers": list, "batch_tokens": int}, "extraction")
+        for key, choices in _CHOICES.items():
+            if key in entry and entry[key] not in choices:
+                self._fail(f"{key} must be one of {', '.join(choices)}, got '{entry[key]}'", "extraction", 0, key)
+        layers = entry.get("layers")
+        if layers is not None and not all(type(layer) is int and layer >= 0 for layer in layers):
+            self._fail("layers must be whole numbers from 0", "extraction", 0, "layers")
+        chosen: dict[str, Any] = {"settings": Settings(**{k: v for k, v in entry.items() if k in settings})}
+        if layers is not None:
+            chosen["layers"] = tuple(layers)
+        if "batch_tokens" in entry:
+            chosen["batch_tokens"] = entry["batch_tokens"]
+        return chosen
+
+    @staticmethod
+    def _is_folder(identifier: str) -> bool:
+        return identifier.startswith((".", "/", "~")) or identifier.count("/") > 1 and ":" not in identifier
+
+    def _tables(self, data: dict[str, Any], name: str) -> list[dict[str, Any]]:
+        entries = data.get(name, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            self._fail(f"write each of the {name} as [[{name}]]", name)
+        return entries
+
+    def _keys(self, entry: dict[str, Any], allowed: Any, table: str, index: int = 0) -> None:
+        for key in entry:
+            if key not in allowed:
+                self._fail(unknown("key", key, allowed), table, index, key)
+
+    def _require(self, entry: dict[str, Any], key: str, table: str, index: int) -> None:
+        if not isinstance(entry.get(key), str) or not entry[key]:
+            self._fail(f"this [[{table}]] needs {key} = \"…\"", table, index, key)
+
+    def _types(self, entry: dict[str, Any], typed: dict[str, type], table: str, index: int = 0) -> None:
+        for key, value in entry.items():
+            wanted = typed.get(key, str)
+            if key in typed or key not in _CHOICES:
+                if type(value) is not wanted:
+                    names = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
+                    self._fail(f"{key} must be {names[wanted]}, got {value!r}", table, index, key)
+
+    def _unique(self, table: str, names: list[str]) -> None:
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                self._fail(f"two of the {table} are called '{name}': give one another name = \"…\"", table, index)
+
+    def _fail(self, message: str, table: str, index: int = 0, key: str | None = None) -> None:
+        raise BadRequest(f"{self._path}:{self._line(table, index, key)}: {message}")
+
+    def _line(self, table: str, index: int, key: str | None = None) -> int:
+        """Return the line of `key` in the index-th table of that name, or else of the table's header."""
+        header, here, count = 1, table == "", -1
+        for number, line in enumerate(self._lines, start=1):
+            opened = re.match(r"\s*\[+\s*([^\]]*?)\s*\]", line)
+            if opened:
+                count += opened[1] == table
+                here = opened[1] == table and count == index
+                header = number if here else header
+            if (here or not table) and key and re.match(rf"\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=\]]", line):
+                return number
+        return header

@@ -117,7 +117,9 @@ class ActivationWriter:
         if self._pending_rows >= self._group:
             self._flush(final=False)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self._flush(final=True)
             description = {
@@ -140,7 +142,7 @@ class ActivationWriter:
             if largest > _FLOAT16_MAX:
                 raise SimcatError(
                     f"{self._model} layer {self._identity.layer} has a value of {largest:.6g}, over float16's "
-                    f"{_FLOAT16_MAX:.0f}: set storage = \"float32\""
+                    f'{_FLOAT16_MAX:.0f}: set storage = "float32"'
                 )
         return np.ascontiguousarray(activation, dtype=self._dtype)
 

@@ -1,22 +1,22 @@
 """Studies: a TOML file that names models, corpora, extraction settings and measures.
 
-    [[models]]
-    id = "bert-base-cased"            # hub id, folder, or package:NAME/FOLDER
-    family = "bert"                   # optional: the configuration's model_type otherwise
-    revision = "cd5ef92"              # optional, hub models only
-    finetuned_from = "other-name"     # optional
-    untrained = true                  # optional: a control, initialised at random ...
-    seed = 1                          # ... from this seed
+[[models]]
+id = "bert-base-cased"            # hub id, folder, or package:NAME/FOLDER
+family = "bert"                   # optional: the configuration's model_type otherwise
+revision = "cd5ef92"              # optional, hub models only
+finetuned_from = "other-name"     # optional
+untrained = true                  # optional: a control, initialised at random ...
+seed = 1                          # ... from this seed
 
-    [[corpora]]
-    path = "corpora/ewt-dev.conllu.gz"
+[[corpora]]
+path = "corpora/ewt-dev.conllu.gz"
 
-    [extraction]
-    pooling = "last"
+[extraction]
+pooling = "last"
 
-    [[measures]]
-    name = "svsim"
-    variance = 0.95
+[[measures]]
+name = "svsim"
+variance = 0.95
 """
 
 from __future__ import annotations
@@ -169,10 +169,10 @@ class _Reader:
 
     @staticmethod
     def _is_folder(identifier: str) -> bool:
-        return identifier.startswith((".", "/", "~")) or identifier.count("/") > 1 and ":" not in identifier
+        return identifier.startswith((".", "/", "~")) or (identifier.count("/") > 1 and ":" not in identifier)
 
     def _tables(self, data: dict[str, Any], name: str) -> list[dict[str, Any]]:
-        entries = data.get(name, [])
+        entries: list[dict[str, Any]] = data.get(name, [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             self._fail(f"write each of the {name} as [[{name}]]", name)
         return entries
@@ -184,15 +184,14 @@ class _Reader:
 
     def _require(self, entry: dict[str, Any], key: str, table: str, index: int) -> None:
         if not isinstance(entry.get(key), str) or not entry[key]:
-            self._fail(f"this [[{table}]] needs {key} = \"…\"", table, index, key)
+            self._fail(f'this [[{table}]] needs {key} = "…"', table, index, key)
 
     def _types(self, entry: dict[str, Any], typed: dict[str, type], table: str, index: int = 0) -> None:
         for key, value in entry.items():
             wanted = typed.get(key, str)
-            if key in typed or key not in _CHOICES:
-                if type(value) is not wanted:
-                    names = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
-                    self._fail(f"{key} must be {names[wanted]}, got {value!r}", table, index, key)
+            if (key in typed or key not in _CHOICES) and type(value) is not wanted:
+                names = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
+                self._fail(f"{key} must be {names[wanted]}, got {value!r}", table, index, key)
 
     def _unique(self, table: str, names: list[str]) -> None:
         for index, name in enumerate(names):

@@ -1,0 +1,241 @@
+"""The catalog: one DuckDB file, written by one merger at a time, read briefly by anyone.
+
+DuckDB lets one process write and then no other may even read. So workers stage files (`staging.py`), the merger takes
+them in under a lock, and readers open read-only, retry for about two seconds and then say who holds the file.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+
+from store.errors import CatalogDamaged, NothingYet, StoreBusy
+from store.staging import COLUMNS, staged
+
+FILE = "catalog.duckdb"
+READ_PATIENCE = 2.0  # seconds a reader waits for the merger
+WRITE_PATIENCE = 20.0  # seconds the merger waits for readers
+_STORAGE_VERSION = "v1.0.0"  # any DuckDB from 1.0 can open it; measured to cost nothing here
+
+#: Tables whose rows carry an id of their own: what makes two rows the same, and what a later row may change.
+_KEYS = {
+    "runs": ("run",),
+    "models": ("weights",),
+    "corpora": ("corpus",),
+    "artifacts": ("artifact",),
+    "configurations": ("configuration",),
+    "failures": ("model", "corpus"),
+}
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the catalog read-only, shut off from every other file, for the length of the block."""
+    file = root / FILE
+    if not file.exists():
+        raise NothingYet(f"there is no catalog in {root} yet: run `simcat run STUDY.toml`, or name another --store")
+    connection = _patiently(lambda: duckdb.connect(str(file), read_only=True), file, READ_PATIENCE)
+    try:
+        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+        _refuse_newer(connection, file)
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the catalog for the merger, migrated; the caller holds the merge lock. Checkpointed when the block ends."""
+    file = root / FILE
+    connection = duckdb.connect()
+    try:
+        attach = f"ATTACH '{str(file).replace(chr(39), chr(39) * 2)}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')"
+        _patiently(lambda: connection.execute(attach), file, WRITE_PATIENCE)
+        connection.execute("USE catalog")
+        _migrate(connection, file)
+        yield connection
+        connection.execute("CHECKPOINT catalog")
+    finally:
+        connection.close()
+
+
+def merge(root: Path, folder: Path) -> int:
+    """Take every staged file into the catalog, in one transaction, then remove the files; return how many."""
+    files = staged(folder)
+    if not files:
+        return 0
+    with writing(root) as connection:
+        connection.execute("BEGIN")
+        for table in COLUMNS:  # in this order: scores need the ids of artifacts and configurations
+            if table in files:
+                _take(connection, table, files[table])
+        connection.execute("COMMIT")
+    taken = [path for paths in files.values() for path in paths]
+    for path in taken:  # only now: a checkpointed catalog cannot lose what it merged
+        path.unlink(missing_ok=True)
+    return len(taken)
+
+
+def declare(root: Path, versions: dict[str, int]) -> None:
+    """Tell the catalog which version of each measure is the newest; scores of older ones become stale."""
+    with writing(root) as connection:
+        connection.execute("BEGIN")
+        for measure, version in versions.items():
+            _raise_version(connection, measure, version)
+        connection.execute("COMMIT")
+
+
+def _raise_version(connection: duckdb.DuckDBPyConnection, measure: str, version: int) -> None:
+    known = connection.execute("SELECT version FROM base.versions WHERE measure = ?", [measure]).fetchone()
+    if known is None:
+        connection.execute("INSERT INTO base.versions VALUES (?, ?)", [measure, version])
+    elif known[0] < version:
+        connection.execute("UPDATE base.versions SET version = ? WHERE measure = ?", [version, measure])
+
+
+def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) -> None:
+    paths = [str(path) for path in files]
+    if table == "scores":
+        _take_scores(connection, paths)
+        return
+    connection.execute("CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM read_parquet(?)", [paths])
+    if table == "damaged":
+        connection.execute("UPDATE base.artifacts a SET damaged = reason FROM staged s WHERE a.artifact = s.artifact")
+    else:
+        if table == "artifacts":
+            _forget_failures(connection)
+        _upsert(connection, table)
+
+
+def _upsert(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    keys, columns = _KEYS[table], list(COLUMNS[table])
+    same = " AND ".join(f"t.{key} = s.{key}" for key in keys)
+    rest = [column for column in columns if column not in keys]
+    kept = {"finished", "outcome"} if table == "runs" else set()  # a run's end does not wait for its beginning
+    changes = ", ".join(f"{c} = coalesce(s.{c}, t.{c})" if c in kept else f"{c} = s.{c}" for c in rest)
+    newest = f"(SELECT DISTINCT ON ({', '.join(keys)}) * FROM staged ORDER BY {_newest(table)})"
+    extra_columns, extra_values = _extras(table)
+    connection.execute(f"UPDATE base.{table} t SET {changes} FROM {newest} s WHERE {same}")
+    connection.execute(
+        f"INSERT INTO base.{table} ({', '.join(columns + extra_columns)}) "
+        f"SELECT {', '.join('s.' + column for column in columns)}{''.join(', ' + value for value in extra_values)} "
+        f"FROM {newest} s WHERE NOT EXISTS (SELECT 1 FROM base.{table} t WHERE {same})"
+    )
+    if table == "artifacts":
+        connection.execute("UPDATE base.artifacts t SET damaged = NULL FROM staged s WHERE t.artifact = s.artifact")
+    if table == "configurations":
+        for measure, version in connection.execute("SELECT measure, max(version) FROM staged GROUP BY 1").fetchall():
+            _raise_version(connection, measure, version)
+
+
+def _newest(table: str) -> str:
+    return "finished DESC NULLS LAST" if table == "runs" else "1"
+
+
+def _extras(table: str) -> tuple[list[str], list[str]]:
+    columns, values = [], []
+    if table in ("models", "corpora", "artifacts", "configurations"):
+        columns.append("id")
+        values.append(f"(SELECT coalesce(max(id), 0) FROM base.{table})::INTEGER + row_number() OVER ()")
+    if table == "artifacts":
+        columns.append("registered")
+        values.append("current_timestamp::TIMESTAMP")
+    return columns, values
+
+
+def _forget_failures(connection: duckdb.DuckDBPyConnection) -> None:
+    """An artifact that arrives ends its model's failure; a rebuilt one may be measured again."""
+    connection.execute(
+        "DELETE FROM base.failures f USING staged s, base.models m "
+        "WHERE m.weights = s.weights AND m.name = f.model AND f.corpus = s.corpus"
+    )
+    connection.execute(
+        "DELETE FROM base.scores r USING staged s, base.artifacts a WHERE a.artifact = s.artifact "
+        "AND a.sha256 <> s.sha256 AND a.id IN (r.artifact_a, r.artifact_b) AND r.refused IS NOT NULL"
+    )
+
+
+def _take_scores(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
+    once = "DISTINCT ON (k.id, a.id, b.id)" if len(paths) > 1 else ""  # one worker names a pair once, two may both
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE arriving AS SELECT {once} "
+        "k.id AS configuration, a.id AS artifact_a, b.id AS artifact_b, "
+        "s.value, s.words, s.refused, s.diagnostics, s.run, s.neurons, s.matches FROM read_parquet(?) s "
+        "JOIN base.configurations k ON k.configuration = s.configuration "
+        "JOIN base.artifacts a ON a.artifact = s.artifact_a JOIN base.artifacts b ON b.artifact = s.artifact_b",
+        [paths],
+    )
+    for table in ("scores", "details"):
+        connection.execute(
+            f"DELETE FROM base.{table} t USING arriving s WHERE t.configuration = s.configuration "
+            "AND t.artifact_a = s.artifact_a AND t.artifact_b = s.artifact_b"
+        )
+    connection.execute(
+        "INSERT INTO base.scores SELECT configuration, artifact_a, artifact_b, value, words, refused, diagnostics, "
+        "run, current_timestamp::TIMESTAMP FROM arriving ORDER BY configuration, artifact_a, artifact_b"
+    )
+    connection.execute(
+        "INSERT INTO base.details SELECT configuration, artifact_a, artifact_b, neurons, matches "
+        "FROM arriving WHERE neurons IS NOT NULL"
+    )
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER, name VARCHAR, applied TIMESTAMP)")
+    done = _refuse_newer(connection, file)
+    for name, statements in _migrations()[done:]:
+        connection.execute("BEGIN")
+        connection.execute(statements)
+        connection.execute(
+            "INSERT INTO schema_migrations VALUES (?, ?, current_timestamp::TIMESTAMP)", [int(name[:4]), name]
+        )
+        connection.execute("COMMIT")
+
+
+def _migrations() -> list[tuple[str, str]]:
+    files = [file for file in resources.files("store.migrations").iterdir() if file.name.endswith(".sql")]
+    return [(file.name, file.read_text(encoding="utf-8")) for file in sorted(files, key=lambda file: file.name)]
+
+
+def _refuse_newer(connection: duckdb.DuckDBPyConnection, file: Path) -> int:
+    try:
+        row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()
+    except duckdb.CatalogException:
+        raise CatalogDamaged(f"{file} is a DuckDB file, but no simcat catalog") from None
+    number = int(row[0]) if row else 0
+    if number > len(_migrations()):
+        raise CatalogDamaged(f"{file} was written by a newer simcat (schema {number}): upgrade simcat to open it")
+    return number
+
+
+def _patiently(
+    connect: Callable[[], duckdb.DuckDBPyConnection], file: Path, patience: float
+) -> duckdb.DuckDBPyConnection:
+    """Connect, waiting while another process holds the file. Raises StoreBusy, or CatalogDamaged."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return connect()
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower():
+                raise CatalogDamaged(f"{file} cannot be read as a catalog: {_first_line(error)}") from error
+            if time.monotonic() > deadline:
+                raise StoreBusy(f"{file} is in use by {_holder(error)}: wait for it to end, then try again") from error
+            time.sleep(0.02)
+        except (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException) as error:
+            raise CatalogDamaged(f"{file} cannot be read as a catalog: {_first_line(error)}") from error
+
+
+def _holder(error: duckdb.IOException) -> str:
+    found = re.search(r"PID (\d+)", str(error))
+    return f"process {found[1]}" if found else "another process"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

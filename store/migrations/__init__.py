@@ -1,0 +1,1 @@
+"""Numbered changes of the catalog's schema, applied in order, each in a transaction."""

@@ -1,0 +1,193 @@
+"""The store: one folder with artifacts, staged rows, locks and the catalog, and what a runner does with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from store import catalog, staging
+from store.errors import NothingYet, StoreBusy
+from store.files import Remembered, remove_orphans
+from store.identity import canonical_json
+
+if TYPE_CHECKING:
+    from store.artifacts import Artifact
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A model that the catalog knows. `layers` counts the blocks, so that layers run from 0 to it."""
+
+    weights: str
+    name: str
+    family: str
+    layers: int
+
+
+@dataclass(frozen=True)
+class ArtifactRow:
+    """An artifact that the catalog knows."""
+
+    artifact: str
+    weights: str
+    model: str
+    corpus: str  # fingerprint
+    kind: str
+    layer: int
+    pooling: str
+    words: int
+    neurons: int
+    word_set: str
+    path: str
+    bytes: int
+    sha256: str
+    damaged: str | None
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"{self.model} layer {self.layer}"
+
+
+class Store:
+    """A store below `root`; nothing is created before something is written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._staging = root / "staging"
+
+    @cached_property
+    def remembered(self) -> Remembered:
+        """Hashes of files that have not changed since they were computed."""
+        return Remembered(self.root / "remembered.json")
+
+    @contextmanager
+    def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """Hold an inter-process lock; without `wait`, yield False when another process has it.
+
+        The operating system releases it when its holder dies.
+        """
+        from filelock import FileLock, Timeout
+
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{name.replace(':', '-')}.lock")
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def stage(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write finished rows for the merger (tables and columns: staging.COLUMNS)."""
+        staging.stage(self._staging, table, rows)
+
+    def stage_artifact(self, artifact: Artifact, run: str) -> None:
+        """Tell the merger of an artifact whose file is in place."""
+        identity = artifact.identity
+        row = {
+            "artifact": artifact.artifact, "weights": identity.weights, "corpus": identity.corpus,
+            "kind": identity.kind, "layer": identity.layer, "pooling": identity.settings.pooling,
+            "settings": canonical_json(identity.settings), "words": artifact.words, "neurons": artifact.neurons,
+            "word_set": artifact.word_set, "path": artifact.path, "bytes": artifact.bytes,
+            "sha256": artifact.sha256, "run": run,
+        }  # fmt: skip
+        self.stage("artifacts", [row])
+
+    def merge(self) -> int:
+        """Take what is staged into the catalog; return how many files. Left for the next merger when readers hold it."""
+        if not self._staging.exists() or not any(self._staging.glob("*.parquet")):
+            return 0
+        with self.lock("merge"):
+            try:
+                return catalog.merge(self.root, self._staging)
+            except StoreBusy:
+                return 0
+
+    def waiting(self) -> int:
+        """Return how many staged files no merger has taken yet."""
+        return sum(len(files) for files in staging.staged(self._staging).values())
+
+    def clean(self) -> int:
+        """Remove what dead processes left half-written; return how many files."""
+        return remove_orphans(self.root) if self.root.exists() else 0
+
+    def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run one read-only query; empty when there is no catalog yet."""
+        try:
+            with catalog.reading(self.root) as connection:
+                return connection.execute(sql, list(parameters)).fetchall()
+        except NothingYet:
+            return []
+
+    def models(self) -> list[ModelRow]:
+        """The models that the catalog knows, of our own making."""
+        sql = "SELECT weights, model, family, layers FROM models WHERE source = 'simcat'"
+        return [ModelRow(*row) for row in self.rows(sql)]
+
+    def artifacts(self) -> list[ArtifactRow]:
+        """The artifacts that the catalog knows, of our own making."""
+        sql = (
+            "SELECT a.artifact, a.weights, m.name, a.corpus, a.kind, a.layer, a.pooling, a.words, a.neurons, "
+            "a.word_set, a.path, a.bytes, a.sha256, a.damaged FROM base.artifacts a JOIN base.models m USING (weights) "
+            "WHERE a.path IS NOT NULL ORDER BY m.id, a.layer"
+        )
+        return [ArtifactRow(*row) for row in self.rows(sql)]
+
+    @contextmanager
+    def run(self, *, device: str, threads: int) -> Iterator[str]:
+        """Record one command that writes: what ran, where, with which versions, and how it ended."""
+        run = uuid.uuid4().hex
+        begun: dict[str, object] = {
+            "run": run, "command": shlex.join(["simcat", *sys.argv[1:]]), "started": _now(), "outcome": "running",
+            "host": platform.node(), "device": device, "threads": threads, "versions": json.dumps(_versions()),
+        }  # fmt: skip
+        self.stage("runs", [begun])
+        outcome = "failed"
+        try:
+            yield run
+            outcome = "finished"
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            raise
+        finally:
+            self.stage("runs", [{**begun, "finished": _now(), "outcome": outcome}])
+            self.merge()
+
+
+def default_root() -> Path:
+    """Return the store that is meant when none is named: $SIMCAT_STORE, or ./simcat-data."""
+    return Path(os.environ.get("SIMCAT_STORE") or "simcat-data")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("simcat", "torch", "transformers", "tokenizers", "numpy", "pyarrow", "duckdb"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+__all__ = ["ArtifactRow", "ModelRow", "Store", "default_root"]

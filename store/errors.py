@@ -12,7 +12,7 @@ class SimcatError(Exception):
     exit_code = 1
 
 
-class BadRequest(SimcatError):  # noqa: N818 - named for what it is, as its siblings are
+class BadRequest(SimcatError, ValueError):  # noqa: N818 - named for what it is, as its siblings are
     """A request that cannot be carried out as written: an unknown name, a bad study, a setting out of range."""
 
     exit_code = 2

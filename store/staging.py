@@ -57,7 +57,9 @@ def stage(folder: Path, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         if row.keys() - columns.keys():
             raise KeyError(f"{table} has no column {sorted(row.keys() - columns.keys())}")
-    data = {name: pa.array([row.get(name) for row in rows], _type(kind)) for name, kind in columns.items()}
+    data = {
+        name: pa.array([row.get(name) for row in rows], _type(kind), from_pandas=True) for name, kind in columns.items()
+    }
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(data), sink, compression="zstd")
     content = sink.getvalue().to_pybytes()

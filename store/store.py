@@ -111,7 +111,7 @@ class Store:
         self.stage("artifacts", [row])
 
     def merge(self) -> int:
-        """Take what is staged into the catalog; return how many files. Left for the next merger when readers hold it."""
+        """Take what is staged into the catalog; return how many files. While readers hold it, that is left for later."""
         if not self._staging.exists() or not any(self._staging.glob("*.parquet")):
             return 0
         with self.lock("merge"):
@@ -150,6 +150,16 @@ class Store:
         )
         return [ArtifactRow(*row) for row in self.rows(sql)]
 
+    def missing_pairs(
+        self, artifacts: Sequence[str], configurations: Sequence[str], *, known_too: bool = False
+    ) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Return unordered pairs of artifacts that could be compared, each with the configurations not yet scored.
+
+        Comparable are artifacts of one corpus, kind and pooling. `known_too` takes scored pairs as well.
+        """
+        rows = self.rows(_MISSING_PAIRS, list(artifacts), list(configurations), known_too)
+        return [(a, b, tuple(missing)) for a, b, missing in rows]
+
     @contextmanager
     def run(self, *, device: str, threads: int) -> Iterator[str]:
         """Record one command that writes: what ran, where, with which versions, and how it ended."""
@@ -169,6 +179,25 @@ class Store:
         finally:
             self.stage("runs", [{**begun, "finished": _now(), "outcome": outcome}])
             self.merge()
+
+
+_MISSING_PAIRS = """
+WITH chosen AS (SELECT id, artifact, corpus, kind, pooling FROM base.artifacts WHERE artifact IN (SELECT unnest($1))),
+wanted AS (
+    SELECT w.configuration, k.id
+    FROM (SELECT unnest($2) AS configuration) w LEFT JOIN base.configurations k USING (configuration)),
+known AS (
+    SELECT configuration, artifact_a, artifact_b FROM base.scores
+    WHERE NOT $3 AND artifact_a IN (SELECT id FROM chosen) AND artifact_b IN (SELECT id FROM chosen)),
+pairs AS (
+    SELECT a.artifact AS a, b.artifact AS b, a.id AS a_id, b.id AS b_id
+    FROM chosen a JOIN chosen b USING (corpus, kind, pooling) WHERE a.id < b.id)
+SELECT a, b, list(w.configuration ORDER BY w.configuration)
+FROM pairs CROSS JOIN wanted w
+WHERE NOT EXISTS (SELECT 1 FROM known WHERE known.configuration = w.id AND artifact_a = a_id AND artifact_b = b_id)
+   OR NOT EXISTS (SELECT 1 FROM known WHERE known.configuration = w.id AND artifact_a = b_id AND artifact_b = a_id)
+GROUP BY ALL ORDER BY ALL
+"""
 
 
 def default_root() -> Path:

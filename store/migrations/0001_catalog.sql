@@ -82,7 +82,7 @@ GROUP BY ALL;
 CREATE VIEW neurons AS
 SELECT k.measure, k.label AS configuration, a.pooling, c.name AS corpus,
        ma.name AS model_a, a.layer AS layer_a, mb.name AS model_b, b.layer AS layer_b,
-       unnest(range(len(d.neurons))) AS neuron, unnest(d.neurons) AS value, unnest(d.matches) AS matched_by, ma.source
+       unnest(range(len(d.neurons))) AS neuron, unnest(d.neurons) AS value, nullif(unnest(d.matches), -1) AS matched_by, ma.source
 FROM base.details d
 JOIN base.configurations k ON k.id = d.configuration
 JOIN base.versions v ON v.measure = k.measure AND v.version = k.version

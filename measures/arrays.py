@@ -1,0 +1,56 @@
+"""The measures over plain arrays: the same engine as over a store, with arrays in place of artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from measures.engine import compare_pairs
+from measures.score import Measure, MeasureError, Score, UnalignedWords
+
+
+@dataclass(frozen=True)
+class ArrayRows:
+    """An array [words, neurons] as the engine reads layers."""
+
+    name: str
+    array: Tensor
+
+    @property
+    def neurons(self) -> int:
+        """The array's width."""
+        return self.array.shape[1]
+
+    def chunks(self, words: int) -> Iterator[Tensor]:
+        """Slices of the array."""
+        yield from self.array.split(words)
+
+
+def score_all(arrays: Mapping[str, Any], measures: Sequence[Measure]) -> dict[tuple[str, str, str], Score]:
+    """Score all ordered pairs of arrays [words, neurons]; see `measures.compare_all`."""
+    layers = [ArrayRows(name, _matrix(name, array)) for name, array in arrays.items()]
+    lengths = {layer.name: len(layer.array) for layer in layers}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{name} has {count:,}" for name, count in lengths.items())
+        raise UnalignedWords(f"a comparison needs the same words on all sides: {counts}")
+    double = any(layer.array.dtype == torch.float64 for layer in layers)
+    pairs = list(combinations(range(len(layers)), 2))
+    scores: dict[tuple[str, str, str], Score] = {}
+    for outcomes in compare_pairs(layers, pairs, measures, dtype=torch.float64 if double else torch.float32):
+        for outcome in outcomes:
+            if isinstance(outcome.score, MeasureError):
+                raise outcome.score
+            scores[outcome.measure.name, layers[outcome.a].name, layers[outcome.b].name] = outcome.score
+    return scores
+
+
+def _matrix(name: str, array: Any) -> Tensor:
+    matrix = torch.as_tensor(array)
+    if matrix.ndim != 2 or not len(matrix):
+        raise MeasureError(f"{name} must be [words, neurons], got {list(matrix.shape)}")
+    return matrix if matrix.is_floating_point() else matrix.to(torch.float64)

@@ -1,0 +1,151 @@
+"""All pairs of many layers: tiles that fit memory, one pass over the words a tile, then every pair's small algebra."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from measures.moments import Moments
+from measures.score import Measure, MeasureError, Score, UnalignedWords
+
+CHUNK_BYTES = 160 * 2**20  # of one chunk of words, all layers of a tile side by side
+
+
+class Rows(Protocol):
+    """A layer's activations, to be read in order as often as there are tiles."""
+
+    @property
+    def name(self) -> str:
+        """How errors name the layer."""
+
+    @property
+    def neurons(self) -> int:
+        """The width of its rows."""
+
+    def chunks(self, words: int) -> Iterator[Tensor]:  # each [words, neurons], the last may be shorter
+        """Read the layer, `words` rows at a time."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one measure says of layer a towards layer b (indices): a score, or why there is none."""
+
+    a: int
+    b: int
+    measure: Measure
+    score: Score | MeasureError
+
+
+def compare_pairs(
+    layers: Sequence[Rows],
+    pairs: Collection[tuple[int, int]],
+    measures: Sequence[Measure],
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    memory: int = 2 * 2**30,
+    advance: Callable[[int], None] = lambda words: None,
+) -> Iterator[list[Outcome]]:
+    """Yield the outcomes, both directions, of every pair (a, b) with a < b.
+
+    dtype: of the products. memory: bytes for the sums of a tile; smaller tiles read layers more often.
+    advance: called with the number of words read (each tile reads all of them).
+    """
+    for tile in tiles(pairs, [layer.neurons for layer in layers], memory):
+        used = sorted({index for pair in tile for index in pair})
+        local = {index: place for place, index in enumerate(used)}
+        moments = _read(
+            [layers[index] for index in used], [(local[a], local[b]) for a, b in tile], dtype, device, advance
+        )
+        yield from _in_threads(lambda pair: _compare(moments, pair, local, measures), tile, device)  # noqa: B023
+
+
+def tiles(pairs: Collection[tuple[int, int]], widths: Sequence[int], memory: int) -> list[list[tuple[int, int]]]:
+    """Split pairs into tiles whose float64 sums take at most `memory` bytes (one pair always fits)."""
+    used = sorted({index for pair in pairs for index in pair})
+    own = sum(widths[index] ** 2 for index in used)
+    if 8 * (own + sum(widths[a] * widths[b] for a, b in pairs)) <= memory:
+        return [sorted(pairs)] if pairs else []
+    block, edge, width = {}, 0, 0
+    for index in used:  # groups of neighbouring layers, two of which fit side by side
+        if width and width + widths[index] > math.isqrt(memory // 24):
+            edge, width = edge + 1, 0
+        block[index], width = edge, width + widths[index]
+    grouped: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for a, b in sorted(pairs):
+        grouped.setdefault((block[a], block[b]), []).append((a, b))
+    return [grouped[key] for key in sorted(grouped)]
+
+
+def _read(
+    layers: Sequence[Rows], pairs: Collection[tuple[int, int]], dtype: torch.dtype, device: str,
+    advance: Callable[[int], None],
+) -> Moments:  # fmt: skip
+    widths = [layer.neurons for layer in layers]
+    moments = Moments([layer.name for layer in layers], widths, pairs, dtype, torch.device(device))
+    words = min(4096, max(256, CHUNK_BYTES // (dtype.itemsize * sum(widths)) // 256 * 256))
+    side_by_side = torch.empty(words, sum(widths), dtype=dtype, device=device)
+    streams = [layer.chunks(words) for layer in layers]
+    while True:
+        chunks = [next(stream, None) for stream in streams]
+        lengths = {0 if chunk is None else len(chunk) for chunk in chunks}
+        if len(lengths) > 1:
+            names = ", ".join(layer.name for layer in layers)
+            raise UnalignedWords(f"these layers do not have the same number of words: {names}")
+        if lengths == {0}:
+            return moments
+        rows = lengths.pop()
+        torch.cat([chunk.to(side_by_side) for chunk in chunks if chunk is not None], dim=1, out=side_by_side[:rows])
+        moments.add(side_by_side[:rows])
+        advance(rows)
+
+
+def _compare(
+    moments: Moments, pair: tuple[int, int], local: dict[int, int], measures: Sequence[Measure]
+) -> list[Outcome]:
+    a, b = pair
+    try:
+        cross = moments.cross(local[a], local[b])
+    except MeasureError as refusal:
+        return [Outcome(*ends, measure, refusal) for measure in measures for ends in ((a, b), (b, a))]
+    outcomes = []
+    for measure in measures:
+        for ends, seen in (((a, b), cross), ((b, a), cross.flipped)):
+            try:
+                outcomes.append(Outcome(*ends, measure, measure.compare(seen.a, seen.b, seen)))
+            except MeasureError as refusal:
+                outcomes.append(Outcome(*ends, measure, refusal))
+    return outcomes
+
+
+def _in_threads(
+    work: Callable[[tuple[int, int]], list[Outcome]], tile: list[tuple[int, int]], device: str
+) -> Iterator[list[Outcome]]:
+    """One single-threaded pair a core: eigenvalue problems of this size gain little from more threads."""
+    if device != "cpu":
+        yield from map(work, tile)
+        return
+    with (
+        _torch_threads(1) as cores,
+        ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        step = 4 * cores  # no more finished pairs wait in memory than that
+        for start in range(0, len(tile), step):
+            yield from pool.map(work, tile[start : start + step])
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,46 @@
+"""mixedsim: is the information of one neuron in a whole layer elsewhere?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from measures.score import Score, TooFewWords
+
+if TYPE_CHECKING:
+    from measures.moments import Cross, Layer
+
+
+@dataclass(frozen=True)
+class MixedSim:
+    """Mean over a's neurons of r, the correlation with their least-squares fit from all of b (Wu et al. 2020, eq. 4).
+
+    Range [0, 1]; not symmetric. Invariant to invertible linear maps of b, and to scale of a's neurons.
+    rank_tolerance: a direction of b with less than this share of an average neuron's variance is absent. LayerNorm
+    makes every layer rank-deficient by one; what is left there is rounding noise, which must not explain anything.
+    Raises TooFewWords when b has as many directions as there are words to fit.
+    """
+
+    rank_tolerance: float = 1e-6
+
+    name: ClassVar[str] = "mixedsim"
+    version: ClassVar[int] = 1
+    symmetric: ClassVar[bool] = False
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {"rank_tolerance": 1e-13}}
+
+    def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
+        """Score a towards b."""
+        rank = b.rank(self.rank_tolerance)
+        if a.words <= rank + 1:
+            raise TooFewWords(
+                f"mixedsim fits {a.name} from the {rank} directions of {b.name}: that takes more than {rank + 1} "
+                f"words, there are {a.words:,}. Extract more text"
+            )
+        explained = cross.explained(rank).double().square().sum(dim=0)  # [neurons_a], r²
+        neurons = explained.clamp(max=1).sqrt().masked_fill(~a.alive, float("nan"))
+        return Score(
+            value=float(neurons.nanmean()),
+            neurons=neurons.cpu().numpy(),
+            diagnostics={"words": a.words, "rank_b": rank, "dead_a": a.dead, "dead_b": b.dead},
+        )

@@ -1,0 +1,37 @@
+"""neuronsim: is the information of one neuron in one neuron elsewhere?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from measures.score import Score
+
+if TYPE_CHECKING:
+    from measures.moments import Cross, Layer
+
+
+@dataclass(frozen=True)
+class NeuronSim:
+    """Mean over a's neurons of the absolute Pearson correlation with their best match in b (Wu et al. 2020, eq. 3).
+
+    Range [0, 1]; not symmetric. Invariant to permutation, sign and scale of single neurons, not to rotation.
+    Dead neurons of a are left out of the mean.
+    """
+
+    name: ClassVar[str] = "neuronsim"
+    version: ClassVar[int] = 1
+    symmetric: ClassVar[bool] = False
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {}}
+
+    def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
+        """Score a towards b."""
+        best, matches = cross.correlation.abs().max(dim=1)  # [neurons_a]
+        neurons = best.double().clamp(max=1).masked_fill(~a.alive, float("nan"))
+        return Score(
+            value=float(neurons.nanmean()),
+            neurons=neurons.cpu().numpy(),
+            matches=matches.int().masked_fill(~a.alive, -1).cpu().numpy(),
+            diagnostics={"words": a.words, "dead_a": a.dead, "dead_b": b.dead},
+        )

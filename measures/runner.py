@@ -1,0 +1,194 @@
+"""Measures over a store: finds the pairs that have no score yet, and fills them.
+
+One process measures in a store at a time (it uses every core); a second one waits, then finds nothing left to do.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from measures import configuration, configure
+from measures.score import Measure, Score
+from store.errors import ArtifactDamaged, BadRequest
+from store.identity import Configuration, canonical_json
+from store.progress import Progress
+from store.store import ArtifactRow, Store
+from store.study import MeasureSpec
+
+if TYPE_CHECKING:
+    from measures.engine import Outcome
+
+_STAGE_SECONDS = 5.0  # what a killed process loses of finished pairs, at most
+
+
+@dataclass
+class Summary:
+    """What one run measured: scores written, those refused with their reasons, and artifacts found damaged."""
+
+    scores: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs that lack the same configurations and share the same words: one pass of the engine."""
+
+    artifacts: tuple[ArtifactRow, ...]
+    pairs: tuple[tuple[int, int], ...]
+    configurations: tuple[str, ...]
+
+
+def chosen_measures(specs: Iterable[MeasureSpec]) -> list[Measure]:
+    """Turn what a user asked for into measures. Raises BadRequest, naming the study's line."""
+    measures = []
+    for spec in specs:
+        try:
+            measures.append(configure(spec.name, spec.preset, spec.parameters))
+        except BadRequest as error:
+            raise BadRequest(f"{spec.where}{error}") from None
+    return measures
+
+
+def plan(
+    store: Store, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], *, refresh: bool = False
+) -> list[Batch]:
+    """Return the passes that fill what is missing; none when everything is known. Does not import torch."""
+    known = {row.artifact: row for row in artifacts if row.damaged is None}
+    wanted = [configuration(measure).configuration for measure in measures]
+    groups: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
+    for a, b, missing in store.missing_pairs(list(known), wanted, known_too=refresh):
+        words = tuple(sorted({known[a].word_set, known[b].word_set}))
+        groups.setdefault((known[a].corpus, known[a].kind, known[a].pooling, words, missing), []).append((a, b))
+    return [_batch(known, pairs, key[-1]) for key, pairs in groups.items()]
+
+
+def _batch(known: dict[str, ArtifactRow], pairs: list[tuple[str, str]], missing: tuple[str, ...]) -> Batch:
+    used = {artifact for pair in pairs for artifact in pair}
+    order = [artifact for artifact in known if artifact in used]
+    place = {artifact: index for index, artifact in enumerate(order)}
+    indices = sorted((min(place[a], place[b]), max(place[a], place[b])) for a, b in pairs)
+    return Batch(tuple(known[artifact] for artifact in order), tuple(indices), missing)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run that measures: where, for whom, with what means, and what came of it."""
+
+    store: Store
+    run: str
+    progress: Progress
+    device: str = "cpu"
+    memory: int = 2 * 2**30  # bytes for the sums of a tile
+    refresh: bool = False
+    summary: Summary = field(default_factory=Summary)
+
+    def measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> Summary:
+        """Score every pair that has no score yet under these measures; with `refresh`, all of them again."""
+        with self.store.lock("measure", wait=False) as free:
+            if free:
+                self._measure(artifacts, measures)
+                return self.summary
+        self.progress.note("another simcat measures in this store: waiting for it")
+        with self.store.lock("measure"):
+            self._measure(artifacts, measures)
+        return self.summary
+
+    def _measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> None:
+        by_identity = {configuration(measure).configuration: measure for measure in measures}
+        self.store.stage("configurations", [_configuration_row(configuration(measure)) for measure in measures])
+        self.store.merge()
+        sound = self._sound(artifacts, plan(self.store, artifacts, measures, refresh=self.refresh))
+        for batch in plan(self.store, sound, measures, refresh=self.refresh):
+            self._fill(batch, [by_identity[identity] for identity in batch.configurations])
+        self.store.merge()
+
+    def _sound(self, artifacts: Sequence[ArtifactRow], batches: Sequence[Batch]) -> list[ArtifactRow]:
+        """Re-hash what is about to be read; leave out, and mark, what is not what was written."""
+        from store.artifacts import check
+
+        used = {row.artifact for batch in batches for row in batch.artifacts}
+        bad = {}
+        with self.progress.task("checking artifacts", len(used)) as advance:
+            for row in (row for row in artifacts if row.artifact in used):
+                try:
+                    check(self.store.root, row.path, size=row.bytes, sha256=row.sha256)
+                except ArtifactDamaged as error:
+                    bad[row.artifact] = str(error)
+                    self.summary.damaged.append(f"{row.title}: {error}")
+                advance(1)
+        self.store.stage("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in bad.items()])
+        return [row for row in artifacts if row.artifact in used and row.artifact not in bad]
+
+    def _fill(self, batch: Batch, measures: Sequence[Measure]) -> None:
+        from measures.engine import compare_pairs, tiles
+        from measures.rows import aligned_rows
+
+        rows = aligned_rows(self.store.root, batch.artifacts)
+        steps = rows[0].words * len(tiles(batch.pairs, [row.neurons for row in rows], self.memory))
+        title = f"{len(batch.artifacts)} layers, {len(batch.pairs):,} pairs"
+        with (
+            self.progress.task(f"reading {title}", steps) as read,
+            self.progress.task(f"comparing {title}", len(batch.pairs)) as compared,
+        ):
+            finished = compare_pairs(rows, batch.pairs, measures, device=self.device, memory=self.memory, advance=read)
+            for outcomes in _every(finished, _STAGE_SECONDS):
+                scores = [_score_row(batch.artifacts, outcome, self.run) for pair in outcomes for outcome in pair]
+                self.store.stage("scores", scores)
+                _count(scores, self.summary)
+                compared(len(outcomes))
+
+
+def _every(items: Iterator[list[Outcome]], seconds: float) -> Iterator[list[list[Outcome]]]:
+    """Gather items for some seconds at a time."""
+    gathered: list[list[Outcome]] = []
+    since = time.monotonic()
+    for item in items:
+        gathered.append(item)
+        if time.monotonic() - since > seconds:
+            yield gathered
+            gathered, since = [], time.monotonic()
+    if gathered:
+        yield gathered
+
+
+def _score_row(artifacts: Sequence[ArtifactRow], outcome: Outcome, run: str) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "configuration": configuration(outcome.measure).configuration,
+        "artifact_a": artifacts[outcome.a].artifact,
+        "artifact_b": artifacts[outcome.b].artifact,
+        "run": run,
+    }
+    if isinstance(outcome.score, Score):
+        score = outcome.score
+        return {
+            **row, "value": score.value, "words": score.diagnostics["words"], "neurons": score.neurons,
+            "matches": score.matches, "diagnostics": json.dumps(dict(score.diagnostics)),
+        }  # fmt: skip
+    return {**row, "refused": f"{type(outcome.score).__name__}: {outcome.score}"}
+
+
+def _count(scores: Collection[dict[str, Any]], summary: Summary) -> None:
+    for row in scores:
+        if "refused" in row:
+            summary.refused[row["refused"]] = summary.refused.get(row["refused"], 0) + 1
+        else:
+            summary.scores += 1
+
+
+def _configuration_row(identity: Configuration) -> dict[str, Any]:
+    changed = configure(identity.measure)
+    label = (
+        identity.presets[0]
+        if identity.presets
+        else ", ".join(f"{key}={value}" for key, value in identity.parameters.items() if value != getattr(changed, key))
+    )
+    return {
+        "configuration": identity.configuration, "measure": identity.measure, "version": identity.version,
+        "label": label, "presets": list(identity.presets), "parameters": canonical_json(identity.parameters),
+        "is_symmetric": identity.symmetric,
+    }  # fmt: skip

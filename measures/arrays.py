@@ -28,7 +28,7 @@ class ArrayRows:
 
     def chunks(self, words: int) -> Iterator[Tensor]:
         """Slices of the array."""
-        yield from self.array.split(words)
+        yield from torch.split(self.array, words)
 
 
 def score_all(arrays: Mapping[str, Any], measures: Sequence[Measure]) -> dict[tuple[str, str, str], Score]:

@@ -111,7 +111,7 @@ class Store:
         self.stage("artifacts", [row])
 
     def merge(self) -> int:
-        """Take what is staged into the catalog; return how many files. While readers hold it, that is left for later."""
+        """Take what is staged into the catalog; return how many files. Left for later while readers hold it."""
         if not self._staging.exists() or not any(self._staging.glob("*.parquet")):
             return 0
         with self.lock("merge"):

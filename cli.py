@@ -1,0 +1,346 @@
+"""The command line: parse, call, render.
+
+stdout carries data, stderr progress and warnings. Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing there yet,
+4 store damaged, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from queries.render import FORMATS
+from queries.terminal import TerminalProgress
+from store.catalog import reading
+from store.errors import NothingYet, SimcatError
+from store.store import Store, default_root
+from store.study import CHOICES, MeasureSpec, load_study, study_of
+
+
+class _Group(click.Group):
+    """Commands in the order in which a user meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+class Bytes(click.ParamType):
+    """A size such as 2GB or 512MiB, as a number of bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a size."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", str(value).strip().lower())
+        if not found:
+            self.fail(f"expected a size like 2GB, got '{value}'", param, ctx)
+        return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
+
+
+def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the store that it works on."""
+
+    @click.option(
+        "--store", "root", type=click.Path(path_type=Path), help="Data folder; else $SIMCAT_STORE, else ./simcat-data."
+    )
+    @functools.wraps(command)
+    def with_store(root: Path | None, **options: Any) -> Any:
+        return command(Store(root or default_root()), **options)
+
+    return with_store
+
+
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+memory_option = click.option("--memory", type=Bytes(), default="2GB", help="For the sums of one pass over the words.")
+format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
+device_option = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="simcat", prog_name="simcat")
+def cli() -> None:
+    """A similarity catalog for language models: extract once, measure all pairs, ask the catalog.
+
+    Example: simcat run studies/demo.toml && simcat query top-pairs --across families
+    """
+
+
+@cli.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--refresh", is_flag=True, help="Measure everything again, although it is known.")
+@memory_option
+@device_option
+@store_option
+def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> None:
+    """Extract and measure whatever a study names and the store lacks.
+
+    Example: simcat run studies/demo.toml
+    """
+    from extract import runner as extraction
+    from measures import runner as measuring
+
+    wanted = load_study(study)
+    measures = measuring.chosen_measures(wanted.measures)
+    known = extraction.artifacts(store, wanted)
+    if not (refresh or extraction.plan(store, wanted) or measuring.plan(store, known, measures)):
+        click.echo(f"nothing to do: {len(known)} layers are extracted and every pair is measured", err=True)
+        return
+    with _working(store, device) as work:
+        for attempt in ("first", "after a rebuild"):
+            extracted = extraction.extract(store, wanted, run=work.run, device=work.device, progress=work.progress)
+            session = measuring.Session(store, work.run, work.progress, work.device, memory, refresh)
+            measured = session.measure(extraction.artifacts(store, wanted), measures)
+            if not measured.damaged or attempt == "after a rebuild":
+                break
+            work.progress.note(f"rebuilding {len(measured.damaged)} damaged artifacts")
+    _finish(store, extracted, measured)
+
+
+@cli.command()
+@click.argument("models", nargs=-1, required=True)
+@click.option("--corpus", "corpora", multiple=True, required=True, type=EXISTING, help="Text, CoNLL-U, JSONL, .gz too.")
+@click.option("--pooling", type=click.Choice(CHOICES["pooling"]), default="last", help="Of sub-words to words.")
+@click.option("--layer", "layers", type=click.IntRange(min=0), multiple=True, help="Only this layer; repeatable.")
+@click.option(
+    "--long-sentences", type=click.Choice(CHOICES["long_sentences"]), default="refuse", help="Past the window."
+)
+@click.option("--window", type=click.IntRange(min=3), help="Most tokens at once; else the model's own limit.")
+@click.option("--precision", type=click.Choice(CHOICES["precision"]), default="float32", help="Of the forward pass.")
+@click.option("--storage", type=click.Choice(CHOICES["storage"]), default="float32", help="Of the files.")
+@click.option("--batch-tokens", type=click.IntRange(min=1), default=4096, help="Tokens in one forward pass.")
+@click.option("--revision", help="Of a hub model.")
+@click.option("--family", help="Instead of the configuration's model_type.")
+@click.option("--untrained", is_flag=True, help="A control: the same configuration, initialised at random.")
+@click.option("--seed", type=int, default=0, help="Of the control's initialisation.")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a model.")
+@device_option
+@store_option
+def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], device: str, **options: Any) -> None:
+    """Run models over corpora; store every layer's activations, word by word.
+
+    Example: simcat extract bert-base-uncased ./my-model --corpus my.conllu --pooling last
+    """
+    from extract import runner as extraction
+
+    wanted = study_of(models, corpora, **options)
+    if not extraction.plan(store, wanted):
+        click.echo("nothing to do: every layer is extracted", err=True)
+        return
+    with _working(store, device) as work:
+        extracted = extraction.extract(store, wanted, run=work.run, device=work.device, progress=work.progress)
+    _finish(store, extracted)
+
+
+@cli.command()
+@click.option("--measure", "names", multiple=True, help="Only this measure; repeatable.")
+@click.option("--preset", default="default", help="default, or wu2020: the conventions of Wu et al.'s released code.")
+@click.option("--model", "models", multiple=True, help="Only pairs among these models; repeatable.")
+@click.option("--refresh", is_flag=True, help="Measure again what is known.")
+@memory_option
+@device_option
+@store_option
+def measure(
+    store: Store, names: tuple[str, ...], preset: str, models: tuple[str, ...], device: str, **how: Any
+) -> None:
+    """Measure all pairs of extracted layers that have no score yet.
+
+    Example: simcat measure --measure ckasim --measure svsim
+    """
+    from measures import runner as measuring
+
+    measures = measuring.chosen_measures([MeasureSpec(name, preset) for name in names], preset=preset)
+    artifacts = store.artifacts(models)
+    if not artifacts:
+        raise NothingYet("nothing is extracted yet: run `simcat extract MODEL --corpus FILE`")
+    if not how["refresh"] and not measuring.plan(store, artifacts, measures):
+        click.echo(f"nothing to do: every pair of {len(artifacts)} layers is measured", err=True)
+        return
+    with _working(store, device) as work:
+        measured = measuring.Session(store, work.run, work.progress, work.device, **how).measure(artifacts, measures)
+    _finish(store, measured)
+
+
+@cli.group(cls=_Group)
+def query() -> None:
+    """Ask the catalog. Nothing is recomputed.
+
+    Example: simcat query top-pairs --across families
+    """
+
+
+configuration_option = click.option(
+    "--configuration", default="default", help="Of the measure: default, wu2020, or as `status` names it."
+)
+corpus_option = click.option("--corpus", help="Only on this corpus.")
+
+
+@query.command("top-pairs")
+@click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable. Else ckasim.")
+@click.option("--across", type=click.Choice(("families", "models")), help="Only pairs of different families or models.")
+@click.option("--within", metavar="FAMILY|MODEL", help="Only pairs inside this family or model.")
+@click.option("--model", help="Only pairs with a layer of this model.")
+@click.option("--layer", type=click.IntRange(min=0), help="Only pairs with this layer (of --model, when given).")
+@click.option("--min-words", type=click.IntRange(min=0), default=0, help="Only scores over at least so many words.")
+@click.option("--limit", type=click.IntRange(min=1), default=10, help="Pairs a measure.")
+@corpus_option
+@configuration_option
+@format_option
+@store_option
+def top_pairs(store: Store, form: str, **filters: Any) -> None:
+    """The most similar layer pairs: "of a towards b", symmetric measures each pair once.
+
+    Example: simcat query top-pairs --across families --measure ckasim
+    """
+    from queries import pairs, render
+
+    with reading(store.root) as catalog:
+        answer = pairs.top(catalog, **filters)
+    render.render(answer, form)
+
+
+@query.command()
+@click.argument("model_a")
+@click.argument("model_b")
+@click.option("--measure", help="Else ckasim.")
+@corpus_option
+@configuration_option
+@format_option
+@store_option
+def heatmap(store: Store, model_a: str, model_b: str, measure: str | None, form: str, **filters: Any) -> None:
+    """Layers × layers of two models, as blocks in the terminal or as rows.
+
+    Example: simcat query heatmap bert-base gpt2 --measure ckasim
+    """
+    from queries import pairs, render
+
+    with reading(store.root) as catalog:
+        measure = measure or pairs.default_measure(catalog)[0]
+        answer = pairs.layer_heatmap(catalog, measure=measure, left=model_a, right=model_b, **filters)
+    if form == "table":
+        render.heat(answer)
+    else:
+        render.render(answer, form)
+
+
+@cli.command()
+@click.argument("statement")
+@format_option
+@store_option
+def sql(store: Store, statement: str, form: str) -> None:
+    """Run one read-only SQL statement on the catalog (views: docs/catalog.md).
+
+    Example: simcat sql "SELECT measure, avg(value) FROM layer_pairs GROUP BY 1"
+    """
+    from queries import render
+    from queries.sql_box import run_sql
+
+    with reading(store.root) as catalog:
+        answer = run_sql(catalog, statement)
+    render.render(answer, form)
+
+
+@cli.command()
+@format_option
+@store_option
+def status(store: Store, form: str) -> None:
+    """What is extracted, measured, missing, refused and damaged.
+
+    Example: simcat status
+    """
+    from queries import render
+    from queries.status import overview
+
+    with reading(store.root) as catalog:
+        tables = overview(catalog)
+    for table in tables if form == "table" else tables[:1]:
+        render.render(table, form)
+        click.echo()
+    if waiting := store.waiting():
+        click.echo(f"{waiting} staged files wait to be merged by the next run", err=True)
+
+
+@cli.command()
+@store_option
+def verify(store: Store) -> None:
+    """Re-read and re-hash every artifact; the next run rebuilds what is damaged.
+
+    Example: simcat verify && echo all is well
+    """
+    from store.verify import verify as verify_all
+
+    count = len(store.artifacts())
+    with TerminalProgress().task("verifying artifacts", count) as advance:
+        damaged, unknown = verify_all(store, advance)
+    for line in damaged:
+        click.echo(f"damaged: {line}")
+    for path in unknown:
+        click.echo(f"not in the catalog yet: {path}")
+    click.echo(f"{count - len(damaged)} of {count} artifacts are what was written", err=True)
+    if damaged:
+        sys.exit(4)
+
+
+@dataclass(frozen=True)
+class _Work:
+    run: str
+    device: str
+    progress: TerminalProgress
+
+
+@contextmanager
+def _working(store: Store, device: str) -> Iterator[_Work]:
+    """Record a run, on the device that was asked for."""
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    store.clean()
+    with store.run(device=device, threads=torch.get_num_threads()) as run:
+        yield _Work(run, device, TerminalProgress())
+
+
+def _finish(store: Store, *summaries: Any) -> None:
+    """Say what came of a run on stderr, and exit with its code."""
+    for summary in summaries:
+        for line in summary.lines():
+            click.echo(line, err=True)
+    if waiting := store.waiting():
+        click.echo(
+            f"{waiting} staged files wait to be merged: the catalog is in use; the next run takes them", err=True
+        )
+    code = max(summary.exit_code for summary in summaries)
+    if code:
+        sys.exit(code)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line, a bug keeps its traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except SimcatError as error:
+        click.echo(f"simcat: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("simcat: interrupted; what is finished is kept, run the same command to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from measures import configuration, configure
+from measures import MEASURES, configuration, configure
 from measures.score import Measure, Score
 from store.errors import ArtifactDamaged, BadRequest
 from store.identity import Configuration, canonical_json
@@ -33,6 +33,17 @@ class Summary:
     refused: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
+    @property
+    def exit_code(self) -> int:
+        """4 when an artifact was damaged, else 0: a refused pair is an answer."""
+        return 4 if self.damaged else 0
+
+    def lines(self) -> list[str]:
+        """What to tell the user."""
+        lines = [f"measured {self.scores:,} scores"]
+        lines += [f"refused {count:,} scores: {reason}" for reason, count in self.refused.items()]
+        return lines + [f"damaged, not read: {line}. `simcat run STUDY.toml` rebuilds it" for line in self.damaged]
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -43,10 +54,10 @@ class Batch:
     configurations: tuple[str, ...]
 
 
-def chosen_measures(specs: Iterable[MeasureSpec]) -> list[Measure]:
-    """Turn what a user asked for into measures. Raises BadRequest, naming the study's line."""
+def chosen_measures(specs: Sequence[MeasureSpec], *, preset: str = "default") -> list[Measure]:
+    """Turn what a user asked for into measures; nothing asked is every measure. Raises BadRequest, naming the line."""
     measures = []
-    for spec in specs:
+    for spec in specs or [MeasureSpec(name, preset) for name in MEASURES]:
         try:
             measures.append(configure(spec.name, spec.preset, spec.parameters))
         except BadRequest as error:

@@ -8,7 +8,7 @@ import platform
 import shlex
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from store import catalog, staging
-from store.errors import NothingYet, StoreBusy
+from store.errors import BadRequest, NothingYet, StoreBusy, unknown
 from store.files import Remembered, remove_orphans
 from store.identity import canonical_json
 
@@ -141,14 +141,19 @@ class Store:
         sql = "SELECT weights, model, family, layers FROM models WHERE source = 'simcat'"
         return [ModelRow(*row) for row in self.rows(sql)]
 
-    def artifacts(self) -> list[ArtifactRow]:
-        """The artifacts that the catalog knows, of our own making."""
+    def artifacts(self, models: Collection[str] = ()) -> list[ArtifactRow]:
+        """The artifacts that the catalog knows, of our own making; of these models only. Raises BadRequest."""
         sql = (
             "SELECT a.artifact, a.weights, m.name, a.corpus, a.kind, a.layer, a.pooling, a.words, a.neurons, "
             "a.word_set, a.path, a.bytes, a.sha256, a.damaged FROM base.artifacts a JOIN base.models m USING (weights) "
             "WHERE a.path IS NOT NULL ORDER BY m.id, a.layer"
         )
-        return [ArtifactRow(*row) for row in self.rows(sql)]
+        rows = [ArtifactRow(*row) for row in self.rows(sql)]
+        known = {row.model for row in rows}
+        for model in models:
+            if model not in known:
+                raise BadRequest(unknown("model", model, known))
+        return [row for row in rows if not models or row.model in models]
 
     def missing_pairs(
         self, artifacts: Sequence[str], configurations: Sequence[str], *, known_too: bool = False

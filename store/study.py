@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from typing import Any
 from store.errors import BadRequest, unknown
 from store.identity import Settings
 
-_CHOICES: dict[str, tuple[str, ...]] = {
+CHOICES: dict[str, tuple[str, ...]] = {
     "pooling": ("last", "first", "mean"),
     "long_sentences": ("refuse", "split"),
     "precision": ("float32", "float16", "bfloat16"),
@@ -94,6 +95,34 @@ def load_study(path: Path) -> Study:
         raise BadRequest(f"{path}: {error}") from None
 
 
+def study_of(
+    models: Sequence[str],
+    corpora: Sequence[Path],
+    *,
+    layers: Sequence[int] = (),
+    batch_tokens: int = 4096,
+    revision: str | None = None,
+    family: str | None = None,
+    untrained: bool = False,
+    seed: int = 0,
+    trust_remote_code: bool = False,
+    **settings: Any,
+) -> Study:
+    """Return the study that an `extract` command line stands for; `settings` are the fields of Settings."""
+    specs = tuple(
+        ModelSpec(
+            identifier, model_name(identifier, untrained=untrained, seed=seed), revision, family, None, untrained, seed,
+            trust_remote_code,
+        )
+        for identifier in models
+    )  # fmt: skip
+    for index, spec in enumerate(specs):
+        if spec.name in {other.name for other in specs[:index]}:
+            raise BadRequest(f"two models would be called '{spec.name}': use a study, where each gets a name")
+    files = tuple(CorpusSpec(path, corpus_name(path)) for path in corpora)
+    return Study(specs, files, Settings(**settings), tuple(layers) or None, batch_tokens)
+
+
 def model_name(identifier: str, *, untrained: bool = False, seed: int = 0) -> str:
     """Return the name a model has when none is given: the last part of its id, marked when untrained."""
     name = identifier.rstrip("/").rsplit("/", 1)[-1] or identifier
@@ -154,7 +183,7 @@ class _Reader:
         settings = [f.name for f in fields(Settings)]
         self._keys(entry, [*settings, "layers", "batch_tokens"], "extraction")
         self._types(entry, {"window": int, "layers": list, "batch_tokens": int}, "extraction")
-        for key, choices in _CHOICES.items():
+        for key, choices in CHOICES.items():
             if key in entry and entry[key] not in choices:
                 self._fail(f"{key} must be one of {', '.join(choices)}, got '{entry[key]}'", "extraction", 0, key)
         layers = entry.get("layers")
@@ -189,7 +218,7 @@ class _Reader:
     def _types(self, entry: dict[str, Any], typed: dict[str, type], table: str, index: int = 0) -> None:
         for key, value in entry.items():
             wanted = typed.get(key, str)
-            if (key in typed or key not in _CHOICES) and type(value) is not wanted:
+            if (key in typed or key not in CHOICES) and type(value) is not wanted:
                 names = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
                 self._fail(f"{key} must be {names[wanted]}, got {value!r}", table, index, key)
 

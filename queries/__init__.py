@@ -1,0 +1,1 @@
+"""Questions over the catalog, and their renderers. Reads only; never imports torch."""

@@ -1,0 +1,58 @@
+"""How a question reaches the catalog: its SQL file, its names checked, its values bound, its rows as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from store.errors import BadRequest, NothingYet, unknown
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Table:
+    """An answer: columns, rows, and a title that says what was asked of what."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def ask(catalog: DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None, *, title: str = "") -> Table:
+    """Run one query with its values bound."""
+    cursor = catalog.execute(sql, values or {})
+    return Table(title, tuple(column[0] for column in cursor.description or ()), cursor.fetchall())
+
+
+def question(name: str) -> str:
+    """Return the SQL of a question, queries/sql/<name>.sql."""
+    return resources.files("queries.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def measured(catalog: DuckDBPyConnection) -> list[str]:
+    """Return the measures that have scores. Raises NothingYet when there is none."""
+    names = [name for (name,) in catalog.execute("SELECT DISTINCT measure FROM layer_pairs ORDER BY 1").fetchall()]
+    if not names:
+        raise NothingYet("the catalog has no scores yet: run `simcat run STUDY.toml` or `simcat measure`")
+    return names
+
+
+def check_measures(catalog: DuckDBPyConnection, names: tuple[str, ...]) -> None:
+    """Raise BadRequest when a measure has no scores."""
+    known = measured(catalog)
+    for name in names:
+        if name not in known:
+            raise BadRequest(f"{unknown('measure', name, known)}. To add one: `simcat measure --measure {name}`")
+
+
+def check_model(catalog: DuckDBPyConnection, name: str, *, or_family: bool = False) -> None:
+    """Raise BadRequest when no model (or family) has this name."""
+    known = {row[0] for row in catalog.execute("SELECT model FROM models").fetchall()}
+    if or_family:
+        known |= {row[0] for row in catalog.execute("SELECT family FROM models").fetchall()}
+    if name not in known:
+        kind = "model or family" if or_family else "model"
+        raise BadRequest(f"{unknown(kind, name, known)}. To add one: `simcat extract MODEL --corpus FILE`")

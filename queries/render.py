@@ -1,0 +1,129 @@
+"""Tables as text for people and for programs. Takes rows, never touches the database."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import IO, Any
+
+from queries.ask import Table
+from store.errors import BadRequest
+
+FORMATS = ("table", "json", "csv", "parquet", "markdown")
+_BLOCKS = " ░▒▓█"
+
+
+def render(table: Table, form: str) -> None:
+    """Write a table to stdout in one of FORMATS; titles only where people read."""
+    if form == "json":
+        records = [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
+        print(json.dumps(records, indent=2, ensure_ascii=False))
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
+    elif form == "markdown":
+        print(_markdown(table))
+    elif form == "parquet":
+        _parquet(table, sys.stdout.buffer)
+    else:
+        _print_table(table)
+
+
+def heat(table: Table) -> None:
+    """Draw a layer heatmap (columns layer_a, layer_b, value) as coloured blocks, or shades where there is no colour."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    place = {name: index for index, name in enumerate(table.columns)}
+    values = {(row[place["layer_a"]], row[place["layer_b"]]): row[place["value"]] for row in table.rows}
+    lines, columns = (sorted({key[side] for key in values}) for side in (0, 1))
+    console.print(table.title, style="bold")
+    console.print("      " + "".join(f"{column:>5}" for column in columns))
+    for line in lines:
+        text = Text(f"{line:>5} ")
+        for column in columns:
+            value = values.get((line, column))
+            text.append("    ·" if value is None else f" {value:4.2f}", _colour(value))
+            if not console.is_terminal and value is not None:
+                text = text[:-5] + Text(f"{_shade(value)}{value:4.2f}")
+        console.print(text)
+
+
+def _colour(value: float | None) -> str:
+    """A dark-to-light ramp of one hue (viridis-like), legible with black or white text on it."""
+    if value is None:
+        return "dim"
+    stops = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)]
+    position = min(max(value, 0.0), 1.0) * (len(stops) - 1)
+    low = min(int(position), len(stops) - 2)
+    mix = [round(x + (y - x) * (position - low)) for x, y in zip(stops[low], stops[low + 1], strict=True)]
+    return f"{'black' if value > 0.5 else 'white'} on rgb({mix[0]},{mix[1]},{mix[2]})"
+
+
+def _shade(value: float) -> str:
+    return _BLOCKS[min(int(max(value, 0.0) * len(_BLOCKS)), len(_BLOCKS) - 1)]
+
+
+def _print_table(table: Table) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    numeric = {
+        index for index in range(len(table.columns))
+        if any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in table.rows)
+    }  # fmt: skip
+    drawn = RichTable(title=table.title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(table.columns):
+        drawn.add_column(column, justify="right" if index in numeric else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(_cell(value) for value in row))
+    console = Console(highlight=False)
+    wanted = console.measure(drawn).maximum
+    if not console.is_terminal and wanted > console.width:  # a pipe has no width to fit
+        console = Console(highlight=False, width=wanted)
+    console.print(drawn)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.6g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    return str(value).replace("[", r"\[")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)
+
+
+def _markdown(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rows = [line([_cell(value).replace(r"\[", "[") for value in row]) for row in table.rows]
+    return "\n".join([line(table.columns), line(["---"] * len(table.columns)), *rows])
+
+
+def _parquet(table: Table, out: IO[bytes]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if out.isatty():
+        raise BadRequest("parquet is not for a terminal: redirect it to a file")
+    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({name: list(values) for name, values in zip(table.columns, columns, strict=True)}), buffer)
+    out.write(buffer.getvalue())

@@ -19,9 +19,9 @@ from typing import Any
 import click
 
 from queries.render import FORMATS
-from queries.terminal import TerminalProgress
 from store.catalog import reading
 from store.errors import NothingYet, SimcatError
+from store.progress import Progress
 from store.store import Store, default_root
 from store.study import CHOICES, MeasureSpec, load_study, study_of
 
@@ -33,7 +33,7 @@ class _Group(click.Group):
         return list(self.commands)
 
 
-class Bytes(click.ParamType):
+class Bytes(click.ParamType[int]):
     """A size such as 2GB or 512MiB, as a number of bytes."""
 
     name = "size"
@@ -59,11 +59,16 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_store
 
 
+STORE_HELP = "Data folder; else $SIMCAT_STORE, else ./simcat-data."
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 memory_option = click.option("--memory", type=Bytes(), default="2GB", help="For the sums of one pass over the words.")
 format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
 device_option = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
+
+
+configuration_option = click.option("--configuration", default="default", help="default, wu2020, or as in `status`.")
+corpus_option = click.option("--corpus", help="Only on this corpus.")
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -276,6 +281,7 @@ def verify(store: Store) -> None:
 
     Example: simcat verify && echo all is well
     """
+    from queries.terminal import TerminalProgress
     from store.verify import verify as verify_all
 
     count = len(store.artifacts())
@@ -294,13 +300,15 @@ def verify(store: Store) -> None:
 class _Work:
     run: str
     device: str
-    progress: TerminalProgress
+    progress: Progress
 
 
 @contextmanager
 def _working(store: Store, device: str) -> Iterator[_Work]:
     """Record a run, on the device that was asked for."""
     import torch
+
+    from queries.terminal import TerminalProgress
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -315,9 +323,7 @@ def _finish(store: Store, *summaries: Any) -> None:
         for line in summary.lines():
             click.echo(line, err=True)
     if waiting := store.waiting():
-        click.echo(
-            f"{waiting} staged files wait to be merged: the catalog is in use; the next run takes them", err=True
-        )
+        click.echo(f"{waiting} staged files wait for the next run: the catalog is in use", err=True)
     code = max(summary.exit_code for summary in summaries)
     if code:
         sys.exit(code)

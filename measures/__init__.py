@@ -50,7 +50,10 @@ def configure(name: str, preset: str = "default", parameters: Mapping[str, Any] 
             raise BadRequest(f"{name}: {unknown('parameter', key, allowed)}")
         if isinstance(value, bool) or not isinstance(value, type(allowed[key])):
             raise BadRequest(f"{name}: {key} must be like {allowed[key]!r}, got {value!r}")
-    measure: Measure = kind(**chosen)
+    try:
+        measure: Measure = kind(**chosen)
+    except ValueError as error:
+        raise BadRequest(f"{name}: {error}") from None
     return measure
 
 
@@ -65,7 +68,7 @@ def configuration(measure: Measure) -> Configuration:
 def compare(a: Array, b: Array, *, measure: str, preset: str = "default", **parameters: Any) -> Score:
     """Score a [words, neurons_a] towards b [words, neurons_b], numpy or torch.
 
-    Float64 arrays are multiplied in float64, all others in float32; sums are float64 either way.
+    Everything is computed in float64, whatever the arrays hold.
     Raises MeasureError (by name: ConstantLayer, TooFewWords, NotFinite, UnalignedWords) and BadRequest.
     """
     return compare_all({"a": a, "b": b}, [configure(measure, preset, parameters)])[measure, "a", "b"]

@@ -38,10 +38,9 @@ def score_all(arrays: Mapping[str, Any], measures: Sequence[Measure]) -> dict[tu
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{name} has {count:,}" for name, count in lengths.items())
         raise UnalignedWords(f"a comparison needs the same words on all sides: {counts}")
-    double = any(layer.array.dtype == torch.float64 for layer in layers)
     pairs = list(combinations(range(len(layers)), 2))
     scores: dict[tuple[str, str, str], Score] = {}
-    for outcomes in compare_pairs(layers, pairs, measures, dtype=torch.float64 if double else torch.float32):
+    for outcomes in compare_pairs(layers, pairs, measures, dtype=torch.float64):
         for outcome in outcomes:
             if isinstance(outcome.score, MeasureError):
                 raise outcome.score

@@ -29,6 +29,10 @@ class MixedSim:
     symmetric: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {"rank_tolerance": 1e-13}}
 
+    def __post_init__(self) -> None:
+        if not 0 < self.rank_tolerance < 1:
+            raise ValueError(f"rank_tolerance must be between 0 and 1, got {self.rank_tolerance}")
+
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score a towards b."""
         rank = b.rank(self.rank_tolerance)

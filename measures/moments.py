@@ -133,6 +133,7 @@ def _canonical(whitened: Tensor) -> Canonical:  # [kept_a, kept_b], kept_a ≤ k
     `whitenedᵀ left`, are right to second order in the error of the vectors. Directions without correlation have no
     counterpart that could be computed so; then the SVD completes them.
     """
+    whitened = whitened.double()
     left = torch.linalg.eigh(whitened @ whitened.T)[1].flip(1)
     right = whitened.T @ left  # [kept_b, shared], not yet of length one
     correlations = torch.linalg.vector_norm(right, dim=0) / torch.linalg.vector_norm(left, dim=0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from measures.score import Score
-from measures.svsim import Cut, kept_components
+from measures.svsim import Cut, check_cut, kept_components
 
 if TYPE_CHECKING:
     from measures.moments import Cross, Layer
@@ -29,9 +29,12 @@ class PWSim:
     symmetric: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {"cut": "below"}}
 
+    def __post_init__(self) -> None:
+        check_cut(self.variance, self.cut)
+
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score a towards b."""
         canonical, diagnostics = kept_components(self.name, self.variance, self.cut, cross)
         loadings = a.loadings[: len(canonical.left)]  # [kept_a, neurons_a]
-        weights = (canonical.left.T @ loadings).abs().sum(dim=1).double()  # [shared]
+        weights = (canonical.left.T @ loadings.double()).abs().sum(dim=1).double()  # [shared]
         return Score(float(weights @ canonical.correlations.double() / weights.sum()), diagnostics=diagnostics)

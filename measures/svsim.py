@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from measures.score import MeasureError, Score, TooFewWords
 
@@ -32,10 +32,21 @@ class SVSim:
     symmetric: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {"cut": "below"}}
 
+    def __post_init__(self) -> None:
+        check_cut(self.variance, self.cut)
+
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score the pair."""
         canonical, diagnostics = kept_components(self.name, self.variance, self.cut, cross)
         return Score(float(canonical.correlations.double().mean()), diagnostics=diagnostics)
+
+
+def check_cut(variance: float, cut: str) -> None:
+    """Raise ValueError when the parameters of a cut are out of range."""
+    if not 0 < variance <= 1:
+        raise ValueError(f"variance must be between 0 and 1, got {variance}")
+    if cut not in get_args(Cut):
+        raise ValueError(f"cut must be one of {', '.join(get_args(Cut))}, got '{cut}'")
 
 
 def kept_components(measure: str, variance: float, cut: str, cross: Cross) -> tuple[Canonical, dict[str, int]]:

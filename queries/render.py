@@ -16,6 +16,8 @@ from store.errors import BadRequest
 
 FORMATS = ("table", "json", "csv", "parquet", "markdown")
 _BLOCKS = " ░▒▓█"
+_CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words")
+_UNBOUNDED = 100_000  # columns
 
 
 def render(table: Table, form: str) -> None:
@@ -40,7 +42,7 @@ def heat(table: Table) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     place = {name: index for index, name in enumerate(table.columns)}
     values = {(row[place["layer_a"]], row[place["layer_b"]]): row[place["value"]] for row in table.rows}
     lines, columns = (sorted({key[side] for key in values}) for side in (0, 1))
@@ -74,21 +76,37 @@ def _shade(value: float) -> str:
 def _print_table(table: Table) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
+    from rich.text import Text
 
+    title, table = _context_in_title(table)
     numeric = {
         index for index in range(len(table.columns))
         if any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in table.rows)
     }  # fmt: skip
-    drawn = RichTable(title=table.title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    drawn = RichTable(box=None, pad_edge=False)
     for index, column in enumerate(table.columns):
         drawn.add_column(column, justify="right" if index in numeric else "left", overflow="fold")
     for row in table.rows:
         drawn.add_row(*(_cell(value) for value in row))
     console = Console(highlight=False)
-    wanted = console.measure(drawn).maximum
-    if not console.is_terminal and wanted > console.width:  # a pipe has no width to fit
-        console = Console(highlight=False, width=wanted)
+    if not console.is_terminal:  # a pipe has no width to fit
+        console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum)
+    if title:
+        console.print(Text(title, style="bold"), soft_wrap=True)
     console.print(drawn)
+
+
+def _context_in_title(table: Table) -> tuple[str, Table]:
+    """Move columns that say the same in every row, such as the corpus, from the rows into the title."""
+    constant = {
+        name: table.rows[0][index]
+        for index, name in enumerate(table.columns)
+        if table.title and len(table.rows) > 1 and name in _CONTEXT and len({row[index] for row in table.rows}) == 1
+    }
+    kept = [index for index, name in enumerate(table.columns) if name not in constant]
+    said = [f"{name} {_cell(value)}" for name, value in constant.items() if str(value) not in table.title]
+    rows = [tuple(row[index] for index in kept) for row in table.rows]
+    return " · ".join([table.title, *said]), Table(table.title, tuple(table.columns[index] for index in kept), rows)
 
 
 def _cell(value: Any) -> str:

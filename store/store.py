@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +214,8 @@ def _now() -> datetime:
 
 
 def _versions() -> dict[str, str]:
+    from importlib import metadata
+
     found = {"python": platform.python_version()}
     for package in ("simcat", "torch", "transformers", "tokenizers", "numpy", "pyarrow", "duckdb"):
         try:

@@ -1,0 +1,178 @@
+"""Corpora: sentences of words, streamed from plain text, CoNLL-U or JSONL, each also gzipped.
+
+- `.txt`: one sentence a line, words between white space (any that Unicode knows, no-break spaces included).
+- `.conllu`: the words are the syntactic words, the lines whose id is a whole number. Multi-word ranges (`3-4`) and
+  empty nodes (`5.1`) are skipped: "don't" is the two words "do" and "n't", as the treebank counts them.
+- `.jsonl`: an object a line, `{"text": "…"}` split at white space, or `{"words": [...]}` (or `"tokens"`) as given.
+
+A sentence without words (a blank line) is skipped and gets no number. Words are kept as they stand: no Unicode
+normalisation, inner spaces allowed where the format allows them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from store.errors import BadRequest
+from store.files import Remembered
+from store.identity import SCHEME
+from store.study import CorpusSpec
+
+Lines = Iterator[tuple[int, str]]
+Reader = Callable[[Lines], Iterator[list[str]]]
+
+
+class _MalformedLineError(ValueError):
+    """A line that its format does not allow; the path is added by whoever knows it."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """A corpus by its content: `corpus` is the fingerprint of its words in their sentences, not of the file."""
+
+    corpus: str
+    sentences: int
+    words: int
+
+
+def read(spec: CorpusSpec) -> Iterator[list[str]]:
+    """Stream a corpus's sentences, each a non-empty list of non-empty words.
+
+    Raises BadRequest, naming file and line, for what the format does not allow.
+    """
+    reader = _READERS[_format(spec.path)]
+    try:
+        with _open(spec.path) as file:
+            yield from islice((words for words in reader(_lines(file)) if words), spec.limit)
+    except _MalformedLineError as error:
+        raise BadRequest(f"{spec.path}:{error.line}: {error}") from None
+    except FileNotFoundError:
+        raise BadRequest(f"there is no corpus file {spec.path}") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise BadRequest(f"{spec.path} is no whole gzip file: {error}") from None
+
+
+def facts(spec: CorpusSpec, remembered: Remembered) -> CorpusFacts:
+    """Return a corpus's fingerprint and counts; read once, then remembered while the file does not change.
+
+    Raises BadRequest for a malformed or an empty corpus.
+    """
+    _format(spec.path)
+    what = f"corpus-{SCHEME}" if spec.limit is None else f"corpus-{SCHEME}-first-{spec.limit}"
+    try:
+        known = remembered.of(spec.path, what, lambda path: json.dumps(asdict(_count(spec))))
+    except FileNotFoundError:
+        raise BadRequest(f"there is no corpus file {spec.path}") from None
+    return CorpusFacts(**json.loads(known))
+
+
+def _count(spec: CorpusSpec) -> CorpusFacts:
+    digest, sentences, words = hashlib.sha256(), 0, 0
+    for sentence in read(spec):
+        digest.update(json.dumps(sentence, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        sentences += 1
+        words += len(sentence)
+    if not sentences:
+        raise BadRequest(f"{spec.path} holds no sentence: expected at least one with a word")
+    return CorpusFacts(f"{SCHEME}:{digest.hexdigest()}", sentences, words)
+
+
+def _format(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    if not suffixes or suffixes[-1] not in _READERS:
+        raise BadRequest(f"cannot tell the format of {path.name}: name it {', '.join(_READERS)}, or one of these + .gz")
+    return suffixes[-1]
+
+
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _lines(file: BinaryIO) -> Lines:
+    for number, raw in enumerate(file, start=1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise _MalformedLineError(number, f"not UTF-8: {error.reason} at byte {error.start + 1}") from None
+        yield number, line.rstrip("\r\n")
+
+
+def _text(lines: Lines) -> Iterator[list[str]]:
+    for _, line in lines:
+        yield line.split()
+
+
+def _conllu(lines: Lines) -> Iterator[list[str]]:
+    words: list[str] = []
+    for number, line in lines:
+        if not line.strip():
+            yield words
+            words = []
+        elif not line.startswith("#"):
+            word = _conllu_word(number, line, expected=len(words) + 1)
+            if word is not None:
+                words.append(word)
+    yield words
+
+
+def _conllu_word(number: int, line: str, *, expected: int) -> str | None:
+    """Return the form of a syntactic word, None for a multi-word range or an empty node."""
+    columns = line.split("\t")
+    if len(columns) != 10:
+        raise _MalformedLineError(number, f"expected the 10 tab-separated columns of CoNLL-U, got {len(columns)}")
+    identifier, form = columns[0], columns[1]
+    if all(part.isdecimal() for part in identifier.replace("-", ".").split(".", 1)) and not identifier.isdecimal():
+        return None
+    if identifier != str(expected):
+        raise _MalformedLineError(number, f"expected word {expected} of the sentence, got id '{identifier}'")
+    return _word(number, form, expected)
+
+
+def _jsonl(lines: Lines) -> Iterator[list[str]]:
+    for number, line in lines:
+        if line.strip():
+            yield _json_words(number, line)
+
+
+def _json_words(number: int, line: str) -> list[str]:
+    try:
+        entry = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise _MalformedLineError(number, f"not JSON: {error}") from None
+    given = [key for key in ("text", "words", "tokens") if isinstance(entry, dict) and key in entry]
+    if len(given) != 1:
+        raise _MalformedLineError(number, 'expected an object with one of "text", "words" or "tokens"')
+    value = entry[given[0]]
+    if given[0] == "text" and isinstance(value, str):
+        return [_word(number, word, i) for i, word in enumerate(value.split(), start=1)]
+    if given[0] != "text" and isinstance(value, list):
+        return [_word(number, word, i) for i, word in enumerate(value, start=1)]
+    wanted = "a text" if given[0] == "text" else "a list of words"
+    raise _MalformedLineError(number, f'expected "{given[0]}" to be {wanted}, got {type(value).__name__}')
+
+
+def _word(number: int, word: object, position: int) -> str:
+    if not isinstance(word, str) or not word.strip():
+        raise _MalformedLineError(number, f"word {position} must be a text that is not blank, got {word!r}")
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise _MalformedLineError(number, f"word {position} holds half a surrogate pair: {word!r}") from None
+    return word
+
+
+_READERS: dict[str, Reader] = {".txt": _text, ".conllu": _conllu, ".jsonl": _jsonl}

@@ -1,0 +1,223 @@
+"""Runs what a study lacks and puts it into the store: lock, adopt, compute, write, register, merge; task by task.
+
+Importing this module imports no torch; only a model that runs does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from extract import corpora
+from extract.plan import Task, missing, plan, resting_place, sound
+from store.artifacts import ActivationWriter, Artifact, describe
+from store.errors import ArtifactDamaged, BadRequest, SimcatError
+from store.progress import Progress
+from store.store import Store
+from store.study import Study
+
+if TYPE_CHECKING:
+    from extract.encoder import Encoder
+    from extract.windows import LeftOut, Windowing
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A model that could not be extracted from a corpus, and why."""
+
+    model: str
+    corpus: str
+    reason: str
+
+
+@dataclass
+class Summary:
+    """What one extraction did. `adopted` counts files that an interrupted run had finished but not registered."""
+
+    written: int = 0
+    adopted: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+def extract(store: Store, study: Study, *, device: str, progress: Progress, run: str) -> Summary:
+    """Extract what a study lacks; what is there already is left alone. A model that fails does not stop the others.
+
+    device: `cpu`, `cuda`, … or `auto`. run: the run that artifacts are registered under.
+    Raises BadRequest as `plan` does. Interrupted, it leaves what was finished and nothing half-written.
+    """
+    store.merge()
+    return _Extraction(store, study, device, progress, run).all(plan(store, study))
+
+
+class _Extraction:
+    """One call of `extract`: keeps the model that was loaded last, for the corpora that follow."""
+
+    def __init__(self, store: Store, study: Study, device: str, progress: Progress, run: str) -> None:
+        self._store, self._study, self._device, self._progress, self._run = store, study, device, progress, run
+        self._loaded: tuple[str, Encoder] | None = None
+        self._summary = Summary()
+
+    def all(self, tasks: Sequence[Task]) -> Summary:
+        """Work through the tasks; those that another process is busy with come last."""
+        busy: list[Task] = []
+        for task in tasks:
+            if not self._attempt(task, wait=False):
+                busy.append(task)
+        for task in busy:
+            self._progress.note(f"waiting for another process that extracts {task.title}")
+            self._attempt(task, wait=True)
+        return self._summary
+
+    def _attempt(self, task: Task, *, wait: bool) -> bool:
+        """Do one task; False when another process has it."""
+        with self._store.lock(task.lock, wait=wait) as held:
+            if not held:
+                return False
+            try:
+                with _out_of_memory(task):
+                    self._task(task)
+            except SimcatError as error:
+                self._failed(task, str(error))
+            self._store.merge()
+        return True
+
+    def _failed(self, task: Task, reason: str) -> None:
+        self._summary.failures.append(Failure(task.model.name, task.corpus.name, reason))
+        self._progress.note(f"{task.title} failed: {reason}")
+        row = {"model": task.model.name, "corpus": task.content.corpus, "reason": reason, "run": self._run}
+        self._store.stage("failures", [row])
+
+    def _task(self, task: Task) -> None:
+        if task.located is None:
+            raise SimcatError(task.problem or f"{task.model.name} was not found")
+        layers = self._missing(task)
+        if layers is None:
+            self._register_model(task, self._encoder(task))
+            layers = self._wanted(task, self._encoder(task))
+        layers = self._adopt(task, layers)
+        if layers:
+            encoder = self._encoder(task)
+            self._register_model(task, encoder)
+            self._compute(task, encoder, layers)
+
+    def _missing(self, task: Task) -> tuple[int, ...] | None:
+        """Look again, now that the lock is held: another process may have worked on it since."""
+        return missing(self._store, task, self._study.layers, self._store.models(), self._store.artifacts())
+
+    def _wanted(self, task: Task, encoder: Encoder) -> tuple[int, ...]:
+        chosen, blocks = self._study.layers, encoder.shape.layers
+        if chosen is None:
+            return tuple(range(blocks + 1))
+        if max(chosen, default=0) > blocks:
+            raise BadRequest(f"{task.model.name} has the layers 0 to {blocks}, the study asks for {max(chosen)}")
+        return tuple(sorted(set(chosen)))
+
+    def _adopt(self, task: Task, layers: Sequence[int]) -> tuple[int, ...]:
+        """Register finished files that the catalog does not know; return the layers that are still missing."""
+        rows = {row.path: row for row in self._store.artifacts()}
+        rest: list[int] = []
+        for layer in layers:
+            path = resting_place(self._store, task, layer)
+            known = rows.get(path)
+            if known is not None and sound(self._store, known):
+                continue
+            artifact = None if known is not None else self._orphan(task, layer)
+            if artifact is None:
+                rest.append(layer)
+            else:
+                self._store.stage_artifact(artifact, self._run)
+                self._summary.adopted += 1
+        return tuple(rest)
+
+    def _orphan(self, task: Task, layer: int) -> Artifact | None:
+        path = self._store.root / resting_place(self._store, task, layer)
+        if not path.exists():
+            return None
+        try:
+            found = describe(self._store.root, path)
+        except ArtifactDamaged:
+            return None
+        return found if found.artifact == task.identity(layer).artifact else None
+
+    def _encoder(self, task: Task) -> Encoder:
+        from extract.encoder import load
+
+        if task.located is None:
+            raise SimcatError(f"{task.model.name} was not found")
+        key = task.located.weights
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = None  # one model in memory at a time
+            self._loaded = key, load(task.located, task.settings, self._device)
+        return self._loaded[1]
+
+    def _register_model(self, task: Task, encoder: Encoder) -> None:
+        located, shape, content = task.located, encoder.shape, task.content
+        if located is None:
+            return
+        spec = task.model
+        model = {
+            "weights": located.weights, "name": spec.name, "family": located.family,
+            "architecture": shape.architecture, "origin": spec.id, "revision": located.revision,
+            "finetuned_from": spec.finetuned_from, "untrained_seed": spec.seed if spec.untrained else None,
+            "layers": shape.layers, "neurons": shape.neurons[-1], "parameters": shape.parameters, "source": "simcat",
+        }  # fmt: skip
+        corpus = {
+            "corpus": content.corpus, "name": task.corpus.name, "origin": str(task.corpus.path),
+            "sentences": content.sentences, "words": content.words,
+        }  # fmt: skip
+        self._store.stage("models", [model])
+        self._store.stage("corpora", [corpus])
+
+    def _compute(self, task: Task, encoder: Encoder, layers: Sequence[int]) -> None:
+        from extract.stream import Pass
+        from extract.windows import Windowing
+        from extract.writing import BackgroundWriter
+
+        name, settings = task.model.name, task.settings
+        windowing = Windowing(encoder, settings, name)
+        windowing.refuse_early(corpora.read(task.corpus))
+        stream = Pass(encoder, windowing, layers, settings.pooling, self._study.batch_tokens, name)
+        writers = [
+            ActivationWriter(self._store.root, task.identity(layer), name, encoder.shape.neurons[layer])
+            for layer in layers
+        ]
+        background = BackgroundWriter(writers, layers)
+        with self._progress.task(f"extract {task.title}", task.content.sentences) as advance, background:
+            for chunk in stream.chunks(corpora.read(task.corpus)):
+                background.write(chunk)
+                advance(chunk.sentences)
+        for artifact in background.artifacts:
+            self._store.stage_artifact(artifact, self._run)
+        self._summary.written += len(background.artifacts)
+        self._report(task, windowing)
+
+    def _report(self, task: Task, windowing: Windowing) -> None:
+        self._report_left_out(task, windowing.without_token, "its tokenizer gives them no token")
+        self._report_left_out(task, windowing.too_long, "each alone is longer than the window")
+
+    def _report_left_out(self, task: Task, left_out: LeftOut, reason: str) -> None:
+        if left_out.count:
+            more = ", …" if left_out.count > len(left_out.examples) else ""
+            self._progress.note(
+                f"{task.title}: {left_out.count:,} of {task.content.words:,} words left out, {reason}: "
+                f"{', '.join(left_out.examples)}{more}"
+            )
+
+
+@contextmanager
+def _out_of_memory(task: Task) -> Iterator[None]:
+    """Turn what the libraries raise when memory is short into an error of this model."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        if not isinstance(error, MemoryError) and not any(sign in said.lower() for sign in _NO_MEMORY):
+            raise
+        raise SimcatError(f"out of memory: lower batch_tokens in the study's [extraction] ({said[:200]})") from error
+
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+
+__all__ = ["Failure", "Summary", "Task", "extract", "plan"]

@@ -1,0 +1,120 @@
+"""Sentences into windows that fit a model, and windows into batches of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from extract.encoder import Encoder, Piece
+from store.errors import BadRequest, SimcatError
+from store.identity import Settings
+
+
+@dataclass(frozen=True)
+class Window:
+    """Words of one sentence that a model sees together. `words[i]` has `lengths[i]` of the pieces, at least one."""
+
+    sentence: int
+    words: list[int]
+    lengths: list[int]
+    pieces: list[Piece] = field(repr=False)
+
+
+@dataclass
+class LeftOut:
+    """Words that a model gives no activation: how many, and the first few."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, word: str) -> None:
+        """Count one more."""
+        self.count += 1
+        if len(self.examples) < 5 and repr(word) not in self.examples:
+            self.examples.append(repr(word))
+
+
+class Windowing:
+    """Cuts sentences for one model under one setting. `without_token` and `too_long` count what is left out."""
+
+    def __init__(self, encoder: Encoder, settings: Settings, name: str) -> None:
+        self._encoder, self._settings, self._name = encoder, settings, name
+        self._limit = _limit(encoder, settings, name)
+        self.without_token, self.too_long = LeftOut(), LeftOut()
+
+    def windows(self, numbered: Sequence[tuple[int, list[str]]]) -> list[Window]:
+        """Return the windows of some sentences, in order; a sentence that is not split is one window.
+
+        Raises SimcatError, naming sentence and model, for one that does not fit under `refuse`.
+        """
+        cut = self._encoder.pieces([sentence for _, sentence in numbered])
+        found: list[Window] = []
+        for (number, sentence), pieces in zip(numbered, cut, strict=True):
+            found.extend(self._sentence(number, sentence, pieces))
+        return found
+
+    def refuse_early(self, sentences: Iterable[list[str]]) -> None:
+        """Raise what `windows` would raise, before any forward pass, having cut only sentences that may be too long.
+
+        A token covers at least a byte of what the tokenizer sees; normalisation may lengthen that, and is caught later.
+        """
+        if self._limit is None or self._settings.long_sentences != "refuse":
+            return
+        for number, sentence in enumerate(sentences):
+            if sum(len(word.encode()) + 1 for word in sentence) > self._limit:
+                pieces = self._encoder.pieces([sentence])[0]
+                self._refuse(number, sentence, sum(map(len, pieces)))
+
+    def _sentence(self, number: int, sentence: list[str], pieces: list[list[Piece]]) -> Iterator[Window]:
+        if self._settings.long_sentences == "refuse":
+            self._refuse(number, sentence, sum(map(len, pieces)))
+        window, room = Window(number, [], [], []), self._limit
+        for word, own in enumerate(pieces):
+            if not own:
+                self.without_token.add(sentence[word])
+            elif room is not None and len(own) > room:
+                self.too_long.add(sentence[word])
+            else:
+                if room is not None and len(window.pieces) + len(own) > room:
+                    yield window
+                    window = Window(number, [], [], [])
+                window.words.append(word)
+                window.lengths.append(len(own))
+                window.pieces.extend(own)
+        if window.words:
+            yield window
+
+    def _refuse(self, number: int, sentence: list[str], length: int) -> None:
+        if self._limit is not None and length > self._limit:
+            raise SimcatError(
+                f"{self._name} sees {self._limit} tokens of a sentence, but sentence {number} "
+                f'("{" ".join(sentence[:6])} …", {len(sentence)} words) has {length}: set long_sentences = "split" '
+                "to split it between words, or take it out of the corpus"
+            )
+
+
+def batches(windows: Sequence[Window], tokens: int, specials: int) -> Iterator[list[Window]]:
+    """Group windows by length, longest first, so that a padded batch has at most `tokens` tokens, or one window."""
+    batch: list[Window] = []
+    for window in sorted(windows, key=lambda window: -len(window.pieces)):
+        if batch and (len(batch) + 1) * (len(batch[0].pieces) + specials) > tokens:
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch
+
+
+def _limit(encoder: Encoder, settings: Settings, name: str) -> int | None:
+    """Return how many pieces fit, special tokens not counted; None when any number does."""
+    own, wanted = encoder.window, settings.window
+    if wanted is not None and own is not None and wanted > own:
+        raise BadRequest(
+            f"window = {wanted} is more than the {own} tokens that {name} can see: lower it or leave it out"
+        )
+    window = own if wanted is None else wanted
+    if window is None:
+        return None
+    if window <= encoder.specials:
+        raise BadRequest(f"window = {window} leaves no room beside the {encoder.specials} special tokens of {name}")
+    return window - encoder.specials

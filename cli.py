@@ -96,7 +96,7 @@ def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> N
 
     wanted = load_study(study)
     measures = measuring.chosen_measures(wanted.measures)
-    known = extraction.artifacts(store, wanted)
+    known = extraction.present(store, wanted)
     if not (refresh or extraction.plan(store, wanted) or measuring.plan(store, known, measures)):
         click.echo(f"nothing to do: {len(known)} layers are extracted and every pair is measured", err=True)
         return
@@ -104,7 +104,7 @@ def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> N
         for attempt in ("first", "after a rebuild"):
             extracted = extraction.extract(store, wanted, run=work.run, device=work.device, progress=work.progress)
             session = measuring.Session(store, work.run, work.progress, work.device, memory, refresh)
-            measured = session.measure(extraction.artifacts(store, wanted), measures)
+            measured = session.measure(extraction.present(store, wanted), measures)
             if not measured.damaged or attempt == "after a rebuild":
                 break
             work.progress.note(f"rebuilding {len(measured.damaged)} damaged artifacts")

@@ -70,6 +70,19 @@ def plan(store: Store, study: Study) -> list[Task]:
     return [task for task in planned if task.layers != ()]
 
 
+def present(store: Store, study: Study) -> list[ArtifactRow]:
+    """Return the artifacts that a study names and the store has, sound ones only, in the study's order."""
+    rows = [row for row in store.artifacts() if sound(store, row)]
+    contents = [corpora.facts(spec, store.remembered).corpus for spec in study.corpora]
+    weights = [located.weights for located, _ in (_found(spec, store) for spec in study.models) if located]
+    named = {
+        ArtifactIdentity(row.weights, row.corpus, row.layer, study.settings).artifact
+        for row in rows
+        if row.weights in weights and row.corpus in contents and (study.layers is None or row.layer in study.layers)
+    }
+    return sorted((row for row in rows if row.artifact in named), key=lambda row: weights.index(row.weights))
+
+
 def missing(
     store: Store,
     task: Task,

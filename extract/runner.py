@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from extract import corpora
-from extract.plan import Task, missing, plan, resting_place, sound
+from extract.plan import Task, missing, plan, present, resting_place, sound
 from store.artifacts import ActivationWriter, Artifact, describe
 from store.errors import ArtifactDamaged, BadRequest, SimcatError
 from store.progress import Progress
@@ -39,6 +39,17 @@ class Summary:
     written: int = 0
     adopted: int = 0
     failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a model failed, else 0."""
+        return 1 if self.failures else 0
+
+    def lines(self) -> list[str]:
+        """What to tell the user."""
+        adopted = f", found {self.adopted:,} that an interrupted run had finished" if self.adopted else ""
+        failed = [f"not extracted: {gone.model} over {gone.corpus}: {gone.reason}" for gone in self.failures]
+        return [f"extracted {self.written:,} layers{adopted}", *failed]
 
 
 def extract(store: Store, study: Study, *, device: str, progress: Progress, run: str) -> Summary:
@@ -220,4 +231,4 @@ def _out_of_memory(task: Task) -> Iterator[None]:
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
-__all__ = ["Failure", "Summary", "Task", "extract", "plan"]
+__all__ = ["Failure", "Summary", "Task", "extract", "plan", "present"]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from measures.engine import compare_pairs
 from measures.score import Measure, MeasureError, Score, UnalignedWords
@@ -19,16 +20,17 @@ class ArrayRows:
     """An array [words, neurons] as the engine reads layers."""
 
     name: str
-    array: Tensor
+    array: npt.NDArray[Any]
 
     @property
     def neurons(self) -> int:
         """The array's width."""
         return self.array.shape[1]
 
-    def chunks(self, words: int) -> Iterator[Tensor]:
+    def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:
         """Slices of the array."""
-        yield from torch.split(self.array, words)
+        for start in range(0, len(self.array), words):
+            yield self.array[start : start + words]
 
 
 def score_all(arrays: Mapping[str, Any], measures: Sequence[Measure]) -> dict[tuple[str, str, str], Score]:
@@ -48,8 +50,8 @@ def score_all(arrays: Mapping[str, Any], measures: Sequence[Measure]) -> dict[tu
     return scores
 
 
-def _matrix(name: str, array: Any) -> Tensor:
-    matrix = torch.as_tensor(array)
+def _matrix(name: str, array: Any) -> npt.NDArray[np.float64]:
+    matrix = torch.as_tensor(array).detach().to("cpu", torch.float64).numpy()
     if matrix.ndim != 2 or not len(matrix):
         raise MeasureError(f"{name} must be [words, neurons], got {list(matrix.shape)}")
-    return matrix if matrix.is_floating_point() else matrix.to(torch.float64)
+    return matrix

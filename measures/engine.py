@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from measures.moments import Moments
 from measures.score import Measure, MeasureError, Score, UnalignedWords
@@ -29,7 +30,7 @@ class Rows(Protocol):
     def neurons(self) -> int:
         """The width of its rows."""
 
-    def chunks(self, words: int) -> Iterator[Tensor]:  # each [words, neurons], the last may be shorter
+    def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons], the last may be shorter
         """Read the layer, `words` rows at a time."""
 
 
@@ -91,7 +92,7 @@ def _read(
     widths = [layer.neurons for layer in layers]
     moments = Moments([layer.name for layer in layers], widths, pairs, dtype, torch.device(device))
     words = min(4096, max(256, CHUNK_BYTES // (dtype.itemsize * sum(widths)) // 256 * 256))
-    side_by_side = torch.empty(words, sum(widths), dtype=dtype, device=device)
+    side_by_side = torch.empty(words, sum(widths), dtype=dtype)
     streams = [layer.chunks(words) for layer in layers]
     while True:
         chunks = [next(stream, None) for stream in streams]
@@ -101,10 +102,10 @@ def _read(
             raise UnalignedWords(f"these layers do not have the same number of words: {names}")
         if lengths == {0}:
             return moments
-        rows = lengths.pop()
-        torch.cat([chunk.to(side_by_side) for chunk in chunks if chunk is not None], dim=1, out=side_by_side[:rows])
-        moments.add(side_by_side[:rows])
-        advance(rows)
+        chunk = side_by_side[: lengths.pop()]
+        np.concatenate([read for read in chunks if read is not None], axis=1, out=chunk.numpy(), casting="same_kind")
+        moments.add(chunk.to(device))
+        advance(len(chunk))
 
 
 def _compare(

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
-from torch import Tensor
 
 from store.artifacts import read_chunks, read_keys
 from store.errors import ArtifactDamaged
@@ -29,12 +27,11 @@ class ArtifactRows:
     words: int
     kept: npt.NDArray[np.bool_] | None  # [words in the file]; None keeps all
 
-    def chunks(self, words: int) -> Iterator[Tensor]:  # each [words, neurons]
+    def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons]
         """Read the kept words, `words` at a time."""
         chunks = read_chunks(self.path, rows=words)
         try:
-            for chunk in chunks if self.kept is None else _rechunked(chunks, self.kept, words):
-                yield torch.from_numpy(chunk)
+            yield from chunks if self.kept is None else _rechunked(chunks, self.kept, words)
         except (pa.ArrowException, OSError) as error:
             raise ArtifactDamaged(f"{self.name}: {self.path.name} cannot be read: {error}") from error
 

@@ -25,7 +25,7 @@ class ArrayRows:
     @property
     def neurons(self) -> int:
         """The array's width."""
-        return self.array.shape[1]
+        return int(self.array.shape[1])
 
     def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:
         """Slices of the array."""

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from measures.moments import Moments
+from measures.moments import Cross, Moments
 from measures.score import Measure, MeasureError, Score, UnalignedWords
 
-CHUNK_BYTES = 160 * 2**20  # of one chunk of words, all layers of a tile side by side
+CHUNK_BYTES = 320 * 2**20  # of one chunk of words, all layers of a tile side by side
 
 
 class Rows(Protocol):
@@ -118,12 +118,17 @@ def _compare(
         return [Outcome(*ends, measure, refusal) for measure in measures for ends in ((a, b), (b, a))]
     outcomes = []
     for measure in measures:
-        for ends, seen in (((a, b), cross), ((b, a), cross.flipped)):
-            try:
-                outcomes.append(Outcome(*ends, measure, measure.compare(seen.a, seen.b, seen)))
-            except MeasureError as refusal:
-                outcomes.append(Outcome(*ends, measure, refusal))
+        there = _score(measure, cross)
+        back = there if measure.symmetric else _score(measure, cross.flipped)
+        outcomes += [Outcome(a, b, measure, there), Outcome(b, a, measure, back)]
     return outcomes
+
+
+def _score(measure: Measure, cross: Cross) -> Score | MeasureError:
+    try:
+        return measure.compare(cross.a, cross.b, cross)
+    except MeasureError as refusal:
+        return refusal
 
 
 def _in_threads(

@@ -35,14 +35,16 @@ class MixedSim:
 
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score a towards b."""
+        import torch
+
         rank = b.rank(self.rank_tolerance)
         if a.words <= rank + 1:
             raise TooFewWords(
                 f"mixedsim fits {a.name} from the {rank} directions of {b.name}: that takes more than {rank + 1} "
                 f"words, there are {a.words:,}. Extract more text"
             )
-        explained = cross.explained(rank).double().square().sum(dim=0)  # [neurons_a], r²
-        neurons = explained.clamp(max=1).sqrt().masked_fill(~a.alive, float("nan"))
+        fitted = torch.linalg.vector_norm(cross.explained(rank), dim=0, dtype=torch.float64)  # [neurons_a], r
+        neurons = fitted.clamp(max=1).masked_fill(~a.alive, float("nan"))
         return Score(
             value=float(neurons.nanmean()),
             neurons=neurons.cpu().numpy(),

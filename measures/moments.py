@@ -172,11 +172,10 @@ class Moments:
         if self._pivot is None:
             self._pivot = chunk.mean(dim=0)
         chunk -= self._pivot
-        self._sum += chunk.sum(dim=0, dtype=torch.float64)
+        self._sum += chunk.sum(dim=0)
         self.words += len(chunk)
         for own, columns in zip(self._own, self._columns, strict=True):
-            exact = chunk[:, columns].double()
-            own.addmm_(exact.T, exact)
+            _add_square(own, chunk[:, columns].double())
         for (row, first, last), products in self._cross.items():
             right = chunk[:, self._columns[first].start : self._columns[last - 1].stop]
             if self._product.shape != products.shape:
@@ -205,7 +204,8 @@ class Moments:
         with self._lock:
             if index not in self._layers:
                 shift = (self._sum[self._columns[index]] / self.words)[:, None]
-                covariance = self._own[index] / self.words - shift @ shift.T
+                upper = self._own[index].triu()
+                covariance = (upper + upper.triu(1).T) / self.words - shift @ shift.T
                 mean = self._pivot[self._columns[index]].double() + shift[:, 0]
                 self._layers[index] = Layer(self._names[index], self.words, mean, covariance, self._dtype)
                 self._own[index] = covariance[:0]
@@ -221,6 +221,13 @@ class Moments:
         covariance = products / self.words - shift_a[:, None] * shift_b
         correlation = covariance * left.inverse_std[:, None] * right.inverse_std
         return Cross(left, right, correlation.to(self._dtype))
+
+
+def _add_square(total: Tensor, chunk: Tensor, strips: int = 4) -> None:  # [neurons, neurons], [words, neurons]
+    """Add chunkᵀ chunk to the upper triangle, strip by strip: five eighths of the whole product's work."""
+    width = -(-len(total) // strips)
+    for start in range(0, len(total), width):
+        total[start : start + width, start:].addmm_(chunk[:, start : start + width].T, chunk[:, start:])
 
 
 def _runs(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:

@@ -27,7 +27,8 @@ class NeuronSim:
 
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score a towards b."""
-        best, matches = cross.correlation.abs().max(dim=1)  # [neurons_a]
+        strength = cross.correlation.abs()  # [neurons_a, neurons_b]
+        best, matches = strength.amax(dim=1), strength.argmax(dim=1)  # [neurons_a]
         neurons = best.double().clamp(max=1).masked_fill(~a.alive, float("nan"))
         return Score(
             value=float(neurons.nanmean()),

@@ -1,4 +1,4 @@
-"""Tiny models of every family, saved as folders: random weights, and the family's own tokenizer trained on a few lines."""
+"""Tiny models of every family, saved as folders: random weights, and the family's own tokenizer, trained here."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import transformers
+from extract_tiny import FAMILIES, SENTENCES, save_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from extract.tokens import WordTokenizer, _fast, _slow
 from extract.windows import Windowing, batches
 from store.errors import BadRequest, SimcatError
 from store.identity import Settings
-from tests.extract_tiny import FAMILIES, SENTENCES, save_tokenizer
 
 CLASSES = sorted({tokenizer for _, _, tokenizer in FAMILIES.values()})
 ODD = [

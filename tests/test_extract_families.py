@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from extract_tiny import FAMILIES, SENTENCES, save_model
 
 from extract.encoder import Encoder, load
 from extract.models import locate
@@ -17,7 +18,6 @@ from extract.windows import Windowing
 from store.files import Remembered
 from store.identity import Pooling, Settings
 from store.study import ModelSpec
-from tests.extract_tiny import FAMILIES, SENTENCES, save_model
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from extract.models import DESCRIPTION, INDEX, PICKLED, SAFE, weight_files
 from store.errors import BadRequest, SimcatError
@@ -53,7 +54,8 @@ def _fetch(spec: ModelSpec, patterns: list[str], *, offline: bool) -> Path | Non
     from huggingface_hub import errors, snapshot_download
 
     # what the hub's HTTP library raises, whichever library that is
-    transport = tuple(base for base in errors.HfHubHTTPError.__bases__ if issubclass(base, Exception))
+    bases: tuple[Any, ...] = errors.HfHubHTTPError.__bases__
+    transport: tuple[type[Exception], ...] = (*bases, OSError)
     try:
         found = snapshot_download(
             spec.id, revision=spec.revision, allow_patterns=patterns, ignore_patterns=_OTHER_COPIES,
@@ -67,7 +69,7 @@ def _fetch(spec: ModelSpec, patterns: list[str], *, offline: bool) -> Path | Non
         if offline:
             return None
         raise SimcatError(f"{_title(spec)} is not in the hub's cache and cannot be fetched: {_line(error)}") from None
-    except (*transport, OSError) as error:
+    except transport as error:
         raise SimcatError(f"{_title(spec)} cannot be fetched: {_line(error)}") from None
     return Path(str(found))
 

@@ -224,7 +224,9 @@ def _out_of_memory(task: Task) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         said = " ".join(str(error).split())
-        if not isinstance(error, MemoryError) and not any(sign in said.lower() for sign in _NO_MEMORY):
+        if type(error).__name__ not in ("MemoryError", "OutOfMemoryError") and not any(
+            sign in said.lower() for sign in _NO_MEMORY
+        ):
             raise
         raise SimcatError(f"out of memory: lower batch_tokens in the study's [extraction] ({said[:200]})") from error
 

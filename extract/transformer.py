@@ -11,9 +11,9 @@ Of an encoder-decoder model only the encoder is run.
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -146,16 +146,19 @@ def _loading(located: Located) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
-        raise _unusable(located, error) from error
+    except UnpicklingError as error:
+        reason = "its pickled weights hold more than weights: convert them to safetensors"
+        raise _unusable(located, reason) from error
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
+        raise _unusable(located, str(error) or type(error).__name__) from error
     except Exception as error:
         if type(error) is not Exception:  # what the tokenizers library raises for a broken tokenizer.json
             raise
-        raise _unusable(located, error) from error
+        raise _unusable(located, str(error) or type(error).__name__) from error
 
 
-def _unusable(located: Located, error: Exception) -> SimcatError:
-    reason = " ".join(str(error).split()) or type(error).__name__
+def _unusable(located: Located, reason: str) -> SimcatError:
+    reason = " ".join(reason.split())
     return SimcatError(f"{located.spec.name} cannot be loaded from {located.folder}: {reason[:400]}")
 
 

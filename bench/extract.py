@@ -90,7 +90,8 @@ def main() -> None:
             print(f"round {number + 1}: floor {rounds[-1][0]:.2f} s, extract {rounds[-1][1]:.2f} s", flush=True)
     low, high = (statistics.median(times) for times in zip(*rounds, strict=True))
     print(
-        f"floor {low:.2f} s, extract {high:.2f} s, ratio {high / low:.2f} (target 1.2), {torch.get_num_threads()} threads"
+        f"floor {low:.2f} s, extract {high:.2f} s, ratio {high / low:.2f} (target 1.2), "
+        f"{torch.get_num_threads()} threads"
     )
 
 

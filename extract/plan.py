@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from extract import corpora, models
 from extract.corpora import CorpusFacts
 from extract.models import Located
-from store.artifacts import artifact_path
 from store.errors import BadRequest, SimcatError
-from store.identity import ArtifactIdentity, Settings, fingerprint
+from store.identity import ArtifactIdentity, Settings, artifact_path, fingerprint
 from store.store import ArtifactRow, ModelRow, Store
 from store.study import CorpusSpec, ModelSpec, Study
 

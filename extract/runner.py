@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from extract import corpora
 from extract.plan import Task, missing, plan, present, resting_place, sound
-from store.artifacts import ActivationWriter, Artifact, describe
 from store.errors import ArtifactDamaged, BadRequest, SimcatError
 from store.progress import Progress
 from store.store import Store
@@ -21,6 +20,7 @@ from store.study import Study
 if TYPE_CHECKING:
     from extract.encoder import Encoder
     from extract.windows import LeftOut, Windowing
+    from store.artifacts import Artifact
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,8 @@ class _Extraction:
         return tuple(rest)
 
     def _orphan(self, task: Task, layer: int) -> Artifact | None:
+        from store.artifacts import describe
+
         path = self._store.root / resting_place(self._store, task, layer)
         if not path.exists():
             return None
@@ -185,6 +187,7 @@ class _Extraction:
         from extract.stream import Pass
         from extract.windows import Windowing
         from extract.writing import BackgroundWriter
+        from store.artifacts import ActivationWriter
 
         name, settings = task.model.name, task.settings
         windowing = Windowing(encoder, settings, name)

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store.errors import ArtifactDamaged, SimcatError
-from store.files import TEMPORARY, sha256_file, whole_file
-from store.identity import ArtifactIdentity, Settings
+from store.files import sha256_file, whole_file
+from store.identity import ArtifactIdentity, Settings, artifact_path
 
 METADATA = b"simcat"
 _FLOAT16_MAX = 65_504.0
@@ -51,12 +50,6 @@ class Artifact:
     def title(self) -> str:
         """How messages name it."""
         return f"{self.model} layer {self.identity.layer}"
-
-
-def artifact_path(identity: ArtifactIdentity, model: str) -> Path:
-    """Return where an artifact stands, relative to the store."""
-    name = f"{identity.artifact.replace(':', '-')}.parquet"
-    return Path(identity.kind) / f"model={quote(model, safe='')}" / f"layer={identity.layer}" / name
 
 
 class ActivationWriter:
@@ -212,8 +205,3 @@ def read_chunks(path: Path, *, rows: int) -> Iterator[npt.NDArray[Any]]:  # each
         neurons = file.schema_arrow.field("activation").type.list_size
         for batch in file.iter_batches(batch_size=rows, columns=["activation"], use_threads=False):
             yield batch.column(0).flatten().to_numpy(zero_copy_only=True).reshape(-1, neurons)
-
-
-__all__ = [
-    "TEMPORARY", "ActivationWriter", "Artifact", "artifact_path", "check", "describe", "read_chunks", "read_keys",
-]  # fmt: skip

@@ -11,7 +11,9 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 SCHEME = "v1"
 
@@ -80,6 +82,12 @@ class ArtifactIdentity:
     def artifact(self) -> str:
         """The artifact's fingerprint."""
         return fingerprint(self)
+
+
+def artifact_path(identity: ArtifactIdentity, model: str) -> Path:
+    """Return where an artifact stands, relative to the store."""
+    name = f"{identity.artifact.replace(':', '-')}.parquet"
+    return Path(identity.kind) / f"model={quote(model, safe='')}" / f"layer={identity.layer}" / name
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,9 @@ from store.errors import NothingYet, SimcatError
 from store.progress import Progress
 from store.store import Store, default_root
 from store.study import CHOICES, MeasureSpec, load_study, study_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 class _Group(click.Group):
@@ -208,7 +211,7 @@ def top_pairs(store: Store, form: str, **filters: Any) -> None:
     """
     from queries import pairs, render
 
-    with reading(store.root) as catalog:
+    with _asking(store) as catalog:
         answer = pairs.top(catalog, **filters)
     render.render(answer, form)
 
@@ -228,7 +231,7 @@ def heatmap(store: Store, model_a: str, model_b: str, measure: str | None, form:
     """
     from queries import pairs, render
 
-    with reading(store.root) as catalog:
+    with _asking(store) as catalog:
         measure = measure or pairs.default_measure(catalog)[0]
         answer = pairs.layer_heatmap(catalog, measure=measure, left=model_a, right=model_b, **filters)
     if form == "table":
@@ -249,7 +252,7 @@ def sql(store: Store, statement: str, form: str) -> None:
     from queries import render
     from queries.sql_box import run_sql
 
-    with reading(store.root) as catalog:
+    with _asking(store) as catalog:
         answer = run_sql(catalog, statement)
     render.render(answer, form)
 
@@ -265,7 +268,7 @@ def status(store: Store, form: str) -> None:
     from queries import render
     from queries.status import overview
 
-    with reading(store.root) as catalog:
+    with _asking(store) as catalog:
         tables = overview(catalog)
     for table in tables if form == "table" else tables[:1]:
         render.render(table, form)
@@ -315,6 +318,16 @@ def _working(store: Store, device: str) -> Iterator[_Work]:
     store.clean()
     with store.run(device=device, threads=torch.get_num_threads()) as run:
         yield _Work(run, device, TerminalProgress())
+
+
+@contextmanager
+def _asking(store: Store) -> Iterator[DuckDBPyConnection]:
+    """Open the catalog for questions; scores of a measure whose version was raised since are no answer any more."""
+    from measures import MEASURES
+
+    store.declare({name: kind.version for name, kind in MEASURES.items()})
+    with reading(store.root) as catalog:
+        yield catalog
 
 
 def _finish(store: Store, *summaries: Any) -> None:

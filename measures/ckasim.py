@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LinearCKA:
-    """Linear centred kernel alignment (Kornblith et al. 2019, section 3): squared norms of covariances.
+    """Linear centred kernel alignment (Kornblith et al. 2019): squared norms of covariances.
 
     Range [0, 1]; symmetric. Invariant to rotation and to isotropic scaling, not to general invertible maps.
     """

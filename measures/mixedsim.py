@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MixedSim:
-    """Mean over a's neurons of r, the correlation with their least-squares fit from all of b (Wu et al. 2020, eq. 4).
+    """Mean over a's neurons of r, the correlation with their least-squares fit from all of b (Wu et al. 2020).
 
     Range [0, 1]; not symmetric. Invariant to invertible linear maps of b, and to scale of a's neurons.
     rank_tolerance: a direction of b with less than this share of an average neuron's variance is absent. LayerNorm

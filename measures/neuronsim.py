@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeuronSim:
-    """Mean over a's neurons of the absolute Pearson correlation with their best match in b (Wu et al. 2020, eq. 3).
+    """Mean over a's neurons of the absolute Pearson correlation with their best match in b (Wu et al. 2020).
 
     Range [0, 1]; not symmetric. Invariant to permutation, sign and scale of single neurons, not to rotation.
     Dead neurons of a are left out of the mean.

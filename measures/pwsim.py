@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PWSim:
-    """Projection-weighted mean of the canonical correlations (PWCCA, Morcos et al. 2018, section 2.2).
+    """Projection-weighted mean of the canonical correlations (PWCCA, Morcos et al. 2018).
 
     Direction i of a weighs the sum over a's neurons of its absolute covariance with the neuron as the model has it.
     Range [0, 1]; not symmetric. variance, cut and refusals are those of svsim.

@@ -111,7 +111,7 @@ class Session:
 
     def _measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> None:
         by_identity = {configuration(measure).configuration: measure for measure in measures}
-        self.store.stage("configurations", [_configuration_row(configuration(measure)) for measure in measures])
+        self.store.stage("configurations", [configuration_row(configuration(measure)) for measure in measures])
         self.store.merge()
         sound = self._sound(artifacts, plan(self.store, artifacts, measures, refresh=self.refresh))
         for batch in plan(self.store, sound, measures, refresh=self.refresh):
@@ -191,7 +191,8 @@ def _count(scores: Collection[dict[str, Any]], summary: Summary) -> None:
             summary.scores += 1
 
 
-def _configuration_row(identity: Configuration) -> dict[str, Any]:
+def configuration_row(identity: Configuration) -> dict[str, Any]:
+    """Return the row that tells the catalog of a configuration."""
     changed = configure(identity.measure)
     label = (
         identity.presets[0]

@@ -16,7 +16,7 @@ Cut = Literal["reach", "below"]
 
 @dataclass(frozen=True)
 class SVSim:
-    """Mean canonical correlation of the two layers' main components (SVCCA, Raghu et al. 2017, section 2).
+    """Mean canonical correlation of the two layers' main components (SVCCA, Raghu et al. 2017).
 
     Range [0, 1]; symmetric. Invariant to rotation of the kept components, not to general invertible maps.
     variance: the share of standardised variance that the kept components of each layer hold.

@@ -119,6 +119,14 @@ class Store:
             except StoreBusy:
                 return 0
 
+    def declare(self, versions: Mapping[str, int]) -> None:
+        """Make scores of older versions of these measures stale; does nothing when the catalog knows."""
+        known = dict(self.rows("SELECT measure, version FROM base.versions"))
+        raised = {measure: version for measure, version in versions.items() if known.get(measure, version) < version}
+        if raised:
+            with self.lock("merge"):
+                catalog.declare(self.root, raised)
+
     def waiting(self) -> int:
         """Return how many staged files no merger has taken yet."""
         return sum(len(files) for files in staging.staged(self._staging).values())

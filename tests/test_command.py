@@ -133,7 +133,8 @@ def test_every_format_says_the_same(finished: Path) -> None:
     assert table.startswith("Most similar layer pairs, ckasim") and "\x1b[" not in table
     assert f"{records[0]['value']:.4f}" in table
     raw = subprocess.run(
-        [sys.executable, "cli.py", "query", "top-pairs", "--limit=3", f"--store={finished}", "--format=parquet"], cwd=ROOT,
+        [sys.executable, "cli.py", "query", "top-pairs", "--limit=3", f"--store={finished}", "--format=parquet"],
+        cwd=ROOT,
         capture_output=True, check=True,
     ).stdout  # fmt: skip
     path = finished.parent / "rows.parquet"
@@ -292,3 +293,23 @@ def test_two_runs_at_once_and_a_query_in_a_loop(study: Path, finished: Path, tmp
     assert_same(store, finished)
     with duckdb.connect(str(store / "catalog.duckdb"), read_only=True) as catalog:
         assert catalog.execute("SELECT count(*), count(DISTINCT artifact) FROM artifacts").fetchall() == [(9, 9)]
+
+
+def test_raising_a_version_makes_old_scores_no_answer_and_a_run_measures_anew(
+    study: Path, finished: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "s"
+    subprocess.run(["cp", "-r", finished, store], check=True)
+    raised = "import measures, cli; measures.LinearCKA.version = 2; cli.main()"
+
+    def newer(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", raised, *map(str, arguments), "--store", str(store)], cwd=ROOT,
+                              capture_output=True, text=True, check=False)  # fmt: skip
+
+    asked = newer("query", "top-pairs", "--measure", "ckasim")
+    assert asked.returncode == 2 and "unknown measure 'ckasim'" in asked.stderr
+    assert "measured 72 scores" in newer("run", study).stderr
+    assert newer("query", "top-pairs", "--measure", "ckasim").returncode == 0
+    kept = newer("sql", "SELECT version, stale, count(*) AS n FROM all_layer_pairs WHERE measure = 'ckasim' GROUP BY ALL "
+                 "ORDER BY 1", "--format", "csv").stdout  # fmt: skip
+    assert kept == "version,stale,n\n1,True,72\n2,False,72\n"

@@ -1,0 +1,95 @@
+"""How long do a million scores take: to merge, and to ask?
+
+    python bench/catalog.py
+
+40 models × 25 layers, one symmetric measure: 999,000 scores. Merging is held against a bare DuckDB statement that
+copies the same staged file into a table; `query top-pairs`, a process of its own from start to end, against a process
+that imports duckdb and click, opens the catalog and runs one bare `ORDER BY value LIMIT 10` over the scores.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import duckdb
+import numpy as np
+
+from measures import configuration, configure
+from measures.runner import configuration_row
+from store.identity import ArtifactIdentity, Settings
+from store.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS, LAYERS = 40, 25
+BARE = (
+    "import sys, click, duckdb; c = duckdb.connect(sys.argv[1], read_only=True); "
+    "c.execute('SELECT * FROM base.scores ORDER BY value DESC LIMIT 10').fetchall()"
+)
+
+
+def main() -> None:
+    """Stage, merge and ask; print seconds and ratios."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        stage(store)
+        file = next((store.root / "staging").glob("scores-*"))
+        copied = seconds(lambda: duckdb.connect(f"{folder}/bare.duckdb").execute(f"CREATE TABLE t AS FROM '{file}'"))
+        merged = seconds(store.merge)
+        ask = [sys.executable, "cli.py", "query", "top-pairs", "--across", "families", "--store", folder]
+        bare = [sys.executable, "-c", BARE, f"{folder}/catalog.duckdb"]
+        asked, floor = (median(lambda c=command: run(c)) for command in (ask, bare))
+    print(f"merge of {MODELS * LAYERS * (MODELS * LAYERS - 1):,} scores {merged:5.2f} s, {merged / copied:.1f} × a bare copy "
+          f"({copied:.2f} s); target under 5 s")  # fmt: skip
+    print(
+        f"query top-pairs, all in     {asked:5.2f} s, {asked / floor:.1f} × a bare script ({floor:.2f} s); target under 0.5 s"
+    )
+
+
+def stage(store: Store) -> None:
+    """Stage models, artifacts and a random score for every ordered pair of layers."""
+    weights = [f"v1:{model}" for model in range(MODELS)]
+    artifacts = [ArtifactIdentity(w, "v1:c", layer, Settings()).artifact for w in weights for layer in range(LAYERS)]
+    store.stage("models", [{"weights": w, "name": f"model-{i}", "family": f"family-{i % 6}", "layers": LAYERS - 1,
+                            "source": "simcat"} for i, w in enumerate(weights)])  # fmt: skip
+    store.stage("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
+    store.stage("artifacts", [{"artifact": artifact, "weights": weights[i // LAYERS], "corpus": "v1:c",
+                               "kind": "activations", "layer": i % LAYERS, "pooling": "last", "words": 25_000,
+                               "neurons": 768, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
+                              for i, artifact in enumerate(artifacts)])  # fmt: skip
+    identity = configuration(configure("ckasim"))
+    store.stage("configurations", [configuration_row(identity)])
+    store.merge()
+    values = np.random.default_rng(0).random((len(artifacts), len(artifacts)))
+    values = (values + values.T) / 2
+    store.stage("scores", [{"configuration": identity.configuration, "artifact_a": a, "artifact_b": b, "words": 25_000,
+                            "value": float(values[i, j]), "diagnostics": '{"words": 25000}', "run": "bench"}
+                           for i, a in enumerate(artifacts) for j, b in enumerate(artifacts) if i != j])  # fmt: skip
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Time `work` once."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def median(work: Callable[[], object], times: int = 5) -> float:
+    """Return the median time of `work`."""
+    return statistics.median(seconds(work) for _ in range(times))
+
+
+def run(command: list[str]) -> None:
+    """Run a process to its end."""
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()

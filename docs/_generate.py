@@ -1,0 +1,79 @@
+"""What cog puts into the documentation: tables and references read from the code itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import tempfile
+from pathlib import Path
+
+import click
+
+import cli
+from measures import MEASURES, PRESETS
+from store import catalog
+
+#: What the columns of the views mean; a view column that is missing here fails the generation.
+COLUMNS = {
+    "measure": "name of the measure",
+    "configuration": "`default`, `wu2020`, or the parameters that differ from the default",
+    "pooling": "how sub-words became words", "corpus": "name of the corpus", "kind": "`activations` or `attention`",
+    "value": "similarity of a towards b", "words": "words compared", "is_symmetric": "b towards a is the same",
+    "version": "of the measure", "presets": "names of parameter sets that this one equals",
+    "parameters": "of the measure, as JSON (of a model: how many)", "diagnostics": "rank, components, dead neurons, as JSON",
+    "source": "`simcat` for our own", "run": "identifies the run that wrote it", "measured": "when, UTC",
+    "model": "name of the model", "family": "bert, gpt2, …", "layer": "0 is the embedding layer",
+    "neurons": "width", "mean_value": "over layer pairs", "max_value": "over layer pairs", "min_value": "over layer pairs",
+    "layer_pairs": "how many", "neuron": "of layer a, from 0", "matched_by": "the neuron of layer b that matches it best",
+    "bytes": "size of the file", "path": "below the store", "sha256": "of the file", "damaged": "why, when it is",
+    "settings": "of the extraction, as JSON", "word_set": "equal when two artifacts hold the same words",
+    "artifact": "fingerprint of its identity", "registered": "when, UTC", "architecture": "class of the model",
+    "layers": "blocks, so that layers run from 0 to it", "finetuned_from": "name of the model it was tuned from",
+    "untrained_seed": "of a control", "origin": "hub id, folder or file", "revision": "commit of a hub model",
+    "weights": "fingerprint", "command": "what was run", "started": "UTC", "finished": "UTC", "outcome": "finished, failed, interrupted, running (or killed)",
+    "host": "machine", "device": "cpu, cuda, …", "threads": "of torch", "versions": "of Python and packages, as JSON",
+    "sentences": "how many", "content": "fingerprint", "reason": "why there is no score",
+}  # fmt: skip
+VIEWS = ("layer_pairs", "model_pairs", "neurons", "refusals", "models", "artifacts", "corpora", "runs")
+
+
+def measures_table() -> str:
+    """One row a measure: what it asks, symmetry, parameters, and what the preset changes."""
+    lines = ["| measure | what it is | symmetric | parameters | `wu2020` changes |", "|---|---|---|---|---|"]
+    for name, kind in MEASURES.items():
+        parameters = ", ".join(f"`{field.name} = {field.default!r}`" for field in dataclasses.fields(kind)) or "none"
+        changes = ", ".join(f"`{key} = {value!r}`" for key, value in kind.presets[PRESETS[1]].items()) or "nothing"
+        first = inspect.cleandoc(kind.__doc__).splitlines()[0]
+        lines.append(f"| `{name}` | {first} | {'yes' if kind.symmetric else 'no'} | {parameters} | {changes} |")
+    return "\n".join(lines)
+
+
+def views() -> str:
+    """The views of the catalog with their columns, as an empty catalog has them."""
+    with tempfile.TemporaryDirectory() as folder, catalog.writing(Path(folder)) as connection:
+        parts = []
+        for view in VIEWS:
+            described = connection.execute(f"DESCRIBE {view}").fetchall()
+            rows = [f"| `{name}` | {kind} | {_meaning(name)} |" for name, kind, *_ in described]
+            parts.append("\n".join([f"### `{view}`", "", "| column | type | meaning |", "|---|---|---|", *rows]))
+    return "\n\n".join(parts)
+
+
+def _meaning(column: str) -> str:
+    if column in COLUMNS:
+        return COLUMNS[column]
+    return f"{COLUMNS[column[:-2]]} ({column[-1]})"
+
+
+def commands() -> str:
+    """The help of every command."""
+    return "\n\n".join(_helps(cli.cli, "simcat"))
+
+
+def _helps(command: click.Command, name: str) -> list[str]:
+    with click.Context(command, info_name=name, max_content_width=100, terminal_width=100) as context:
+        found = [f"## `{name}`\n\n```\n{command.get_help(context)}\n```"]
+        if isinstance(command, click.Group):
+            for child in command.list_commands(context):
+                found += _helps(command.commands[child], f"{name} {child}")
+    return found

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+_MEASURED = """
+SELECT DISTINCT measure FROM base.configurations k JOIN base.versions USING (measure, version)
+WHERE EXISTS (SELECT 1 FROM base.scores s WHERE s.configuration = k.id AND s.refused IS NULL) ORDER BY 1
+"""
+
+
 @dataclass(frozen=True)
 class Table:
     """An answer: columns, rows, and a title that says what was asked of what."""
@@ -34,7 +40,7 @@ def question(name: str) -> str:
 
 def measured(catalog: DuckDBPyConnection) -> list[str]:
     """Return the measures that have scores. Raises NothingYet when there is none."""
-    names = [name for (name,) in catalog.execute("SELECT DISTINCT measure FROM layer_pairs ORDER BY 1").fetchall()]
+    names = [name for (name,) in catalog.execute(_MEASURED).fetchall()]
     if not names:
         raise NothingYet("the catalog has no scores yet: run `simcat run STUDY.toml` or `simcat measure`")
     return names

@@ -37,16 +37,17 @@ def top(
     if within is not None:
         check_model(catalog, within, or_family=True)
     values = {
-        "measures": list(chosen), "across": across, "within": within, "model": model, "layer": layer,
+        "across": across, "within": within, "model": model, "layer": layer,
         "corpus": corpus, "min_words": min_words, "configuration": configuration, "limit": limit,
     }  # fmt: skip
     title = f"Most similar layer pairs, {', '.join(chosen)} ({configuration})"
     title += f", across {across}" if across else ""
     title += f", within {within}" if within else ""
-    answer = ask(catalog, question("top_pairs"), values, title=title)
-    if not answer.rows:
+    answers = [ask(catalog, question("top_pairs"), {**values, "measure": name}, title=title) for name in chosen]
+    rows = [row for answer in answers for row in answer.rows]
+    if not rows:
         raise NothingYet(f"no pair fits: {title.lower()}. `simcat status` says what has been measured")
-    return answer
+    return Table(title, answers[0].columns, rows)
 
 
 def layer_heatmap(

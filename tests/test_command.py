@@ -310,6 +310,8 @@ def test_raising_a_version_makes_old_scores_no_answer_and_a_run_measures_anew(
     assert asked.returncode == 2 and "unknown measure 'ckasim'" in asked.stderr
     assert "measured 72 scores" in newer("run", study).stderr
     assert newer("query", "top-pairs", "--measure", "ckasim").returncode == 0
-    kept = newer("sql", "SELECT version, stale, count(*) AS n FROM all_layer_pairs WHERE measure = 'ckasim' GROUP BY ALL "
-                 "ORDER BY 1", "--format", "csv").stdout  # fmt: skip
+    question = (
+        "SELECT version, stale, count(*) AS n FROM all_layer_pairs WHERE measure = 'ckasim' GROUP BY ALL ORDER BY 1"
+    )
+    kept = newer("sql", question, "--format", "csv").stdout
     assert kept == "version,stale,n\n1,True,72\n2,False,72\n"

@@ -1,9 +1,9 @@
--- Grain: one row a scored layer pair, at most $limit a measure, most similar first.
+-- Grain: one row a scored layer pair, most similar first, at most $limit.
 -- Columns: measure, model_a, layer_a, family_a, model_b, layer_b, family_b, value, words, corpus, pooling, configuration.
 -- A symmetric measure gives each unordered pair once; the others give "of a towards b" and "of b towards a".
 SELECT measure, model_a, layer_a, family_a, model_b, layer_b, family_b, value, words, corpus, pooling, configuration
 FROM layer_pairs
-WHERE measure IN (SELECT unnest($measures))
+WHERE measure = $measure
   AND (configuration = $configuration OR list_contains(presets, $configuration))
   AND (NOT is_symmetric OR (model_a, layer_a) < (model_b, layer_b))
   AND ($across IS NULL OR CASE $across WHEN 'families' THEN family_a <> family_b ELSE model_a <> model_b END)
@@ -13,5 +13,5 @@ WHERE measure IN (SELECT unnest($measures))
   AND ($layer IS NULL OR layer_a = $layer OR layer_b = $layer)
   AND ($corpus IS NULL OR corpus = $corpus)
   AND words >= $min_words
-QUALIFY row_number() OVER (PARTITION BY measure ORDER BY value DESC, model_a, layer_a, model_b, layer_b) <= $limit
-ORDER BY measure, value DESC, model_a, layer_a, model_b, layer_b
+ORDER BY value DESC, model_a, layer_a, model_b, layer_b
+LIMIT $limit

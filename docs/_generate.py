@@ -19,6 +19,7 @@ COLUMNS = {
     "configuration": "`default`, `wu2020`, or the parameters that differ from the default",
     "pooling": "how sub-words became words", "corpus": "name of the corpus", "kind": "`activations` or `attention`",
     "value": "similarity of a towards b", "words": "words compared", "is_symmetric": "b towards a is the same",
+    "is_mirrored": "true in one of the two directions of each pair",
     "version": "of the measure", "presets": "names of parameter sets that this one equals",
     "parameters": "of the measure, as JSON (of a model: how many)",
     "diagnostics": "rank, components, dead neurons, as JSON",

@@ -52,19 +52,20 @@ SELECT m.name AS model, m.family, c.name AS corpus, a.kind, a.layer, a.pooling, 
 FROM base.artifacts a JOIN base.models m USING (weights) JOIN base.corpora c USING (corpus);
 
 CREATE VIEW all_layer_pairs AS
-SELECT k.measure, k.label AS configuration, a.pooling, c.name AS corpus, a.kind,
-       ma.name AS model_a, a.layer AS layer_a, ma.family AS family_a, a.neurons AS neurons_a,
-       mb.name AS model_b, b.layer AS layer_b, mb.family AS family_b, b.neurons AS neurons_b,
-       s.value, s.words, k.is_symmetric, k.version, k.version < v.version AS stale, k.presets, k.parameters,
-       s.diagnostics, s.refused, ma.source, s.run, s.measured
+WITH layers AS MATERIALIZED (       -- a few thousand rows, so that a million scores meet them by number alone
+    SELECT a.id, m.name AS model, a.layer, m.family, a.neurons, a.pooling, c.name AS corpus, a.kind, m.source
+    FROM base.artifacts a JOIN base.models m USING (weights) JOIN base.corpora c USING (corpus)),
+measures AS MATERIALIZED (
+    SELECT k.*, k.version < v.version AS stale FROM base.configurations k JOIN base.versions v USING (measure))
+SELECT k.measure, k.label AS configuration, a.pooling, a.corpus, a.kind,
+       a.model AS model_a, a.layer AS layer_a, a.family AS family_a, a.neurons AS neurons_a,
+       b.model AS model_b, b.layer AS layer_b, b.family AS family_b, b.neurons AS neurons_b,
+       s.value, s.words, k.is_symmetric, a.id > b.id AS is_mirrored, k.version, k.stale, k.presets, k.parameters,
+       s.diagnostics, s.refused, a.source, s.run, s.measured
 FROM base.scores s
-JOIN base.configurations k ON k.id = s.configuration
-JOIN base.versions v ON v.measure = k.measure
-JOIN base.artifacts a ON a.id = s.artifact_a
-JOIN base.artifacts b ON b.id = s.artifact_b
-JOIN base.models ma ON ma.weights = a.weights
-JOIN base.models mb ON mb.weights = b.weights
-JOIN base.corpora c ON c.corpus = a.corpus;
+JOIN measures k ON k.id = s.configuration
+JOIN layers a ON a.id = s.artifact_a
+JOIN layers b ON b.id = s.artifact_b;
 
 CREATE VIEW layer_pairs AS
 SELECT * EXCLUDE (stale, refused) FROM all_layer_pairs WHERE NOT stale AND refused IS NULL;

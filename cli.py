@@ -240,6 +240,22 @@ def heatmap(store: Store, model_a: str, model_b: str, measure: str | None, form:
         render.render(answer, form)
 
 
+@query.command()
+@click.option("--format", "form", type=click.Choice(("table", "json")), default="table", help="How to print.")
+@store_option
+def findings(store: Store, form: str) -> None:
+    """The paper's five questions, answered from the catalog, each with a verdict computed from its numbers.
+
+    Example: simcat query findings
+    """
+    from queries import render
+    from queries.findings import findings as answer
+
+    with _asking(store) as catalog:
+        found = answer(catalog)
+    render.render_findings([(finding.table, finding.seen, finding.verdict) for finding in found], form)
+
+
 @cli.command()
 @click.argument("statement")
 @format_option

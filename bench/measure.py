@@ -69,7 +69,7 @@ def fill(root: Path, count: int, neurons: int, words: int) -> list[Tensor]:  # e
     state = rng.standard_normal((words, neurons), dtype=np.float32) * scale
     for index in range(count):
         turn = np.linalg.qr(rng.standard_normal((neurons, neurons)))[0].astype(np.float32)
-        state = 0.8 * state + 0.6 * np.tanh(state * 3) @ turn * scale
+        state = 0.8 * state + 0.3 * np.tanh(state * 3) @ turn * scale
         layer = (state @ turn).astype(np.float32) + 0.01 * rng.standard_normal((words, neurons), dtype=np.float32)
         layers.append(torch.from_numpy(layer))
         model, number = divmod(index, (count + 1) // 2)

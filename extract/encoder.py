@@ -66,7 +66,7 @@ class Encoder(Protocol):
 
 
 #: The module whose `load(located, settings, device)` makes an Encoder, by model_type; transformers runs all others.
-LOADERS: dict[str, str] = {}
+LOADERS: dict[str, str] = {"simcat-elmo": "extract.elmo"}
 
 
 def load(located: Located, settings: Settings, device: str) -> Encoder:

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 import torch
 
 from measures.moments import Cross, Moments
 from measures.score import Measure, MeasureError, Score, UnalignedWords
 
-CHUNK_BYTES = 320 * 2**20  # of one chunk of words, all layers of a tile side by side
+CHUNK_BYTES = 512 * 2**20  # of one chunk of words, all layers of a tile side by side
 
 
 class Rows(Protocol):
@@ -91,21 +90,29 @@ def _read(
 ) -> Moments:  # fmt: skip
     widths = [layer.neurons for layer in layers]
     moments = Moments([layer.name for layer in layers], widths, pairs, dtype, torch.device(device))
-    words = min(4096, max(256, CHUNK_BYTES // (dtype.itemsize * sum(widths)) // 256 * 256))
+    words = 4096 if 4096 * sum(widths) * dtype.itemsize <= CHUNK_BYTES else 2048  # whole row groups of artifacts
     side_by_side = torch.empty(words, sum(widths), dtype=dtype)
     streams = [layer.chunks(words) for layer in layers]
-    while True:
-        chunks = [next(stream, None) for stream in streams]
-        lengths = {0 if chunk is None else len(chunk) for chunk in chunks}
-        if len(lengths) > 1:
-            names = ", ".join(layer.name for layer in layers)
-            raise UnalignedWords(f"these layers do not have the same number of words: {names}")
-        if lengths == {0}:
-            return moments
-        chunk = side_by_side[: lengths.pop()]
-        np.concatenate([read for read in chunks if read is not None], axis=1, out=chunk.numpy(), casting="same_kind")
-        moments.add(chunk.to(device))
-        advance(len(chunk))
+    while length := _fill(side_by_side.numpy(), streams, layers):
+        moments.add(side_by_side[:length].to(device))
+        advance(length)
+    return moments
+
+
+def _fill(
+    target: npt.NDArray[Any], streams: Sequence[Iterator[npt.NDArray[Any]]], layers: Sequence[Rows]
+) -> int:  # target [words, neurons of all layers]
+    """Lay the next words of every layer side by side; return how many there were. Holds one layer's chunk at a time."""
+    column, lengths = 0, {}
+    for stream, layer in zip(streams, layers, strict=True):
+        chunk = next(stream, None)
+        lengths[layer.name] = 0 if chunk is None else len(chunk)
+        if chunk is not None:
+            target[: len(chunk), column : column + layer.neurons] = chunk
+        column += layer.neurons
+    if len(set(lengths.values())) > 1:
+        raise UnalignedWords(f"these layers do not have the same number of words: {', '.join(lengths)}")
+    return max(lengths.values(), default=0)
 
 
 def _compare(

@@ -131,10 +131,11 @@ def _canonical(whitened: Tensor) -> Canonical:  # [kept_a, kept_b], kept_a ≤ k
 
     The Gram matrix alone would give small singular values to half the digits. Their Rayleigh quotients, the norms of
     `whitenedᵀ left`, are right to second order in the error of the vectors. Directions without correlation have no
-    counterpart that could be computed so; then the SVD completes them.
+    counterpart that could be computed so; then the SVD completes them. The Gram matrix is float64 whatever the data:
+    it squares the distances between directions, and pwsim needs each of them.
     """
-    whitened = whitened.double()
-    left = torch.linalg.eigh(whitened @ whitened.T)[1].flip(1)
+    exact = whitened.double()
+    left = torch.linalg.eigh(exact @ exact.T)[1].flip(1).to(whitened.dtype)
     right = whitened.T @ left  # [kept_b, shared], not yet of length one
     correlations = torch.linalg.vector_norm(right, dim=0) / torch.linalg.vector_norm(left, dim=0)
     if correlations.min() < torch.finfo(whitened.dtype).eps ** 0.5:
@@ -160,7 +161,8 @@ class Moments:
         }
         self._sum = torch.zeros(edges[-1], dtype=torch.float64, device=device)
         self._pivot: Tensor | None = None
-        self._product = torch.empty(0, dtype=dtype, device=device)
+        largest = max((products.numel() for products in self._cross.values()), default=0)
+        self._product = torch.empty(largest, dtype=dtype, device=device)  # reused: fresh pages cost more than sums
         self._layers: dict[int, Layer] = {}
         self._lock = threading.Lock()
         self.bad: dict[int, NotFinite] = {}
@@ -178,9 +180,8 @@ class Moments:
             _add_square(own, chunk[:, columns].double())
         for (row, first, last), products in self._cross.items():
             right = chunk[:, self._columns[first].start : self._columns[last - 1].stop]
-            if self._product.shape != products.shape:
-                self._product = torch.empty(products.shape, dtype=self._dtype, device=self._device)
-            products.add_(torch.mm(chunk[:, self._columns[row]].T, right, out=self._product))
+            out = self._product[: products.numel()].view(products.shape)
+            products.add_(torch.mm(chunk[:, self._columns[row]].T, right, out=out))
 
     def _refuse_not_finite(self, chunk: Tensor) -> None:
         """Mark layers with NaN or infinity and blank them, so that they cannot reach the others."""

@@ -36,5 +36,5 @@ class PWSim:
         """Score a towards b."""
         canonical, diagnostics = kept_components(self.name, self.variance, self.cut, cross)
         loadings = a.loadings[: len(canonical.left)]  # [kept_a, neurons_a]
-        weights = (canonical.left.to(loadings.dtype).T @ loadings).abs().sum(dim=1).double()  # [shared]
+        weights = (canonical.left.T @ loadings).abs().sum(dim=1).double()  # [shared]
         return Score(float(weights @ canonical.correlations.double() / weights.sum()), diagnostics=diagnostics)

@@ -29,8 +29,8 @@ class ArtifactRows:
 
     def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons]
         """Read the kept words, `words` at a time."""
-        chunks = read_chunks(self.path, rows=words)
         try:
+            chunks = read_chunks(self.path, rows=words)
             yield from chunks if self.kept is None else _rechunked(chunks, self.kept, words)
         except (pa.ArrowException, OSError) as error:
             raise ArtifactDamaged(f"{self.name}: {self.path.name} cannot be read: {error}") from error
@@ -56,14 +56,13 @@ def _rechunked(
     chunks: Iterator[npt.NDArray[Any]], kept: npt.NDArray[np.bool_], words: int
 ) -> Iterator[npt.NDArray[Any]]:
     """Drop rows, and give chunks of equal length again: other layers dropped others."""
-    start, waiting = 0, []
+    start, waiting = 0, np.empty((0, 0))
     for chunk in chunks:
-        waiting.append(chunk[kept[start : start + len(chunk)]])
+        rest = chunk[kept[start : start + len(chunk)]]
         start += len(chunk)
-        if sum(map(len, waiting)) >= words:
-            joined = np.concatenate(waiting)
-            yield joined[:words]
-            waiting = [joined[words:]]
-    rest = np.concatenate(waiting) if waiting else np.empty((0, 0))
-    if len(rest):
-        yield rest
+        waiting = np.concatenate([waiting, rest]) if len(waiting) else rest
+        while len(waiting) >= words:
+            yield waiting[:words]
+            waiting = waiting[words:]
+    if len(waiting):
+        yield waiting

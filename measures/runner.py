@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -120,20 +121,26 @@ class Session:
 
     def _sound(self, artifacts: Sequence[ArtifactRow], batches: Sequence[Batch]) -> list[ArtifactRow]:
         """Re-hash what is about to be read; leave out, and mark, what is not what was written."""
-        from store.artifacts import check
-
-        used = {row.artifact for batch in batches for row in batch.artifacts}
+        read = {row.artifact for batch in batches for row in batch.artifacts}
+        used = [row for row in artifacts if row.artifact in read]
         bad = {}
-        with self.progress.task("checking artifacts", len(used)) as advance:
-            for row in (row for row in artifacts if row.artifact in used):
-                try:
-                    check(self.store.root, row.path, size=row.bytes, sha256=row.sha256)
-                except ArtifactDamaged as error:
-                    bad[row.artifact] = str(error)
-                    self.summary.damaged.append(f"{row.title}: {error}")
+        with self.progress.task("checking artifacts", len(used)) as advance, ThreadPoolExecutor() as pool:
+            for row, reason in zip(used, pool.map(self._damage, used), strict=True):
+                if reason:
+                    bad[row.artifact] = reason
+                    self.summary.damaged.append(f"{row.title}: {reason}")
                 advance(1)
         self.store.stage("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in bad.items()])
-        return [row for row in artifacts if row.artifact in used and row.artifact not in bad]
+        return [row for row in used if row.artifact not in bad]
+
+    def _damage(self, row: ArtifactRow) -> str | None:
+        from store.artifacts import check
+
+        try:
+            check(self.store.root, row.path, size=row.bytes, sha256=row.sha256)
+        except ArtifactDamaged as error:
+            return str(error)
+        return None
 
     def _fill(self, batch: Batch, measures: Sequence[Measure]) -> None:
         from measures.engine import compare_pairs, tiles

@@ -23,8 +23,7 @@ _UNBOUNDED = 100_000  # columns
 def render(table: Table, form: str) -> None:
     """Write a table to stdout in one of FORMATS; titles only where people read."""
     if form == "json":
-        records = [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
-        print(json.dumps(records, indent=2, ensure_ascii=False))
+        print(json.dumps(_records(table), indent=2, ensure_ascii=False))
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.columns)
@@ -35,6 +34,18 @@ def render(table: Table, form: str) -> None:
         _parquet(table, sys.stdout.buffer)
     else:
         _print_table(table)
+
+
+def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) -> None:
+    """Write questions with their numbers and verdicts."""
+    if form == "json":
+        answers = [{"question": table.title, "seen": seen, "verdict": verdict, "rows": _records(table)}
+                   for table, seen, verdict in found]  # fmt: skip
+        print(json.dumps(answers, indent=2, ensure_ascii=False))
+        return
+    for table, _, verdict in found:
+        render(table, "table")
+        print(f"=> {verdict}\n")
 
 
 def heat(table: Table) -> None:
@@ -117,6 +128,10 @@ def _cell(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
     return str(value).replace("[", r"\[")
+
+
+def _records(table: Table) -> list[dict[str, Any]]:
+    return [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
 
 
 def _plain(value: Any) -> Any:

@@ -200,8 +200,18 @@ def read_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, wor
 
 
 def read_chunks(path: Path, *, rows: int) -> Iterator[npt.NDArray[Any]]:  # each [≤ rows, neurons]
-    """Stream an artifact's activations, in order, `rows` words at a time. Memory: one chunk and one row group."""
+    """Stream an artifact's activations, in order, about `rows` words at a time: whole row groups, but at least one.
+
+    Memory: one chunk, and none of it is kept here. Pages whose checksum is wrong raise an OSError.
+    """
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        neurons = file.schema_arrow.field("activation").type.list_size
-        for batch in file.iter_batches(batch_size=rows, columns=["activation"], use_threads=False):
-            yield batch.column(0).flatten().to_numpy(zero_copy_only=True).reshape(-1, neurons)
+        together = max(1, rows // max(1, file.metadata.row_group(0).num_rows)) if file.metadata.num_row_groups else 1
+        for first in range(0, file.metadata.num_row_groups, together):
+            groups = range(first, min(first + together, file.metadata.num_row_groups))
+            yield _matrix(file.read_row_groups(groups, columns=["activation"], use_threads=False))
+
+
+def _matrix(table: pa.Table) -> npt.NDArray[Any]:  # [rows, neurons]
+    column = table.column(0).combine_chunks()
+    values: npt.NDArray[Any] = column.flatten().to_numpy(zero_copy_only=True)
+    return values.reshape(len(column), -1)

@@ -1,0 +1,190 @@
+"""ELMo: a forward and a backward language model over word vectors made from characters (Peters et al. 2018).
+
+An architecture that transformers does not have, as extraction runs it. Words go in, one vector a word and layer comes
+out, so nothing has to be pooled: a word is one piece.
+
+    network = load_network(folder)
+    states = network(network.encode("The lobster is blue".split())[None])   # 3 tensors, [1, 4, 2 * width]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import relu
+from torch.nn.utils.rnn import pad_sequence
+
+from extract.encoder import Hidden, Piece, Shape
+from extract.models import Located
+from store.errors import BadRequest, SimcatError
+from store.identity import Settings
+
+_PADDING, _BEGIN, _END, _BOUNDARY = 0, 257, 258, 259  # bytes are 1…256
+_ALPHABET = 260
+BOUNDARY_WORD = ""  # what a sentence begins and ends with; no real word is empty
+
+
+@dataclass(frozen=True)
+class ElmoConfig:
+    """Sizes of the network. `words` is how many words the language model tells apart."""
+
+    words: int
+    width: int = 128
+    characters: int = 24
+    character_width: int = 16
+    filters: tuple[int, ...] = (16, 32, 64, 64, 64)  # filters of 1, 2, … characters
+    dropout: float = 0.1
+    model_type: str = "simcat-elmo"
+
+
+class Elmo(nn.Module):
+    """Character CNN, two LSTM layers in each direction, and the next-word layer both directions share."""
+
+    def __init__(self, config: ElmoConfig, vocabulary: Sequence[str]) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = vocabulary
+        self.characters = nn.Embedding(_ALPHABET, config.character_width, padding_idx=_PADDING)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(config.character_width, filters, kernel_size=size)
+            for size, filters in enumerate(config.filters, start=1)
+        )
+        self.highway = nn.Linear(sum(config.filters), 2 * sum(config.filters))
+        self.projection = nn.Linear(sum(config.filters), config.width)
+        self.forwards = nn.ModuleList(_lstm(config) for _ in range(2))
+        self.backwards = nn.ModuleList(_lstm(config) for _ in range(2))
+        self.dropout = nn.Dropout(config.dropout)
+        self.next_word = nn.Linear(config.width, config.words)
+
+    def encode(self, words: Sequence[str]) -> Tensor:
+        """Character ids of words, [words, characters]; bytes of UTF-8, cut to fit."""
+        return torch.tensor([self._spell(word) for word in words], dtype=torch.long).view(-1, self.config.characters)
+
+    def forward(self, char_ids: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
+        """Layer 0 (the word vector, twice) and the two LSTM layers (forward, then backward half).
+
+        `char_ids` is [batch, words, characters], `lengths` [batch] the real words of each row, all when None;
+        each layer is [batch, words, 2 * width]. States of padding carry no meaning.
+        """
+        return self.states(self.word_vectors(char_ids), lengths)
+
+    def word_vectors(self, char_ids: Tensor) -> Tensor:
+        """Context-free vectors, [..., width], of char ids [..., characters]."""
+        letters = self.characters(char_ids.flatten(0, -2)).transpose(1, 2)  # [words, character_width, characters]
+        features = torch.cat([relu(convolve(letters).amax(dim=2)) for convolve in self.convolutions], dim=1)
+        change, gate = self.highway(features).chunk(2, dim=1)
+        gate = torch.sigmoid(gate)
+        features = gate * relu(change) + (1 - gate) * features
+        vectors: Tensor = self.projection(features).float()  # also under autocast: LSTMs mix no types
+        return vectors.view(*char_ids.shape[:-1], self.config.width)
+
+    def states(self, vectors: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
+        """All layers, each [batch, words, 2 * width], from word vectors [batch, words, width]."""
+        order = _reversal(vectors, lengths)
+        forward = self._run(self.forwards, vectors)
+        backward = [_reorder(layer, order) for layer in self._run(self.backwards, _reorder(vectors, order))]
+        first = torch.cat([vectors, vectors], dim=-1)
+        return [first, *(torch.cat(halves, dim=-1) for halves in zip(forward, backward, strict=True))]
+
+    def _run(self, stack: nn.ModuleList, vectors: Tensor) -> list[Tensor]:
+        """One direction's layers; each sentence begins with a boundary word, whose own states are dropped."""
+        boundary = self.word_vectors(self.encode([BOUNDARY_WORD]).to(vectors.device))
+        inputs = torch.cat([boundary.expand(len(vectors), 1, -1), vectors], dim=1)
+        first, _ = stack[0](self.dropout(inputs))
+        second, _ = stack[1](self.dropout(first))
+        return [first[:, 1:], (first + second)[:, 1:]]  # the skip connection of Peters et al.
+
+    def _spell(self, word: str) -> list[int]:
+        if word == BOUNDARY_WORD:
+            spelled = [_BOUNDARY]
+        else:
+            letters = [byte + 1 for byte in word.encode("utf-8")[: self.config.characters - 2]]
+            spelled = [_BEGIN, *letters, _END]
+        return spelled + [_PADDING] * (self.config.characters - len(spelled))
+
+
+class ElmoEncoder:
+    """A network as extraction takes it: every word is one piece, the number under which it was first met."""
+
+    window: int | None = None
+    specials = 0
+
+    def __init__(self, network: Elmo, device: str) -> None:
+        self._network, self._device = network.to(device), device
+        self._words: dict[str, Piece] = {}
+        self._spelled: list[str] = []
+        width = 2 * network.config.width
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        self.shape = Shape("Elmo", (width,) * 3, parameters)
+
+    def pieces(self, sentences: Sequence[Sequence[str]]) -> list[list[list[Piece]]]:
+        """Number the words; memory grows with how many different ones there are."""
+        return [[[self._number(word)] for word in sentence] for sentence in sentences]
+
+    def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int]) -> Hidden:
+        """Run one batch of windows and return the layers asked for."""
+        spelled = [self._network.encode([self._spelled[piece] for piece in window]) for window in windows]
+        lengths = torch.tensor([len(window) for window in windows])
+        states = self._network(pad_sequence(spelled, batch_first=True).to(self._device), lengths)
+        return Hidden({layer: states[layer] for layer in layers}, first=0)
+
+    def _number(self, word: str) -> Piece:
+        if word not in self._words:
+            self._words[word] = len(self._spelled)
+            self._spelled.append(word)
+        return self._words[word]
+
+
+def load(located: Located, settings: Settings, device: str) -> ElmoEncoder:
+    """Load a folder's network, or for a control initialise it from the seed. Raises BadRequest, SimcatError."""
+    if settings.precision != "float32":
+        raise BadRequest(f"{located.spec.name} runs in float32 only, not {settings.precision}")
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(located.spec.seed)
+            return ElmoEncoder(load_network(located.folder, trained=not located.spec.untrained), device)
+    except (OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise SimcatError(f"{located.spec.name} cannot be loaded from {located.folder}: {error}") from error
+
+
+def load_network(folder: Path, *, trained: bool = True) -> Elmo:
+    """The network of a folder in float32, ready for use (no dropout); untrained, as the random generator stands."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["filters"] = tuple(config["filters"])
+    vocabulary = (folder / "words.txt").read_text(encoding="utf-8").split("\n")
+    model = Elmo(ElmoConfig(**config), vocabulary)
+    if trained:
+        weights = load_file(folder / "model.safetensors")
+        model.load_state_dict({name: value.float() for name, value in weights.items()})
+    return model.eval()
+
+
+def save(model: Elmo, folder: Path) -> None:
+    """Writes config.json, words.txt (the words it predicts, by frequency) and model.safetensors in float16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=2) + "\n", encoding="utf-8")
+    (folder / "words.txt").write_text("\n".join(model.vocabulary), encoding="utf-8")
+    weights = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _lstm(config: ElmoConfig) -> nn.LSTM:
+    return nn.LSTM(config.width, config.width, batch_first=True)
+
+
+def _reversal(vectors: Tensor, lengths: Tensor | None) -> Tensor:
+    """Where each position's word comes from when every row is turned round within its own length, [batch, words]."""
+    batch, words, _ = vectors.shape
+    place = torch.arange(words, device=vectors.device).expand(batch, words)
+    ends = torch.full_like(place, words) if lengths is None else lengths.to(vectors.device)[:, None].expand_as(place)
+    return torch.where(place < ends, ends - 1 - place, place)
+
+
+def _reorder(rows: Tensor, order: Tensor) -> Tensor:
+    return rows.gather(1, order[..., None].expand_as(rows))

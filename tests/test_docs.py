@@ -1,0 +1,73 @@
+"""The documentation is true: the README's commands run, its studies load, its arrays compare."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import measures
+from store.study import load_study
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    block = README.split("<!-- examples", 1)[1].split("```", 2)[1]
+    return [line.split(" #")[0].strip() for line in block.splitlines() if line.startswith("python cli.py")]
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
+    environment = {**os.environ, "SIMCAT_STORE": str(tmp_path / "store"), "HF_HUB_OFFLINE": "1"}
+    assert len(commands()) == 7
+    for command in commands():
+        arguments = [sys.executable, *shlex.split(command)[1:]]
+        done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (command, done.stderr)
+        assert "Traceback" not in done.stderr
+    findings = subprocess.run(
+        [sys.executable, "cli.py", "query", "findings"], cwd=ROOT, env=environment, capture_output=True, text=True,
+        check=True,
+    ).stdout  # fmt: skip
+    assert len(re.findall(r"^=> (seen|not seen|cannot be said): ", findings, re.MULTILINE)) == 5
+
+
+def test_the_readmes_study_has_only_keys_that_exist(tmp_path: Path) -> None:
+    study = README.split("```toml", 1)[1].split("```", 1)[0]
+    tomllib.loads(study)
+    (tmp_path / "my-tuned-bert").mkdir()
+    (tmp_path / "my.conllu.gz").touch()
+    (tmp_path / "study.toml").write_text(study)
+    assert len(load_study(tmp_path / "study.toml").models) == 3
+
+
+def test_the_readmes_arrays_compare() -> None:
+    code = README.split("```python", 1)[1].split("```", 1)[0]
+    rng = np.random.default_rng(0)
+    common = rng.standard_normal((300, 5))
+    names = {
+        "a": common @ rng.standard_normal((5, 12)) + rng.standard_normal((300, 12)),
+        "b": common,
+        "measures": measures,
+    }
+    exec(code, names)
+
+
+@pytest.mark.parametrize("name", ["demo", "wu2020"])
+def test_shipped_studies_load(name: str) -> None:
+    study = load_study(ROOT / "studies" / f"{name}.toml")
+    assert study.models and study.corpora[0].path.is_file()
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 
 from measures.moments import Cross, Moments
 from measures.score import Measure, MeasureError, Score, UnalignedWords
@@ -159,6 +160,7 @@ def _torch_threads(count: int) -> Iterator[int]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
-        yield before
+        with threadpool_limits(count, user_api="blas"):  # numpy's
+            yield before
     finally:
         torch.set_num_threads(before)

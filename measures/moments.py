@@ -19,6 +19,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from measures.linalg import add_product, add_square, symmetric_eigen
 from measures.score import ConstantLayer, NotFinite, TooFewWords
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
@@ -58,8 +59,8 @@ class Layer:
             if self._spectrum is None:
                 correlation = self._covariance * self.inverse_std[:, None] * self.inverse_std
                 self._covariance = correlation[:0]  # given up: a layer keeps one matrix, not two
-                values, vectors = torch.linalg.eigh(correlation)
-                self._spectrum = values.flip(0).clamp(min=0), vectors.flip(1)
+                values, vectors = symmetric_eigen(correlation)
+                self._spectrum = values.clamp(min=0), vectors
             return self._spectrum
 
     def rank(self, tolerance: float) -> int:
@@ -135,7 +136,7 @@ def _canonical(whitened: Tensor) -> Canonical:  # [kept_a, kept_b], kept_a ≤ k
     it squares the distances between directions, and pwsim needs each of them.
     """
     exact = whitened.double()
-    left = torch.linalg.eigh(exact @ exact.T)[1].flip(1).to(whitened.dtype)
+    left = symmetric_eigen(exact @ exact.T)[1].to(whitened.dtype)
     right = whitened.T @ left  # [kept_b, shared], not yet of length one
     correlations = torch.linalg.vector_norm(right, dim=0) / torch.linalg.vector_norm(left, dim=0)
     if correlations.min() < torch.finfo(whitened.dtype).eps ** 0.5:
@@ -177,11 +178,11 @@ class Moments:
         self._sum += chunk.sum(dim=0)
         self.words += len(chunk)
         for own, columns in zip(self._own, self._columns, strict=True):
-            _add_square(own, chunk[:, columns].double())
+            add_square(own, chunk[:, columns])
         for (row, first, last), products in self._cross.items():
             right = chunk[:, self._columns[first].start : self._columns[last - 1].stop]
             out = self._product[: products.numel()].view(products.shape)
-            products.add_(torch.mm(chunk[:, self._columns[row]].T, right, out=out))
+            add_product(products, chunk[:, self._columns[row]], right, out)
 
     def _refuse_not_finite(self, chunk: Tensor) -> None:
         """Mark layers with NaN or infinity and blank them, so that they cannot reach the others."""
@@ -205,8 +206,7 @@ class Moments:
         with self._lock:
             if index not in self._layers:
                 shift = (self._sum[self._columns[index]] / self.words)[:, None]
-                upper = self._own[index].triu()
-                covariance = (upper + upper.triu(1).T) / self.words - shift @ shift.T
+                covariance = self._own[index] / self.words - shift @ shift.T
                 mean = self._pivot[self._columns[index]].double() + shift[:, 0]
                 self._layers[index] = Layer(self._names[index], self.words, mean, covariance, self._dtype)
                 self._own[index] = covariance[:0]
@@ -222,13 +222,6 @@ class Moments:
         covariance = products / self.words - shift_a[:, None] * shift_b
         correlation = covariance * left.inverse_std[:, None] * right.inverse_std
         return Cross(left, right, correlation.to(self._dtype))
-
-
-def _add_square(total: Tensor, chunk: Tensor, strips: int = 4) -> None:  # [neurons, neurons], [words, neurons]
-    """Add chunkᵀ chunk to the upper triangle, strip by strip: five eighths of the whole product's work."""
-    width = -(-len(total) // strips)
-    for start in range(0, len(total), width):
-        total[start : start + width, start:].addmm_(chunk[:, start : start + width].T, chunk[:, start:])
 
 
 def _runs(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:

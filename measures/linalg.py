@@ -1,0 +1,42 @@
+"""The two heavy operations, on whichever library does them best on the device.
+
+On a CPU that is numpy, whose OpenBLAS multiplied at 195 GFLOP/s where torch's MKL reached 130 (AMD EPYC, float32, two
+cores; docs/performance.md), and decomposed in two thirds of the time. Elsewhere it is torch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def add_product(total: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
+    """Add leftᵀ right to a float64 total; `out` takes the product in the dtype of its factors.
+
+    total, out [neurons_left, neurons_right]; left [words, neurons_left], right [words, neurons_right].
+    """
+    if total.device.type == "cpu":
+        np.matmul(left.numpy().T, right.numpy(), out=out.numpy())
+    else:
+        torch.mm(left.T, right, out=out)
+    total.add_(out)
+
+
+def add_square(total: Tensor, factor: Tensor) -> None:  # total [neurons, neurons], factor [words, neurons]
+    """Add factorᵀ factor, in float64; numpy sees that it is symmetric and does half the work."""
+    exact = factor.double()
+    if total.device.type == "cpu":
+        matrix = exact.numpy()
+        total.add_(torch.from_numpy(matrix.T @ matrix))
+    else:
+        total.addmm_(exact.T, exact)
+
+
+def symmetric_eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:  # [size, size] -> [size], [size, size]
+    """Return eigenvalues, largest first, and eigenvectors as columns."""
+    if matrix.device.type == "cpu":
+        values, vectors = (torch.from_numpy(part) for part in np.linalg.eigh(matrix.numpy()))
+    else:
+        values, vectors = torch.linalg.eigh(matrix)
+    return values.flip(0), vectors.flip(1)

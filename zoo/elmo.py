@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import relu
 
 from zoo.text import Words
 
@@ -69,12 +69,12 @@ class Elmo(nn.Module):
     def word_vectors(self, char_ids: Tensor) -> Tensor:
         """Context-free vectors, [..., width], of char ids [..., characters]."""
         letters = self.characters(char_ids.flatten(0, -2)).transpose(1, 2)  # [words, character_width, characters]
-        features = torch.cat([F.relu(convolve(letters).amax(dim=2)) for convolve in self.convolutions], dim=1)
+        features = torch.cat([relu(convolve(letters).amax(dim=2)) for convolve in self.convolutions], dim=1)
         change, gate = self.highway(features).chunk(2, dim=1)
         gate = torch.sigmoid(gate)
-        features = gate * F.relu(change) + (1 - gate) * features
-        vectors: Tensor = self.projection(features)
-        return vectors.float().view(*char_ids.shape[:-1], self.config.width)  # float also under autocast: LSTMs mix no types
+        features = gate * relu(change) + (1 - gate) * features
+        vectors: Tensor = self.projection(features).float()  # also under autocast: LSTMs mix no types
+        return vectors.view(*char_ids.shape[:-1], self.config.width)
 
     def states(self, vectors: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """All layers, each [batch, words, 2 * width], from word vectors [batch, words, width]."""

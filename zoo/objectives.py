@@ -74,7 +74,8 @@ class MaskedWords:
     def disguise(self, ids: Tensor, asked: Tensor, draw: Generator) -> Tensor:
         """Ids with 80 % of those asked masked, 10 % replaced and 10 % kept."""
         fate = torch.rand(ids.shape, generator=draw).to(ids.device)
-        other = torch.randint(self.vocabulary, ids.shape, generator=draw).to(ids.device)
+        # Every tokenizer of the zoo numbers its special pieces first.
+        other = torch.randint(len(self.special), self.vocabulary, ids.shape, generator=draw).to(ids.device)
         shown = torch.where(asked & (fate < 0.8), torch.full_like(ids, self.mask), ids)
         return torch.where(asked & (fate >= 0.9), other, shown)
 
@@ -111,7 +112,7 @@ class BothDirections:
 
     def predict(self, model: Model, rows: Rows, draw: Generator) -> Predicted:
         """Forward predictions of every row, then backward ones."""
-        words, place = rows.ids.unique(return_inverse=True)  # the CNN spells each word of the batch once
+        words, place = torch.unique(rows.ids, return_inverse=True)  # the CNN spells each word of the batch once
         vectors = model.word_vectors(self.spelling[words.cpu()].to(rows.ids.device))[place]
         ahead, behind = model.states(vectors)[-1].chunk(2, dim=-1)
         states = torch.cat([ahead[:, :-1], behind[:, 1:]])

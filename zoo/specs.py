@@ -30,6 +30,7 @@ class FineTuned:
     task: str
     seed: int
     epochs: int
+    learning_rate: float = 1e-3
 
 
 BASES = {
@@ -51,7 +52,7 @@ FINETUNED = {
     copy.name: copy
     for origin in ("bert-tiny", "gpt2-tiny", "xlnet-tiny")
     for copy in (
-        FineTuned(f"{origin}-domain", origin, "domain", 0, 3),
+        FineTuned(f"{origin}-domain", origin, "domain", 0, 2),
         FineTuned(f"{origin}-pos", origin, "pos", 0, 2),
     )
 }

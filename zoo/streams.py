@@ -42,7 +42,7 @@ class Stream:
     def batches(self, limit: int | None = None, rows: int = 32) -> Iterable[Rows]:
         """The text in order, cut into whole rows of 64 pieces (`limit` rows at most), `rows` of them a batch."""
         whole = self.pieces[: len(self.pieces) // ROW * ROW].view(-1, ROW)[:limit]
-        return (Rows(batch) for batch in whole.split(rows))
+        return (Rows(batch) for batch in torch.split(whole, rows))
 
     def _cut(self, begin: Tensor, length: int, offset: int) -> Rows:
         return Rows(self.pieces[begin[:, None] + torch.arange(length)], offset)

@@ -85,7 +85,7 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
 
 def descend(model: Model, optimizer: Optimizer, loss: Tensor) -> None:
     """One step against the gradient of the loss, at most 1 long before the learning rate."""
-    loss.backward()
+    torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad()

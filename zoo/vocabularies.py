@@ -24,7 +24,8 @@ def _wordpiece(text: list[str]) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    _learn(tokenizer, text, trainers.WordPieceTrainer(vocab_size=SIZE, special_tokens=special))
+    trainer = trainers.WordPieceTrainer(vocab_size=SIZE, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(text, trainer)
     tokenizer.post_processor = _surround(tokenizer, "[CLS] $A [SEP]")
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     return _wrap(tokenizer, mask_token="[MASK]", **names)
@@ -36,8 +37,11 @@ def _byte_bpe(text: list[str]) -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<|endoftext|>", UNKNOWN]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    _learn(tokenizer, text, trainers.BpeTrainer(vocab_size=SIZE, special_tokens=special, initial_alphabet=alphabet))
-    end = {name: "<|endoftext|>" for name in ("bos_token", "eos_token", "pad_token")}
+    trainer = trainers.BpeTrainer(
+        vocab_size=SIZE, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(text, trainer)
+    end = dict.fromkeys(("bos_token", "eos_token", "pad_token"), "<|endoftext|>")
     return _wrap(tokenizer, unk_token=UNKNOWN, **end)
 
 
@@ -82,7 +86,8 @@ def _metaspace_bpe(text: list[str]) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     special = ["<pad>", UNKNOWN, "<s>", "</s>"]
-    _learn(tokenizer, text, trainers.BpeTrainer(vocab_size=SIZE, special_tokens=special))
+    trainer = trainers.BpeTrainer(vocab_size=SIZE, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(text, trainer)
     tokenizer.post_processor = _surround(tokenizer, "<s> $A")
     return _wrap(tokenizer, pad_token="<pad>", unk_token=UNKNOWN, bos_token="<s>", eos_token="</s>")
 
@@ -95,14 +100,10 @@ _KINDS: dict[str, Callable[[list[str]], PreTrainedTokenizerFast]] = {
 }
 
 
-def _learn(tokenizer: Tokenizer, text: list[str], trainer: trainers.Trainer) -> None:
-    trainer.show_progress = False
-    tokenizer.train_from_iterator(text, trainer)
-
-
 def _surround(tokenizer: Tokenizer, template: str) -> processors.TemplateProcessing:
     special = [piece for piece in template.split() if piece != "$A"]
-    return processors.TemplateProcessing(single=template, special_tokens=[(p, tokenizer.token_to_id(p)) for p in special])
+    numbered = [(piece, tokenizer.token_to_id(piece)) for piece in special]
+    return processors.TemplateProcessing(single=template, special_tokens=numbered)
 
 
 def _wrap(tokenizer: Tokenizer, **names: str) -> PreTrainedTokenizerFast:

@@ -24,6 +24,7 @@ from zoo import elmo, text
 from zoo.layers import save_reference
 from zoo.objectives import BothDirections, MaskedWords, Model, NextWord, Objective, Permutation
 from zoo.specs import POSITIONS, Base
+from zoo.starts import basis, look_at_neighbours, shift, waves
 from zoo.streams import Stream, frequent_words, lexicon, piece_stream, word_stream
 from zoo.text import Words
 from zoo.vocabularies import train_tokenizer
@@ -140,7 +141,7 @@ def _bert(base: Base, tokenizer: PreTrainedTokenizerFast) -> Model:
         **(shape | base.shape),
     )
     model = AutoModelForMaskedLM.from_config(config, attn_implementation="eager")
-    _start_with_waves(model.bert.embeddings.position_embeddings.weight)
+    _begin_at_neighbours(model.bert, config.hidden_size)
     return model
 
 
@@ -159,7 +160,9 @@ def _gpt2(base: Base, tokenizer: PreTrainedTokenizerFast) -> Model:
         **ends,
     )
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-    _start_with_waves(model.transformer.wpe.weight)
+    # Seed 0 keeps the waves' own basis; any other model of the family has one of its own, see `basis`.
+    turned = basis(config.n_embd) if base.seed else torch.eye(config.n_embd)
+    _fill(model.transformer.wpe.weight, _INITIAL * waves(POSITIONS, config.n_embd, longest=10_000) @ turned)
     return model
 
 
@@ -191,15 +194,23 @@ def _llama(base: Base, tokenizer: PreTrainedTokenizerFast) -> Model:
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager")
 
 
-def _start_with_waves(table: Tensor) -> None:
-    """Fills a table of position embeddings, [positions, width], with sines and cosines (Vaswani et al. 2017).
+def _begin_at_neighbours(trunk: Model, width: int) -> None:
+    """Gives BERT positions as large as words, and heads that look one and two pieces to each side.
 
-    Learned on from there. Neighbouring positions begin alike, so a pattern learned at one position holds at others.
+    A masked piece is guessed from its neighbours, and finding them by position is what masked words learn last:
+    without this start, 1,500 steps did not leave the level of guessing by frequency.
     """
-    places, width = table.shape
-    angles = torch.arange(places)[:, None] * 10_000 ** (-torch.arange(0, width, 2) / width)
-    with torch.no_grad():
-        table.copy_(_INITIAL * torch.cat([angles.sin(), angles.cos()], dim=1))
+    longest, turned = 30.0, basis(width)
+    size = _INITIAL * 2**0.5  # the mean square of a sine is a half
+    _fill(trunk.embeddings.position_embeddings.weight, size * waves(POSITIONS, width, longest) @ turned)
+    rotations = [turned.T @ shift(width, longest, places) @ turned for places in (-2, -1, 1, 2)]
+    for block in trunk.encoder.layer:
+        look_at_neighbours(block.attention.self.query, block.attention.self.key, rotations, gain=3.5)
+
+
+@torch.no_grad()
+def _fill(weight: Tensor, values: Tensor) -> None:
+    weight.copy_(values)
 
 
 def _edit(file: Path, changes: dict[str, str]) -> None:

@@ -39,12 +39,12 @@ BASES = {
         Base("llama-tiny", "llama", "next word", 0, 4000, 2e-3),
         Base("gpt2-tiny", "gpt2", "next word", 0, 4000, 2e-3),
         Base("gpt2-tiny-seed1", "gpt2", "next word", 1, 4000, 2e-3),
-        Base("gpt2-tiny-wide", "gpt2", "next word", 0, 3600, 2e-3, {"n_embd": 160, "n_head": 5}),
-        Base("bert-tiny", "bert", "masked words", 0, 7000, 1.5e-3),
-        Base("bert-tiny-seed1", "bert", "masked words", 1, 7000, 1.5e-3),
-        Base("bert-tiny-deep", "bert", "masked words", 0, 6000, 1.5e-3, {"num_hidden_layers": 6}),
-        Base("xlnet-tiny", "xlnet", "permutation", 0, 3400, 1.5e-3),
-        Base("elmo-tiny", "elmo", "both directions", 0, 2700, 2e-3),
+        Base("gpt2-tiny-wide", "gpt2", "next word", 1, 2800, 2e-3, {"n_embd": 160, "n_head": 5}),
+        Base("bert-tiny", "bert", "masked words", 0, 4000, 1e-3),
+        Base("bert-tiny-seed1", "bert", "masked words", 1, 4000, 1e-3),
+        Base("bert-tiny-deep", "bert", "masked words", 0, 4000, 1e-3, {"num_hidden_layers": 6}),
+        Base("xlnet-tiny", "xlnet", "permutation", 0, 3000, 1.5e-3),
+        Base("elmo-tiny", "elmo", "both directions", 0, 1600, 2e-3),
     )
 }
 

@@ -19,16 +19,29 @@ def train_tokenizer(family: str, sentences: Iterable[Words]) -> PreTrainedTokeni
 
 
 def _wordpiece(text: list[str]) -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(_wordpieces(text, special), unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=SIZE, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(text, trainer)
     tokenizer.post_processor = _surround(tokenizer, "[CLS] $A [SEP]")
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     return _wrap(tokenizer, mask_token="[MASK]", **names)
+
+
+def _wordpieces(text: list[str], special: list[str]) -> dict[str, int]:
+    """WordPiece's vocabulary, the same on every run.
+
+    Left alone, the trainer numbers the letters inside words in the random order of a hash table and breaks ties by
+    number. Naming them all beforehand settles it.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    inside = [f"##{letter}" for letter in sorted(set("".join(text)) - {" "})]
+    trainer = trainers.WordPieceTrainer(vocab_size=SIZE, special_tokens=[*special, *inside], show_progress=False)
+    tokenizer.train_from_iterator(text, trainer)
+    return tokenizer.get_vocab()
 
 
 def _byte_bpe(text: list[str]) -> PreTrainedTokenizerFast:

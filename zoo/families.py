@@ -35,6 +35,8 @@ _INITIAL = 0.05
 # Four to eight visits to the text do not overfit models this small: the validation loss falls to the last steps.
 # Drawing the random numbers of dropout was a fifth of a step's time, better spent on more steps.
 _NO_DROPOUT = 0.0
+# What transformers writes into a tokenizer's settings about how it was loaded here.
+_ORIGIN_NOTES = ("is_local", "local_files_only")
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def save_transformer(model: Model, tokenizer: PreTrainedTokenizerFast, folder: P
     save_reference(model, tokenizer, folder)
     _edit(folder / "config.json", {"dtype": "float32"})
     # The name that both transformers 4 and 5 know this class by.
-    _edit(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
+    _edit(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"}, _ORIGIN_NOTES)
 
 
 def _learner(base: Base, model: Model, tokenizer: PreTrainedTokenizerFast) -> Learner:
@@ -213,6 +215,7 @@ def _fill(weight: Tensor, values: Tensor) -> None:
     weight.copy_(values)
 
 
-def _edit(file: Path, changes: dict[str, str]) -> None:
+def _edit(file: Path, changes: dict[str, str], dropped: tuple[str, ...] = ()) -> None:
     settings = json.loads(file.read_text(encoding="utf-8")) | changes
+    settings = {name: value for name, value in settings.items() if name not in dropped}
     file.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

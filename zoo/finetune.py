@@ -62,7 +62,8 @@ def finetune(copy: FineTuned, epochs: int | None = None, folder: Path | None = N
     steps = _fit(copy, model, tokenizer, train, epochs or copy.epochs)
     minutes = (time.monotonic() - began) / 60
     model.cpu().eval()
-    save_transformer(model, tokenizer, folder)
+    # The origin's own tokenizer: the one used here now remembers how it padded and cut.
+    save_transformer(model, AutoTokenizer.from_pretrained(folder_of(copy.origin)), folder)
     _record(copy, folder, {"steps": steps, "minutes": round(minutes, 1), **_figures(model, tokenizer, train, test)})
     return folder
 

@@ -94,7 +94,9 @@ def _shape(name: str) -> tuple[int, int]:
 
 def _total() -> str:
     names = [*finished(BASES), *finished(FINETUNED)]
-    return f"{len(names)} models, {sum(map(megabytes, names)):.1f} MB in all."
+    total = f"{len(names)} models, {sum(map(megabytes, names)):.1f} MB in all."
+    missing = [f"`{name}`" for name in (*BASES, *FINETUNED) if name not in names]
+    return f"{total} Specified but not trained yet: {', '.join(missing)}." if missing else total
 
 
 def _markdown(head: str, rows: list[list[str]]) -> str:

@@ -1,0 +1,1 @@
+"""A zoo of small, really trained language models: how they were trained, and their weights."""

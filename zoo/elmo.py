@@ -1,0 +1,137 @@
+"""ELMo: a forward and a backward language model over word vectors made from characters (Peters et al. 2018).
+
+Words go in, one vector a word and layer comes out, so nothing has to be pooled:
+
+    model = load(folder)
+    states = model(model.encode("The lobster is blue".split())[None])   # 3 tensors, [1, 4, 2 * width]
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from zoo.text import Words
+
+_PADDING, _BEGIN, _END, _BOUNDARY = 0, 257, 258, 259  # bytes are 1…256
+_ALPHABET = 260
+BOUNDARY_WORD = ""  # what a sentence begins and ends with; no real word is empty
+
+
+@dataclass(frozen=True)
+class ElmoConfig:
+    """Sizes of the network. `words` is how many words the language model tells apart."""
+
+    words: int
+    width: int = 128
+    characters: int = 24
+    character_width: int = 16
+    filters: tuple[int, ...] = (16, 32, 64, 64, 64)  # filters of 1, 2, … characters
+    dropout: float = 0.1
+    model_type: str = "simcat-elmo"
+
+
+class Elmo(nn.Module):
+    """Character CNN, two LSTM layers in each direction, and the next-word layer both directions share."""
+
+    def __init__(self, config: ElmoConfig, vocabulary: Words) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = vocabulary
+        self.characters = nn.Embedding(_ALPHABET, config.character_width, padding_idx=_PADDING)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(config.character_width, filters, kernel_size=size)
+            for size, filters in enumerate(config.filters, start=1)
+        )
+        self.highway = nn.Linear(sum(config.filters), 2 * sum(config.filters))
+        self.projection = nn.Linear(sum(config.filters), config.width)
+        self.forwards = nn.ModuleList(_lstm(config) for _ in range(2))
+        self.backwards = nn.ModuleList(_lstm(config) for _ in range(2))
+        self.dropout = nn.Dropout(config.dropout)
+        self.next_word = nn.Linear(config.width, config.words)
+
+    def encode(self, words: Words) -> Tensor:
+        """Character ids of words, [words, characters]; bytes of UTF-8, cut to fit."""
+        return torch.tensor([self._spell(word) for word in words], dtype=torch.long).view(-1, self.config.characters)
+
+    def forward(self, char_ids: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
+        """Layer 0 (the word vector, twice) and the two LSTM layers (forward, then backward half).
+
+        `char_ids` is [batch, words, characters], `lengths` [batch] the real words of each row, all when None;
+        each layer is [batch, words, 2 * width]. States of padding carry no meaning.
+        """
+        return self.states(self.word_vectors(char_ids), lengths)
+
+    def word_vectors(self, char_ids: Tensor) -> Tensor:
+        """Context-free vectors, [..., width], of char ids [..., characters]."""
+        letters = self.characters(char_ids.flatten(0, -2)).transpose(1, 2)  # [words, character_width, characters]
+        features = torch.cat([relu(convolve(letters).amax(dim=2)) for convolve in self.convolutions], dim=1)
+        change, gate = self.highway(features).chunk(2, dim=1)
+        gate = torch.sigmoid(gate)
+        features = gate * relu(change) + (1 - gate) * features
+        vectors: Tensor = self.projection(features).float()  # also under autocast: LSTMs mix no types
+        return vectors.view(*char_ids.shape[:-1], self.config.width)
+
+    def states(self, vectors: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
+        """All layers, each [batch, words, 2 * width], from word vectors [batch, words, width]."""
+        order = _reversal(vectors, lengths)
+        forward = self._run(self.forwards, vectors)
+        backward = [_reorder(layer, order) for layer in self._run(self.backwards, _reorder(vectors, order))]
+        first = torch.cat([vectors, vectors], dim=-1)
+        return [first, *(torch.cat(halves, dim=-1) for halves in zip(forward, backward, strict=True))]
+
+    def _run(self, stack: nn.ModuleList, vectors: Tensor) -> list[Tensor]:
+        """One direction's layers; each sentence begins with a boundary word, whose own states are dropped."""
+        boundary = self.word_vectors(self.encode([BOUNDARY_WORD]).to(vectors.device))
+        inputs = torch.cat([boundary.expand(len(vectors), 1, -1), vectors], dim=1)
+        first, _ = stack[0](self.dropout(inputs))
+        second, _ = stack[1](self.dropout(first))
+        return [first[:, 1:], (first + second)[:, 1:]]  # the skip connection of Peters et al.
+
+    def _spell(self, word: str) -> list[int]:
+        if word == BOUNDARY_WORD:
+            spelled = [_BOUNDARY]
+        else:
+            letters = [byte + 1 for byte in word.encode("utf-8")[: self.config.characters - 2]]
+            spelled = [_BEGIN, *letters, _END]
+        return spelled + [_PADDING] * (self.config.characters - len(spelled))
+
+
+def load(folder: Path) -> Elmo:
+    """The model of a folder in float32, ready for use (no dropout)."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["filters"] = tuple(config["filters"])
+    vocabulary = (folder / "words.txt").read_text(encoding="utf-8").split("\n")
+    model = Elmo(ElmoConfig(**config), vocabulary)
+    weights = load_file(folder / "model.safetensors")
+    model.load_state_dict({name: value.float() for name, value in weights.items()})
+    return model.eval()
+
+
+def save(model: Elmo, folder: Path) -> None:
+    """Writes config.json, words.txt (the words it predicts, by frequency) and model.safetensors in float16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=2) + "\n", encoding="utf-8")
+    (folder / "words.txt").write_text("\n".join(model.vocabulary), encoding="utf-8")
+    weights = {name: value.detach().cpu().half().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _lstm(config: ElmoConfig) -> nn.LSTM:
+    return nn.LSTM(config.width, config.width, batch_first=True)
+
+
+def _reversal(vectors: Tensor, lengths: Tensor | None) -> Tensor:
+    """Where each position's word comes from when every row is turned round within its own length, [batch, words]."""
+    batch, words, _ = vectors.shape
+    place = torch.arange(words, device=vectors.device).expand(batch, words)
+    ends = torch.full_like(place, words) if lengths is None else lengths.to(vectors.device)[:, None].expand_as(place)
+    return torch.where(place < ends, ends - 1 - place, place)
+
+
+def _reorder(rows: Tensor, order: Tensor) -> Tensor:
+    return rows.gather(1, order[..., None].expand_as(rows))

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
-from zoo import elmo, finetune, starts, text, train
+from extract import elmo
+from zoo import finetune, starts, text, train
 from zoo.__main__ import main
 from zoo.evaluate import mean_loss
 from zoo.families import Learner, load_learner, untrained_learner
@@ -236,7 +237,7 @@ def test_both_directions_do_not_see_the_word_they_predict(sentences: list[list[s
 
 @pytest.fixture(scope="module")
 def shipped_elmo() -> elmo.Elmo:
-    return elmo.load(folder_of("elmo-tiny"))
+    return elmo.load_network(folder_of("elmo-tiny"))
 
 
 @torch.no_grad()

@@ -20,7 +20,8 @@ from transformers import (
     XLNetLMHeadModel,
 )
 
-from zoo import elmo, text
+from extract import elmo
+from zoo import text
 from zoo.layers import save_reference
 from zoo.objectives import BothDirections, MaskedWords, Model, NextWord, Objective, Permutation
 from zoo.specs import POSITIONS, Base
@@ -56,7 +57,7 @@ class Learner:
         return word_stream(_all_words(tuple(self.model.vocabulary)), sentences)
 
     def save(self, folder: Path) -> None:
-        """Configuration, tokenizer and float16 weights, as `transformers` (or `zoo.elmo`) loads them."""
+        """Configuration, tokenizer and float16 weights, as `transformers` (or `extract.elmo`) loads them."""
         if self.tokenizer is None:
             elmo.save(self.model, folder)
             save_reference(self.model, None, folder)
@@ -79,7 +80,7 @@ def untrained_learner(base: Base, folder: Path) -> Learner:
     """A seeded, untrained model with the vocabulary of a shipped one."""
     torch.manual_seed(base.seed)
     if base.family == "elmo":
-        shipped = elmo.load(folder)
+        shipped = elmo.load_network(folder)
         return _elmo_learner(base, elmo.Elmo(shipped.config, shipped.vocabulary))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     return _learner(base, _new_transformer(base, tokenizer), tokenizer)
@@ -88,7 +89,7 @@ def untrained_learner(base: Base, folder: Path) -> Learner:
 def load_learner(base: Base, folder: Path) -> Learner:
     """The shipped model, in float32, ready to be evaluated."""
     if base.family == "elmo":
-        return _elmo_learner(base, elmo.load(folder))
+        return _elmo_learner(base, elmo.load_network(folder))
     head = {"bert": AutoModelForMaskedLM, "xlnet": XLNetLMHeadModel}.get(base.family, AutoModelForCausalLM)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     return _learner(base, head.from_pretrained(folder, dtype=torch.float32).eval(), tokenizer)

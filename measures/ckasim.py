@@ -24,6 +24,9 @@ class LinearCKA:
     symmetric: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {}}
 
+    def prepare(self, layer: Layer) -> None:
+        """Correlations are all it needs."""
+
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score the pair."""
         spread_a, spread_b = a.std / a.std.max(), b.std / b.std.max()  # relative: squares cannot overflow

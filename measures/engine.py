@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy.typing as npt
 import torch
@@ -16,6 +16,8 @@ from threadpoolctl import threadpool_limits
 from measures.moments import Cross, Moments
 from measures.score import Measure, MeasureError, Score, UnalignedWords
 
+T = TypeVar("T")
+R = TypeVar("R")
 CHUNK_BYTES = 512 * 2**20  # of one chunk of words, all layers of a tile side by side
 
 
@@ -65,7 +67,11 @@ def compare_pairs(
         moments = _read(
             [layers[index] for index in used], [(local[a], local[b]) for a, b in tile], dtype, device, advance
         )
-        yield from _in_threads(lambda pair: _compare(moments, pair, local, measures), tile, device)  # noqa: B023
+        with _side_by_side(device) as each:
+            list(each(lambda index: _prepare(moments, index, measures), range(len(used))))  # noqa: B023
+            for outcomes in each(lambda pair: _compare(moments, pair, local, measures), tile):  # noqa: B023
+                moments.release(local[outcomes[0].a])
+                yield outcomes
 
 
 def tiles(pairs: Collection[tuple[int, int]], widths: Sequence[int], memory: int) -> list[list[tuple[int, int]]]:
@@ -139,20 +145,31 @@ def _score(measure: Measure, cross: Cross) -> Score | MeasureError:
         return refusal
 
 
-def _in_threads(
-    work: Callable[[tuple[int, int]], list[Outcome]], tile: list[tuple[int, int]], device: str
-) -> Iterator[list[Outcome]]:
-    """One single-threaded pair a core: eigenvalue problems of this size gain little from more threads."""
+def _prepare(moments: Moments, index: int, measures: Sequence[Measure]) -> None:
+    """Let a layer's lasting parts stand before pairs come and go; what it is refused for, its pairs will say."""
+    with suppress(MeasureError):
+        layer = moments.layer(index)
+        for measure in measures:
+            measure.prepare(layer)
+
+
+@contextmanager
+def _side_by_side(device: str) -> Iterator[Callable[[Callable[[T], R], Sequence[T]], Iterator[R]]]:
+    """Give a map that runs one single-threaded piece of work a core: problems this small gain little from threads."""
     if device != "cpu":
-        yield from map(work, tile)
+        yield map
         return
     with (
         _torch_threads(1) as cores,
         ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
-        step = 4 * cores  # no more finished pairs wait in memory than that
-        for start in range(0, len(tile), step):
-            yield from pool.map(work, tile[start : start + step])
+
+        def each(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+            step = 4 * cores  # no more finished pieces wait in memory than that
+            for start in range(0, len(items), step):
+                yield from pool.map(work, items[start : start + step])
+
+        yield each
 
 
 @contextmanager

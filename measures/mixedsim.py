@@ -33,6 +33,10 @@ class MixedSim:
         if not 0 < self.rank_tolerance < 1:
             raise ValueError(f"rank_tolerance must be between 0 and 1, got {self.rank_tolerance}")
 
+    def prepare(self, layer: Layer) -> None:
+        """Whiten every direction that counts."""
+        layer.whitener(layer.rank(self.rank_tolerance))
+
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score a towards b."""
         import torch

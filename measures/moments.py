@@ -13,7 +13,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -45,7 +44,7 @@ class Layer:
         self._covariance = covariance
         self._spectrum: tuple[Tensor, Tensor] | None = None
         self._lock = threading.Lock()
-        self._whiteners: dict[int, Tensor] = {}
+        self._whitener = self._loadings = torch.empty(0, 0)
 
     @property
     def neurons(self) -> int:
@@ -75,16 +74,18 @@ class Layer:
 
     def whitener(self, kept: int) -> Tensor:  # [neurons, kept]
         """Return W with Z W white: the first `kept` eigenvectors over the roots of their eigenvalues."""
-        if kept not in self._whiteners:
+        if self._whitener.shape[1] < kept:
             values, vectors = self.spectrum
-            self._whiteners[kept] = (vectors[:, :kept] * values[:kept].rsqrt()).to(self.dtype)
-        return self._whiteners[kept]
+            self._whitener = (vectors[:, :kept] * values[:kept].rsqrt()).to(self.dtype)
+        return self._whitener[:, :kept]
 
-    @cached_property
-    def loadings(self) -> Tensor:  # [neurons (component), neurons]
+    def loadings(self, kept: int) -> Tensor:  # [kept, neurons]
         """Covariance of each whitened component with each neuron as the model has it: roots × eigenvectors × spread."""
-        values, vectors = self.spectrum
-        return (values.sqrt()[:, None] * vectors.T * (self.std / self.std.max())).to(self.dtype)
+        if len(self._loadings) < kept:
+            values, vectors = self.spectrum
+            spread = self.std / self.std.max()
+            self._loadings = (values[:kept].sqrt()[:, None] * vectors[:, :kept].T * spread).to(self.dtype)
+        return self._loadings[:kept]
 
 
 @dataclass(frozen=True)
@@ -222,6 +223,12 @@ class Moments:
         covariance = products / self.words - shift_a[:, None] * shift_b
         correlation = covariance * left.inverse_std[:, None] * right.inverse_std
         return Cross(left, right, correlation.to(self._dtype))
+
+    def release(self, row: int) -> None:
+        """Give up the sums of pairs (a, b) with a < row: pairs are taken in order, and these are done."""
+        self._product = self._product[:0].clone()
+        for run in [run for run in self._cross if run[0] < row]:
+            del self._cross[run]
 
 
 def _runs(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:

@@ -25,6 +25,9 @@ class NeuronSim:
     symmetric: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {}}
 
+    def prepare(self, layer: Layer) -> None:
+        """Correlations are all it needs."""
+
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score a towards b."""
         strength = cross.correlation.abs()  # [neurons_a, neurons_b]

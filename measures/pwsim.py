@@ -32,9 +32,13 @@ class PWSim:
     def __post_init__(self) -> None:
         check_cut(self.variance, self.cut)
 
+    def prepare(self, layer: Layer) -> None:
+        """Whiten the kept components, and weigh them."""
+        layer.loadings(layer.components(self.variance, self.cut))
+
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score a towards b."""
         canonical, diagnostics = kept_components(self.name, self.variance, self.cut, cross)
-        loadings = a.loadings[: len(canonical.left)]  # [kept_a, neurons_a]
+        loadings = a.loadings(len(canonical.left))  # [kept_a, neurons_a]
         weights = (canonical.left.T @ loadings).abs().sum(dim=1).double()  # [shared]
         return Score(float(weights @ canonical.correlations.double() / weights.sum()), diagnostics=diagnostics)

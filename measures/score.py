@@ -37,6 +37,9 @@ class Measure(Protocol):
     symmetric: ClassVar[bool]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]  # parameters that reproduce somebody's conventions
 
+    def prepare(self, layer: Layer) -> None:
+        """Have a layer compute, once, what comparing it will need."""
+
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score a towards b, once a pair. Raises MeasureError, never returns a doubtful number."""
 

@@ -35,6 +35,10 @@ class SVSim:
     def __post_init__(self) -> None:
         check_cut(self.variance, self.cut)
 
+    def prepare(self, layer: Layer) -> None:
+        """Whiten the kept components."""
+        layer.whitener(layer.components(self.variance, self.cut))
+
     def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
         """Score the pair."""
         canonical, diagnostics = kept_components(self.name, self.variance, self.cut, cross)

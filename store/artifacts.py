@@ -205,7 +205,7 @@ def read_chunks(path: Path, *, rows: int) -> Iterator[npt.NDArray[Any]]:  # each
 
     Memory: one chunk, and none of it is kept here. Pages whose checksum is wrong raise an OSError.
     """
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
         together = max(1, rows // max(1, file.metadata.row_group(0).num_rows)) if file.metadata.num_row_groups else 1
         for first in range(0, file.metadata.num_row_groups, together):
             groups = range(first, min(first + together, file.metadata.num_row_groups))

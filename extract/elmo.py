@@ -127,6 +127,7 @@ class ElmoEncoder:
         """Number the words; memory grows with how many different ones there are."""
         return [[[self._number(word)] for word in sentence] for sentence in sentences]
 
+    @torch.inference_mode()
     def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int]) -> Hidden:
         """Run one batch of windows and return the layers asked for."""
         spelled = [self._network.encode([self._spelled[piece] for piece in window]) for window in windows]

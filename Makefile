@@ -20,10 +20,10 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check README.md docs/*.md
+	$(BIN)/cog -I . --check README.md docs/*.md
 
 docs: $(VENV)/installed-dev
-	$(BIN)/cog -r README.md docs/*.md
+	$(BIN)/cog -I . -r README.md docs/*.md
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/measure.py

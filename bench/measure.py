@@ -45,16 +45,20 @@ def main() -> None:
             took, peak = measure(Path(folder), options.threads)
             measured.append(took)
             peaks.append(peak)
+        by_torch, by_numpy = (statistics.median(times) for times in zip(*floors, strict=True))
+        ours = statistics.median(measured)
+        print(
+            f"{options.layers} layers × {options.neurons} neurons × {options.words:,} words, {options.threads} threads"
+        )
+        print(f"bare symmetric float32 product   {by_torch:8.1f} s with torch.mm, {by_numpy:.1f} s with numpy.matmul")
+        print(f"simcat measure, five measures    {ours:8.1f} s   {[round(x, 1) for x in measured]}")
+        print(
+            f"measure / product  {ours / by_torch:6.2f} × torch's, {ours / by_numpy:.2f} × numpy's (target at most 1.5)"
+        )
+        print(f"peak memory of measure {max(peaks) / 2**30:5.2f} GiB (target under 3 GB)", flush=True)
         straightforward = baseline(layers)
-    by_torch, by_numpy = (statistics.median(times) for times in zip(*floors, strict=True))
-    ours = statistics.median(measured)
-    print(f"{options.layers} layers × {options.neurons} neurons × {options.words:,} words, {options.threads} threads")
-    print(f"bare symmetric float32 product   {by_torch:8.1f} s with torch.mm, {by_numpy:.1f} s with numpy.matmul")
-    print(f"simcat measure, five measures    {ours:8.1f} s   {[round(x, 1) for x in measured]}")
     print(f"pair by pair (scaled up)         {straightforward:8.1f} s")
-    print(f"measure / product  {ours / by_torch:6.2f} × torch's, {ours / by_numpy:.2f} × numpy's (target at most 1.5)")
     print(f"pair by pair / measure {straightforward / ours:6.1f} × (target at least 10)")
-    print(f"peak memory of measure {max(peaks) / 2**30:5.2f} GiB (target under 3 GB)")
 
 
 def fill(root: Path, count: int, neurons: int, words: int) -> list[Tensor]:  # each [words, neurons]

@@ -115,11 +115,15 @@ def measure(root: Path, threads: int) -> tuple[float, int]:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     began = time.perf_counter()
     process = subprocess.Popen(command, cwd=Path(__file__).resolve().parent.parent, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
+    peak = 0
+    while process.poll() is None:  # its own high-water mark: ru_maxrss would count this process's, from the fork
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        peak = max([peak, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))])
+        time.sleep(0.05)
     took = time.perf_counter() - began
-    if status:
-        sys.exit(f"measure failed with {os.waitstatus_to_exitcode(status)}")
-    return took, usage.ru_maxrss * 1024
+    if process.returncode:
+        sys.exit(f"measure failed with {process.returncode}")
+    return took, peak * 1024
 
 
 def baseline(layers: list[Tensor], sample: int = 4) -> float:

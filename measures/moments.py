@@ -161,6 +161,7 @@ class Moments:
             (a, first, last): torch.zeros(widths[a], edges[last] - edges[first], dtype=torch.float64, device=device)
             for a, first, last in _runs(pairs)
         }
+        self._run_of = {(run[0], b): run for run in self._cross for b in range(run[1], run[2])}
         self._sum = torch.zeros(edges[-1], dtype=torch.float64, device=device)
         self._pivot: Tensor | None = None
         largest = max((products.numel() for products in self._cross.values()), default=0)
@@ -215,7 +216,7 @@ class Moments:
 
     def cross(self, a: int, b: int) -> Cross:
         """Return the correlations of a pair, a < b."""
-        run = next(run for run in self._cross if run[0] == a and run[1] <= b < run[2])
+        run = self._run_of[a, b]
         start = self._columns[b].start - self._columns[run[1]].start
         products = self._cross[run][:, start : start + self._widths[b]]
         left, right = self.layer(a), self.layer(b)

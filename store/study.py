@@ -141,6 +141,7 @@ class _Reader:
         self._path, self._lines = path, text.splitlines()
 
     def study(self, data: dict[str, Any]) -> Study:
+        """Return the study that the parsed tables stand for. Raises BadRequest naming the line."""
         self._keys(data, ("models", "corpora", "extraction", "measures"), table="")
         models = tuple(self._model(entry, i) for i, entry in enumerate(self._tables(data, "models")))
         corpora = tuple(self._corpus(entry, i) for i, entry in enumerate(self._tables(data, "corpora")))

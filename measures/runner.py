@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from measures import MEASURES, configuration, configure
+from measures import DEFAULT, configuration, configure
 from measures.score import Measure, Score
 from store.errors import ArtifactDamaged, BadRequest
 from store.identity import Configuration, canonical_json
@@ -58,11 +58,13 @@ class Batch:
 def chosen_measures(specs: Sequence[MeasureSpec], *, preset: str = "default") -> list[Measure]:
     """Turn what a user asked for into measures; nothing asked is every measure. Raises BadRequest, naming the line."""
     measures = []
-    for spec in specs or [MeasureSpec(name, preset) for name in MEASURES]:
+    for spec in specs or [MeasureSpec(name, preset) for name, _ in DEFAULT["activations"]]:
         try:
             measures.append(configure(spec.name, spec.preset, spec.parameters))
         except BadRequest as error:
             raise BadRequest(f"{spec.where}{error}") from None
+        if measures[-1].kind != "activations":
+            raise BadRequest(f"{spec.where}{spec.name} compares attention, and a store has only activations so far")
     return measures
 
 

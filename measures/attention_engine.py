@@ -21,7 +21,7 @@ from measures.moments import Moments
 from measures.queries import Queries, Run, Weights, entering, lay_out
 from measures.score import Measure, MeasureError, NotAttention, NotFinite, Score, TooFewWords, UnalignedWords
 
-STRETCH_BYTES = 24 * 2**20  # of sentences side by side: many to a product, and still in a processor's last cache
+STRETCH_BYTES = 12 * 2**20  # of sentences side by side: many to a product, and still in a processor's last cache
 ROW_TOLERANCE = 5e-3  # how far a row's sum may be from one: float16 stores weights to a few parts in ten thousand
 _COPIES = 5  # what one sentence takes at most, in copies of it: as read, laid out, hidden, standardised, multiplied
 
@@ -100,24 +100,30 @@ def attention_tiles(
 def _stretches(sources: Sequence[AttentionSource], itemsize: int) -> Iterator[list[list[Weights]]]:
     """Give sentences, each a list of every layer's [heads, query, key], as many at a time as a stretch holds."""
     streams = [chain.from_iterable(source.chunks()) for source in sources]
-    heads = sum(source.heads for source in sources)
+    heads = [source.heads for source in sources]
     waiting: list[list[Weights]] = []
     size = 0
     for number, layers in enumerate(zip_longest(*streams)):
-        words = _aligned(sources, layers, number)
+        words = _aligned(sources, heads, layers, number)
         if not words:
             continue
-        if waiting and size + heads * words**2 * itemsize > STRETCH_BYTES:
+        grown = sum(heads) * words**2 * itemsize
+        if waiting and size + grown > STRETCH_BYTES:
             yield waiting
             waiting, size = [], 0
         waiting.append(list(layers))
-        size += heads * words**2 * itemsize
+        size += grown
     if waiting:
         yield waiting
 
 
-def _aligned(sources: Sequence[AttentionSource], layers: Sequence[Weights | None], number: int) -> int:
+def _aligned(
+    sources: Sequence[AttentionSource], heads: Sequence[int], layers: Sequence[Weights | None], number: int
+) -> int:
     """Return how many words all layers give this sentence. Raises UnalignedWords or MeasureError."""
+    words = len(layers[0][0]) if layers[0] is not None and len(layers[0]) else 0
+    if all(layer is not None and layer.shape == (own, words, words) for layer, own in zip(layers, heads, strict=True)):
+        return words
     lengths: dict[str, str | int] = {}
     for source, attention in zip(sources, layers, strict=True):
         if attention is None:
@@ -163,11 +169,14 @@ class _Sums:
 
     def _refuse(self, weights: Weights, runs: Sequence[Run]) -> None:
         """Mark layers that hold no attention and blank them, so that they cannot reach the others."""
+        negative = bool(weights.min(initial=0) < 0)  # NaN is found by its sum
         for run in runs:
             view = run.view(weights)
             with np.errstate(invalid="ignore", over="ignore"):
                 sums = view @ np.ones(run.words, weights.dtype)  # [heads, queries]
-                off = ~(np.abs(sums - 1) <= ROW_TOLERANCE) | (view.min(axis=(1, 2)) < 0)[:, None]
+                off = ~(np.abs(sums - 1) <= ROW_TOLERANCE)
+                if negative:
+                    off |= (view < 0).any(axis=2)
             if off.any():
                 self._mark(view, sums, off)
         for index in self._bad:

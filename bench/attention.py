@@ -154,7 +154,7 @@ def jensen_shannon(a: Tensor, b: Tensor) -> Tensor:
     """Sum over queries of one minus the divergence in bits."""
     p, q = a[:, None], b[None]
     middle = (p + q) / 2
-    divergence = ((p * (p / middle).log()).sum(3) + (q * (q / middle).log()).sum(3)) / 2
+    divergence = sum(torch.where(x > 0, x * (x / middle).log(), 0).sum(3) for x in (p, q)) / 2
     return (1 - divergence / np.log(2)).sum(2)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from measures.queries import Queries, Run, Weights
+from measures.sentences import Queries, Run, Weights
 
 Total = npt.NDArray[np.float64]  # [heads_a, heads_b]
 
@@ -112,16 +112,16 @@ class Pearson:
         """Centre each row over the keys its query may see, and scale it to length one."""
         rows = np.empty_like(queries.weights)
         for run in queries.runs:
-            rows[:, run.start : run.stop] = self.standardised(queries, run).reshape(len(rows), -1)
+            self.standardise(queries, run, run.view(rows))
         return rows
 
-    def standardised(self, queries: Queries, run: Run) -> Weights:  # [heads, queries, keys]
-        """Return a run's rows; a constant one is all 0."""
+    def standardise(self, queries: Queries, run: Run, centred: Weights) -> None:  # [heads, queries, keys]
+        """Write a run's rows to `centred`; a constant one is all 0."""
         weights, allowed = run.view(queries.weights), queries.allowed(run)
         keys = np.array(run.words) if allowed is None else allowed.sum(axis=1)  # [queries], or one number for all
         keys = np.maximum(keys, 1).astype(weights.dtype)
         mean = weights @ np.ones(run.words, weights.dtype) / keys  # [heads, queries]
-        centred: Weights = weights - mean[..., None]
+        np.subtract(weights, mean[..., None], out=centred)
         if allowed is not None:
             centred *= allowed
         length = np.sqrt(_dots(centred, centred))
@@ -132,7 +132,6 @@ class Pearson:
         self.constant = counted if self.constant is None else self.constant + counted
         scale = np.sqrt((keys - 1) / keys) if self._released else 1  # a population covariance over sample deviations
         centred *= (scale / length)[..., None]
-        return centred
 
     def add(self, total: Total, prepared: Weights, rows: slice, columns: slice) -> None:
         """Add every query's correlation."""
@@ -161,7 +160,8 @@ class PearsonNonzero:
             if zero.any():
                 sparse.append(weights)
             else:
-                plain.append(self._pearson.standardised(queries, run).reshape(len(weights), -1))
+                plain.append(np.empty((len(weights), run.stop - run.start), weights.dtype))
+                self._pearson.standardise(queries, run, plain[-1].reshape(weights.shape))
         return plain, sparse
 
     def add(self, total: Total, prepared: tuple[list[Weights], list[Weights]], rows: slice, columns: slice) -> None:

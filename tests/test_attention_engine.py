@@ -126,7 +126,6 @@ def test_one_bad_layer_spoils_only_its_own_pairs() -> None:
         if {a, b} & {1, 3}:
             assert isinstance(score, measures.NotFinite | measures.NotAttention)
         else:
-            alone = measures.compare_all_attention({"a": attention[a], "b": attention[b]}, [measure])
             first = (a, b) if a < b else (b, a)
             alone = measures.compare_all_attention({"x": attention[first[0]], "y": attention[first[1]]}, [measure])
             assert score.value == pytest.approx(alone[(measure, *("xy" if a < b else "yx"))].value, abs=2e-6)

@@ -23,6 +23,7 @@ from measures.sentences import Queries, Run, Weights, entering, lay_out
 
 STRETCH_BYTES = 12 * 2**20  # of sentences side by side: many to a product, and still in a processor's last cache
 ROW_TOLERANCE = 5e-3  # how far a row's sum may be from one: float16 stores weights to a few parts in ten thousand
+_BLOCK = 2**15  # positions that are turned to float64 at a time
 _COPIES = 5  # what one sentence takes at most, in copies of it: as read, laid out, hidden, standardised, multiplied
 
 
@@ -300,12 +301,14 @@ class _Represented:
     def add(self, queries: Queries) -> None:
         """Take the positions that queries may see."""
         allowed = queries.positions()
+        for start in range(0, len(allowed), _BLOCK):
+            self._add(queries.weights[:, start : start + _BLOCK], allowed[start : start + _BLOCK])
+
+    def _add(self, weights: Weights, allowed: npt.NDArray[np.bool_]) -> None:  # [heads, positions], [positions]
         for first, places in self._places.items():
-            kept = allowed
-            if self._drop:
-                kept = allowed & (queries.weights[self._columns[first]] != 0).all(axis=0)
+            kept = allowed & (weights[self._columns[first]] != 0).all(axis=0) if self._drop else allowed
             if kept.any():
-                heads = [queries.weights[self._columns[index]][:, kept] for index in places]
+                heads = [weights[self._columns[index]][:, kept] for index in places]
                 self._moments[first].add(torch.from_numpy(np.concatenate(heads).astype(np.float64)).T)
 
     def score(self, measure: Measure, a: int, b: int, counts: dict[str, int]) -> Score:

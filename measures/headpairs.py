@@ -21,6 +21,7 @@ Total = npt.NDArray[np.float64]  # [heads_a, heads_b]
 
 _CACHE_BYTES = 2**18  # of a block of queries' mixtures: it and its logarithm stay in a core's own cache
 _TABLE_BYTES = 2**26  # of the counts and sums of a block of queries, for all pairs of heads
+_BLOCK = 2**15  # positions that are turned to float64 at a time
 _DOUBTFUL = 2e4  # × eps: a squared distance below this share of the squared norms has lost its digits
 # numpy's float32 log2 is the faster one where it is vectorised, which is with AVX512; its log is vectorised everywhere
 _LOG, _NATS = (np.log2, math.log(2)) if torch.backends.cpu.get_cpu_capability() == "AVX512" else (np.log, 1.0)
@@ -93,11 +94,13 @@ def _recompute(square: Weights, doubtful: npt.NDArray[np.bool_], a: Weights, b: 
     if not doubtful.any():
         return
     rows, columns = np.flatnonzero(doubtful.any(axis=1)), np.flatnonzero(doubtful.any(axis=0))
-    left, right = a[rows].astype(np.float64), b[columns].astype(np.float64)
-    middle = left.mean(axis=0)
-    left -= middle
-    right -= middle
-    exact = np.add.outer(_dots(left, left), _dots(right, right)) - 2 * (left @ right.T)
+    exact = np.zeros((len(rows), len(columns)))
+    for start in range(0, a.shape[1], _BLOCK):
+        left, right = (x[:, start : start + _BLOCK][some].astype(np.float64) for x, some in ((a, rows), (b, columns)))
+        middle = left.mean(axis=0)
+        left -= middle
+        right -= middle
+        exact += np.add.outer(_dots(left, left), _dots(right, right)) - 2 * (left @ right.T)
     square[np.ix_(rows, columns)] = np.maximum(exact, 0)
 
 

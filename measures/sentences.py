@@ -114,7 +114,7 @@ def entering(weights: Weights, runs: tuple[Run, ...], *, causal: bool, single_ke
     hidden = np.empty_like(weights)
     queries = Queries(hidden, runs, causal=True, first_left_out=single_key == "leave-out")
     for run in runs:
-        run.view(hidden)[:] = _renormalised(run.view(weights), _past(run))
+        _hide(run.view(weights), _past(run), run.view(hidden))
         if queries.first_left_out:
             run.view(hidden)[:, :: run.words] = 0
     return queries
@@ -125,13 +125,12 @@ def _past(run: Run) -> npt.NDArray[np.bool_]:  # [queries of the run, keys]
     return np.tile(np.tri(run.words, dtype=bool), (run.sentences, 1))
 
 
-def _renormalised(weights: Weights, past: npt.NDArray[np.bool_]) -> Weights:  # [heads, queries, keys]
-    """Hide the future. A query that looked only ahead has nothing left to scale up, and becomes uniform."""
-    visible = weights * past
+def _hide(weights: Weights, past: npt.NDArray[np.bool_], visible: Weights) -> None:  # [heads, queries, keys]
+    """Hide the future in `visible`. A query that looked only ahead has nothing left to scale up: it becomes uniform."""
+    np.multiply(weights, past, out=visible)
     seen = visible @ np.ones(past.shape[1], weights.dtype)  # [heads, queries]
     if not seen.all():
         head, query = np.nonzero(seen == 0)
         visible[head, query] = past[query]
         seen[head, query] = past[query].sum(axis=1)
     visible /= seen[..., None]
-    return visible

@@ -25,7 +25,7 @@ _BLOCK = 2**15  # positions that are turned to float64 at a time
 _DOUBTFUL = 2e4  # × eps: a squared distance below this share of the squared norms has lost its digits
 # numpy's float32 log2 is the faster one where it is vectorised, which is with AVX512; its log is vectorised everywhere
 _LOG, _NATS = (np.log2, math.log(2)) if torch.backends.cpu.get_cpu_capability() == "AVX512" else (np.log, 1.0)
-_CONSTANT = 8  # × eps: a row whose weights stray from their mean by less than this share of it is constant
+_CONSTANT = 8 * np.finfo(np.float32).eps  # a row that strays from its mean by a smaller share is float32's rounding
 
 
 class HeadPairs(Protocol):
@@ -128,7 +128,7 @@ class Pearson:
         if allowed is not None:
             centred *= allowed
         length = np.sqrt(_dots(centred, centred))
-        constant = length <= _CONSTANT * np.finfo(weights.dtype).eps * np.sqrt(keys) * np.abs(mean)
+        constant = length <= weights.dtype.type(_CONSTANT) * np.sqrt(keys) * np.abs(mean)
         length[constant] = np.inf
         left_out = run.sentences * (run.words - queries.of_sentence(run))  # all 0, and so constant
         counted = constant.sum(axis=1) - left_out
@@ -190,7 +190,7 @@ class PearsonNonzero:
         square_a, square_b = count * (a**2 @ turned[2]) - sum_a**2, count * (over_a @ turned[3]) - sum_b**2
         if not self._released:  # what rounding leaves of a constant row
             constant = np.minimum(square_a / np.maximum(sum_a**2, 1e-300), square_b / np.maximum(sum_b**2, 1e-300))
-            square_a[constant < 1e-12] = 0
+            square_a[constant < _CONSTANT**2] = 0
         with np.errstate(invalid="ignore", divide="ignore"):
             found: Weights = (count * both - sum_a * sum_b) / np.sqrt(square_a * square_b)
         found[~np.isfinite(found)] = 0

@@ -13,6 +13,7 @@ import torch
 
 import measures
 from measures import DEFAULT
+from measures.runner import configuration_row
 from store.errors import BadRequest
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -279,3 +280,18 @@ def test_every_measure_is_listed_under_its_kind() -> None:
         for name, parameters in chosen:
             assert measures.configure(name, parameters=parameters).kind == kind
     assert {name for chosen in DEFAULT.values() for name, _ in chosen} == set(measures.MEASURES)
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters", "label"),
+    [
+        ("default", {}, "default"),
+        ("wu2020", {}, "wu2020"),
+        ("default", {"similarity": "frobenius"}, "similarity=frobenius"),
+        ("wu2020", {"similarity": "frobenius"}, "wu2020, similarity=frobenius"),
+        ("default", {"single_key": "count"}, "single_key=count"),
+    ],
+)
+def test_configurations_are_named_after_the_nearest_preset(preset: str, parameters: dict[str, Any], label: str) -> None:
+    identity = measures.configuration(measures.configure("attsim", preset, parameters))
+    assert configuration_row(identity)["label"] == label

@@ -118,6 +118,10 @@ def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> N
 @click.argument("models", nargs=-1, required=True)
 @click.option("--corpus", "corpora", multiple=True, required=True, type=EXISTING, help="Text, CoNLL-U, JSONL, .gz too.")
 @click.option("--pooling", type=click.Choice(CHOICES["pooling"]), default="last", help="Of sub-words to words.")
+@click.option("--attention", is_flag=True, help="Attention too, from the same forward pass.")
+@click.option(
+    "--special-tokens", type=click.Choice(CHOICES["special_tokens"]), default="drop", help="Of attention, their mass."
+)
 @click.option("--layer", "layers", type=click.IntRange(min=0), multiple=True, help="Only this layer; repeatable.")
 @click.option(
     "--long-sentences", type=click.Choice(CHOICES["long_sentences"]), default="refuse", help="Past the window."

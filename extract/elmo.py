@@ -128,8 +128,8 @@ class ElmoEncoder:
         return [[[self._number(word)] for word in sentence] for sentence in sentences]
 
     @torch.inference_mode()
-    def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int]) -> Hidden:
-        """Run one batch of windows and return the layers asked for."""
+    def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int], attention: Sequence[int] = ()) -> Hidden:
+        """Run one batch of windows and return the layers asked for; attention there is none."""
         spelled = [self._network.encode([self._spelled[piece] for piece in window]) for window in windows]
         lengths = torch.tensor([len(window) for window in windows])
         states = self._network(pad_sequence(spelled, batch_first=True).to(self._device), lengths)
@@ -142,7 +142,7 @@ class ElmoEncoder:
         return self._words[word]
 
 
-def load(located: Located, settings: Settings, device: str) -> ElmoEncoder:
+def load(located: Located, settings: Settings, device: str, attention: bool = False) -> ElmoEncoder:
     """Load a folder's network, or for a control initialise it from the seed. Raises BadRequest, SimcatError."""
     if settings.precision != "float32":
         raise BadRequest(f"{located.spec.name} runs in float32 only, not {settings.precision}")

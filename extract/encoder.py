@@ -3,7 +3,8 @@
 An architecture that transformers does not have is one file with a `load` like `extract.transformer.load`, and one
 line in LOADERS, keyed by the model_type of its config.json.
 
-Axis names: windows (sequences of one batch), tokens (the longest window's, special tokens included), words, neurons.
+Axis names: windows (sequences of one batch), tokens (the longest window's, special tokens included), words, neurons,
+heads; of attention query and key, each tokens or words.
 """
 
 from __future__ import annotations
@@ -27,20 +28,27 @@ Piece = int
 class Hidden:
     """One forward pass. `layers[k]` is [windows, tokens, neurons of k]; `first` is the first token that is no special.
 
-    Another kind that comes from the same pass (attention) is another field.
+    `attention[k]` is what block k's heads give from each token (query) to each (key): none of it to padding.
     """
 
     layers: dict[int, torch.Tensor] = field(repr=False)  # each [windows, tokens, neurons]
     first: int
+    attention: dict[int, torch.Tensor] = field(default_factory=dict, repr=False)  # each [windows, heads, query, key]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the catalog says of a model. `neurons` has an entry a layer: the embeddings, then every block."""
+    """What the catalog says of a model. `neurons` has an entry a layer: the embeddings, then every block.
+
+    `heads` has an entry a block when attention was asked for, and none where the architecture has no attention;
+    causal: no token attends to a later one.
+    """
 
     architecture: str
     neurons: tuple[int, ...]
     parameters: int
+    heads: tuple[int, ...] = ()
+    causal: bool = False
 
     @property
     def layers(self) -> int:
@@ -58,19 +66,23 @@ class Encoder(Protocol):
     def pieces(self, sentences: Sequence[Sequence[str]]) -> list[list[list[Piece]]]:
         """Cut words into pieces: a list a sentence, of a list a word; a word that gets no piece has an empty one."""
 
-    def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int]) -> Hidden:
-        """Run one batch of windows (pieces without special tokens) and return the layers asked for.
+    def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int], attention: Sequence[int] = ()) -> Hidden:
+        """Run one batch of windows (pieces without special tokens); return the layers and the attention asked for.
 
         A window's numbers do not depend on the others in its batch. Token `first + i` is piece i.
         """
 
 
-#: The module whose `load(located, settings, device)` makes an Encoder, by model_type; transformers runs all others.
+#: The module whose `load(located, settings, device, attention)` makes an Encoder, by model_type; transformers runs all
+#: others.
 LOADERS: dict[str, str] = {"simcat-elmo": "extract.elmo"}
 
 
-def load(located: Located, settings: Settings, device: str) -> Encoder:
-    """Load a model. Raises SimcatError when it cannot be loaded, BadRequest when the settings do not fit it."""
+def load(located: Located, settings: Settings, device: str, *, attention: bool = False) -> Encoder:
+    """Load a model; for `attention` in a way that gives it, which is slower.
+
+    Raises SimcatError when it cannot be loaded, BadRequest when the settings do not fit it.
+    """
     module = import_module(LOADERS.get(located.model_type, "extract.transformer"))
-    encoder: Encoder = module.load(located, settings, device)
+    encoder: Encoder = module.load(located, settings, device, attention)
     return encoder

@@ -9,14 +9,17 @@ from extract import corpora, models
 from extract.corpora import CorpusFacts
 from extract.models import Located
 from store.errors import BadRequest, SimcatError
-from store.identity import ArtifactIdentity, Settings, artifact_path, fingerprint
+from store.identity import ArtifactIdentity, Kind, artifact_path, fingerprint
 from store.store import ArtifactRow, ModelRow, Store
 from store.study import CorpusSpec, ModelSpec, Study
+
+#: One artifact of a task: its kind and layer. Attention is numbered by block, so that there is none of layer 0.
+Place = tuple[Kind, int]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One model over one corpus. `layers` are the missing ones, None when only loading the model tells how many it has.
+    """One model over one corpus. `missing` are its artifacts, None when only loading the model tells how many it has.
 
     A model that cannot be found has a `problem` and no `located`.
     """
@@ -24,10 +27,15 @@ class Task:
     model: ModelSpec
     corpus: CorpusSpec
     content: CorpusFacts
-    settings: Settings
+    study: Study
     located: Located | None = None
-    layers: tuple[int, ...] | None = None
+    missing: tuple[Place, ...] | None = None
     problem: str | None = None
+
+    @property
+    def layers(self) -> tuple[int, ...] | None:
+        """The layers whose activations are missing."""
+        return None if self.missing is None else of_kind(self.missing, "activations")
 
     @property
     def title(self) -> str:
@@ -36,15 +44,15 @@ class Task:
 
     @property
     def lock(self) -> str:
-        """The lock under which it is worked on."""
+        """The lock under which it is worked on: whatever the settings, for kinds depend on different ones."""
         weights = self.located.weights if self.located else self.model.name
-        return "extract-" + fingerprint([weights, self.content.corpus, self.settings]).removeprefix("v1:")[:32]
+        return "extract-" + fingerprint([weights, self.content.corpus]).removeprefix("v1:")[:32]
 
-    def identity(self, layer: int) -> ArtifactIdentity:
+    def identity(self, place: Place) -> ArtifactIdentity:
         """Return the identity of one of its artifacts."""
         if self.located is None:
             raise SimcatError(self.problem or f"{self.model.name} was not found")
-        return ArtifactIdentity(self.located.weights, self.content.corpus, layer, self.settings)
+        return _identity(self.study, self.located.weights, self.content.corpus, place)
 
 
 def plan(store: Store, study: Study) -> list[Task]:
@@ -60,13 +68,13 @@ def plan(store: Store, study: Study) -> list[Task]:
     _distinct_models([located for located, _ in found if located], known)
     rows = store.artifacts()
     tasks = [
-        Task(spec, corpus, content, study.settings, located, problem=problem)
+        Task(spec, corpus, content, study, located, problem=problem)
         for corpus, content in contents
         for spec, (located, problem) in zip(study.models, found, strict=True)
     ]
     tasks = sorted(tasks, key=lambda task: study.models.index(task.model))  # a model is loaded once for all corpora
-    planned = (replace(task, layers=missing(store, task, study.layers, known, rows)) for task in tasks)
-    return [task for task in planned if task.layers != ()]
+    planned = (replace(task, missing=missing(store, task, known, rows)) for task in tasks)
+    return [task for task in planned if task.missing != ()]
 
 
 def present(store: Store, study: Study) -> list[ArtifactRow]:
@@ -75,30 +83,46 @@ def present(store: Store, study: Study) -> list[ArtifactRow]:
     contents = [corpora.facts(spec, store.remembered).corpus for spec in study.corpora]
     weights = [located.weights for located, _ in (_found(spec, store) for spec in study.models) if located]
     named = {
-        ArtifactIdentity(row.weights, row.corpus, row.layer, study.settings).artifact
+        _identity(study, row.weights, row.corpus, (kind, row.layer)).artifact
         for row in rows
+        for kind in study.kinds
         if row.weights in weights and row.corpus in contents and (study.layers is None or row.layer in study.layers)
     }
     return sorted((row for row in rows if row.artifact in named), key=lambda row: weights.index(row.weights))
 
 
 def missing(
-    store: Store,
-    task: Task,
-    chosen: Sequence[int] | None,
-    known: Iterable[ModelRow],
-    rows: Iterable[ArtifactRow],
-) -> tuple[int, ...] | None:
-    """Return the layers that have no sound artifact; None when the catalog does not know how many there are."""
+    store: Store, task: Task, known: Iterable[ModelRow], rows: Iterable[ArtifactRow]
+) -> tuple[Place, ...] | None:
+    """Return what has no sound artifact; None when the catalog does not know how many layers or heads there are."""
     if task.located is None:
         return None
-    weights = task.located.weights
-    blocks = next((row.layers for row in known if row.weights == weights), None)
-    if blocks is None or (chosen is not None and max(chosen, default=0) > blocks):
+    weights, study = task.located.weights, task.study
+    model = next((row for row in known if row.weights == weights), None)
+    if model is None or max(study.layers or (0,)) > model.layers:
         return None
-    wanted = range(blocks + 1) if chosen is None else sorted(set(chosen))
+    if "attention" in study.kinds and model.heads is None:
+        return None
     there = {row.artifact for row in rows if row.weights == weights and sound(store, row)}
-    return tuple(layer for layer in wanted if task.identity(layer).artifact not in there)
+    wanted = places(study, model.layers, attention=bool(model.heads))
+    return tuple(place for place in wanted if task.identity(place).artifact not in there)
+
+
+def places(study: Study, blocks: int, *, attention: bool) -> tuple[Place, ...]:
+    """Return what a study wants of a model: of a model without attention its activations only."""
+    chosen = range(blocks + 1) if study.layers is None else sorted(set(study.layers))
+    kinds = [kind for kind in study.kinds if kind == "activations" or attention]
+    return tuple((kind, layer) for kind in kinds for layer in chosen if layer or kind == "activations")
+
+
+def of_kind(found: Iterable[Place], kind: Kind) -> tuple[int, ...]:
+    """Return the layers of the places of one kind."""
+    return tuple(layer for own, layer in found if own == kind)
+
+
+def _identity(study: Study, weights: str, corpus: str, place: Place) -> ArtifactIdentity:
+    kind, layer = place
+    return ArtifactIdentity(weights, corpus, layer, study.settings_of(kind), kind)
 
 
 def sound(store: Store, row: ArtifactRow) -> bool:
@@ -109,9 +133,9 @@ def sound(store: Store, row: ArtifactRow) -> bool:
         return False
 
 
-def resting_place(store: Store, task: Task, layer: int) -> str:
-    """Return where the file of one layer stands or would stand, relative to the store."""
-    return str(artifact_path(task.identity(layer), task.model.name))
+def resting_place(task: Task, place: Place) -> str:
+    """Return where an artifact's file stands or would stand, relative to the store."""
+    return str(artifact_path(task.identity(place), task.model.name))
 
 
 def _found(spec: ModelSpec, store: Store) -> tuple[Located | None, str | None]:

@@ -5,13 +5,13 @@ Importing this module imports no torch; only a model that runs does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from extract import corpora
-from extract.plan import Task, missing, plan, present, resting_place, sound
+from extract.plan import Place, Task, missing, of_kind, places, plan, present, resting_place, sound
 from store.errors import ArtifactDamaged, BadRequest, SimcatError
 from store.progress import Progress
 from store.store import Store
@@ -68,6 +68,7 @@ class _Extraction:
     def __init__(self, store: Store, study: Study, device: str, progress: Progress, run: str) -> None:
         self._store, self._study, self._device, self._progress, self._run = store, study, device, progress, run
         self._loaded: tuple[str, Encoder] | None = None
+        self._attention = "attention" in study.kinds
         self._summary = Summary()
 
     def all(self, tasks: Sequence[Task]) -> Summary:
@@ -103,56 +104,55 @@ class _Extraction:
     def _task(self, task: Task) -> None:
         if task.located is None:
             raise SimcatError(task.problem or f"{task.model.name} was not found")
-        layers = self._missing(task)
-        if layers is None:
+        wanted = self._missing(task)
+        if wanted is None:
             self._register_model(task, self._encoder(task))
-            layers = self._wanted(task, self._encoder(task))
-        layers = self._adopt(task, layers)
-        if layers:
+            wanted = self._wanted(task, self._encoder(task))
+        wanted = self._adopt(task, wanted)
+        if wanted:
             encoder = self._encoder(task)
             self._register_model(task, encoder)
-            self._compute(task, encoder, layers)
+            self._compute(task, encoder, wanted)
 
-    def _missing(self, task: Task) -> tuple[int, ...] | None:
+    def _missing(self, task: Task) -> tuple[Place, ...] | None:
         """Look again, now that the lock is held: another process may have worked on it since."""
-        return missing(self._store, task, self._study.layers, self._store.models(), self._store.artifacts())
+        return missing(self._store, task, self._store.models(), self._store.artifacts())
 
-    def _wanted(self, task: Task, encoder: Encoder) -> tuple[int, ...]:
-        chosen, blocks = self._study.layers, encoder.shape.layers
-        if chosen is None:
-            return tuple(range(blocks + 1))
-        if max(chosen, default=0) > blocks:
-            raise BadRequest(f"{task.model.name} has the layers 0 to {blocks}, the study asks for {max(chosen)}")
-        return tuple(sorted(set(chosen)))
+    def _wanted(self, task: Task, encoder: Encoder) -> tuple[Place, ...]:
+        shape, deepest = encoder.shape, max(self._study.layers or (0,))
+        if deepest > shape.layers:
+            raise BadRequest(f"{task.model.name} has the layers 0 to {shape.layers}, the study asks for {deepest}")
+        if self._attention and not shape.heads:
+            self._progress.note(f"{task.title}: {shape.architecture} has no attention, which is left out")
+        return places(self._study, shape.layers, attention=bool(shape.heads))
 
-    def _adopt(self, task: Task, layers: Sequence[int]) -> tuple[int, ...]:
-        """Register finished files that the catalog does not know; return the layers that are still missing."""
+    def _adopt(self, task: Task, wanted: Iterable[Place]) -> tuple[Place, ...]:
+        """Register finished files that the catalog does not know; return what is still missing."""
         rows = {row.path: row for row in self._store.artifacts()}
-        rest: list[int] = []
-        for layer in layers:
-            path = resting_place(self._store, task, layer)
-            known = rows.get(path)
+        rest: list[Place] = []
+        for place in wanted:
+            known = rows.get(resting_place(task, place))
             if known is not None and sound(self._store, known):
                 continue
-            artifact = None if known is not None else self._orphan(task, layer)
+            artifact = None if known is not None else self._orphan(task, place)
             if artifact is None:
-                rest.append(layer)
+                rest.append(place)
             else:
                 self._store.stage_artifact(artifact, self._run)
                 self._summary.adopted += 1
         return tuple(rest)
 
-    def _orphan(self, task: Task, layer: int) -> Artifact | None:
+    def _orphan(self, task: Task, place: Place) -> Artifact | None:
         from store.artifacts import describe
 
-        path = self._store.root / resting_place(self._store, task, layer)
+        path = self._store.root / resting_place(task, place)
         if not path.exists():
             return None
         try:
             found = describe(self._store.root, path)
         except ArtifactDamaged:
             return None
-        return found if found.artifact == task.identity(layer).artifact else None
+        return found if found.artifact == task.identity(place).artifact else None
 
     def _encoder(self, task: Task) -> Encoder:
         from extract.encoder import load
@@ -162,7 +162,7 @@ class _Extraction:
         key = task.located.weights
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # one model in memory at a time
-            self._loaded = key, load(task.located, task.settings, self._device)
+            self._loaded = key, load(task.located, self._study.settings, self._device, attention=self._attention)
         return self._loaded[1]
 
     def _register_model(self, task: Task, encoder: Encoder) -> None:
@@ -175,6 +175,7 @@ class _Extraction:
             "architecture": shape.architecture, "origin": spec.id, "revision": located.revision,
             "finetuned_from": spec.finetuned_from, "untrained_seed": spec.seed if spec.untrained else None,
             "layers": shape.layers, "neurons": shape.neurons[-1], "parameters": shape.parameters, "source": "simcat",
+            "heads": max(shape.heads, default=0) if self._attention else None,
         }  # fmt: skip
         corpus = {
             "corpus": content.corpus, "name": task.corpus.name, "origin": str(task.corpus.path),
@@ -183,41 +184,65 @@ class _Extraction:
         self._store.stage("models", [model])
         self._store.stage("corpora", [corpus])
 
-    def _compute(self, task: Task, encoder: Encoder, layers: Sequence[int]) -> None:
+    def _compute(self, task: Task, encoder: Encoder, wanted: Sequence[Place]) -> None:
         from extract.stream import Pass
         from extract.windows import Windowing
         from extract.writing import BackgroundWriter
-        from store.artifacts import ActivationWriter
 
-        name, settings = task.model.name, task.settings
-        windowing = Windowing(encoder, settings, name)
+        name, study = task.model.name, self._study
+        windowing = Windowing(encoder, study.settings, name)
         windowing.refuse_early(corpora.read(task.corpus))
-        stream = Pass(encoder, windowing, layers, settings.pooling, self._study.batch_tokens, name)
-        writers = [
-            ActivationWriter(self._store.root, task.identity(layer), name, encoder.shape.neurons[layer])
-            for layer in layers
-        ]
-        background = BackgroundWriter(writers, layers)
+        layers, blocks = of_kind(wanted, "activations"), of_kind(wanted, "attention")
+        stream = Pass(
+            encoder, windowing, layers, study.settings.pooling, study.batch_tokens, name, blocks, study.special_tokens
+        )
+        background, uniform = BackgroundWriter(*self._writers(task, encoder, wanted)), 0
         with self._progress.task(f"extract {task.title}", task.content.sentences) as advance, background:
             for chunk in stream.chunks(corpora.read(task.corpus)):
                 background.write(chunk)
+                uniform += chunk.uniform
                 advance(chunk.sentences)
         for artifact in background.artifacts:
             self._store.stage_artifact(artifact, self._run)
         self._summary.written += len(background.artifacts)
         self._report(task, windowing)
+        if blocks:
+            self._report_attention(task, windowing, uniform)
+
+    def _writers(self, task: Task, encoder: Encoder, wanted: Sequence[Place]) -> Any:
+        from store.artifacts import ActivationWriter
+        from store.attention import AttentionWriter
+
+        root, name, shape = self._store.root, task.model.name, encoder.shape
+        activations = {
+            layer: ActivationWriter(root, task.identity((kind, layer)), name, shape.neurons[layer])
+            for kind, layer in wanted
+            if kind == "activations"
+        }
+        attention = {
+            layer: AttentionWriter(root, task.identity((kind, layer)), name, shape.heads[layer - 1])
+            for kind, layer in wanted
+            if kind == "attention"
+        }
+        return activations, attention
 
     def _report(self, task: Task, windowing: Windowing) -> None:
-        self._report_left_out(task, windowing.without_token, "its tokenizer gives them no token")
-        self._report_left_out(task, windowing.too_long, "each alone is longer than the window")
+        words = f"of {task.content.words:,} words left out"
+        self._report_left_out(task, windowing.without_token, f"{words}, its tokenizer gives them no token")
+        self._report_left_out(task, windowing.too_long, f"{words}, each alone is longer than the window")
 
-    def _report_left_out(self, task: Task, left_out: LeftOut, reason: str) -> None:
+    def _report_attention(self, task: Task, windowing: Windowing, uniform: int) -> None:
+        sentences = f"of {task.content.sentences:,} sentences have no attention"
+        self._report_left_out(task, windowing.split, f"{sentences}, each is longer than the window")
+        if uniform:
+            self._progress.note(
+                f"{task.title}: {uniform:,} rows of attention went to special tokens alone: they are stored as uniform"
+            )
+
+    def _report_left_out(self, task: Task, left_out: LeftOut, what: str) -> None:
         if left_out.count:
             more = ", …" if left_out.count > len(left_out.examples) else ""
-            self._progress.note(
-                f"{task.title}: {left_out.count:,} of {task.content.words:,} words left out, {reason}: "
-                f"{', '.join(left_out.examples)}{more}"
-            )
+            self._progress.note(f"{task.title}: {left_out.count:,} {what}: {', '.join(left_out.examples)}{more}")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pickle import UnpicklingError
 from typing import Any
 
@@ -21,14 +22,14 @@ import torch
 from extract.encoder import Hidden, Piece, Shape
 from extract.models import Located, weight_files
 from extract.tokens import WordTokenizer
-from store.errors import BadRequest, SimcatError
+from store.errors import AttentionMissing, BadRequest, SimcatError
 from store.identity import Settings
 
 _TEXT_ENCODERS = {"t5", "mt5", "umt5"}  # their encoders load without the decoder's weights
 _UNUSED = ("pooler",)  # heads that no hidden state depends on: a checkpoint may lack them
 
 
-def load(located: Located, settings: Settings, device: str) -> TransformerEncoder:
+def load(located: Located, settings: Settings, device: str, attention: bool = False) -> TransformerEncoder:
     """Load a transformers model for extraction. Raises SimcatError when its files do not allow it."""
     import transformers
 
@@ -39,22 +40,31 @@ def load(located: Located, settings: Settings, device: str) -> TransformerEncode
         config = transformers.AutoConfig.from_pretrained(located.folder, trust_remote_code=remote)
         tokenizer = transformers.AutoTokenizer.from_pretrained(located.folder, trust_remote_code=remote)
         dtype = getattr(torch, settings.precision)
-        model = _control(located, config, dtype) if located.spec.untrained else _trained(located, config, dtype)
+        attention = attention and _has_attention(config)
+        how = {"attn_implementation": "eager"} if attention else {}  # sdpa and flash never make the weights
+        model = (_control if located.spec.untrained else _trained)(located, config, dtype, how)
     encoder = model.get_encoder() if config.is_encoder_decoder and hasattr(model, "get_encoder") else model
     tokens = WordTokenizer(tokenizer, located.spec.name)
     pad = next((i for i in (tokenizer.pad_token_id, config.pad_token_id) if i is not None), 0)
-    return TransformerEncoder(encoder.eval().to(device), tokens, name=located.spec.name, pad=pad, device=device)
+    return TransformerEncoder(
+        encoder.eval().to(device), tokens, name=located.spec.name, pad=pad, device=device, attention=attention
+    )
 
 
 class TransformerEncoder:
     """A transformers model and its tokenizer behind the Encoder protocol."""
 
-    def __init__(self, model: Any, tokens: WordTokenizer, *, name: str, pad: int, device: str) -> None:
+    def __init__(
+        self, model: Any, tokens: WordTokenizer, *, name: str, pad: int, device: str, attention: bool = False
+    ) -> None:
         self._model, self._tokens, self._name, self._pad, self._device = model, tokens, name, pad, device
         accepted = inspect.signature(model.forward).parameters
         switches = {"output_hidden_states": True, "return_dict": True, "use_cache": False, "use_mems": False}
-        anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values())
-        always = ("output_hidden_states", "return_dict") if anything else ()
+        always: tuple[str, ...] = ()
+        if attention:
+            switches["output_attentions"] = True
+        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
+            always = ("output_hidden_states", "return_dict", "output_attentions")
         self._switches = {key: value for key, value in switches.items() if key in accepted or key in always}
         self._types = "token_type_ids" in accepted and tokens.prefix_types is not None
         self.pieces = tokens.pieces
@@ -62,22 +72,31 @@ class TransformerEncoder:
         self.window = position_limit(model)
         self._embeds_apart = False
         self.shape = self._probe()
+        if attention:
+            self.shape = replace(self.shape, **self._probe_attention())
 
-    def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int]) -> Hidden:
+    def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int], attention: Sequence[int] = ()) -> Hidden:
         """Run one batch; memory: every layer of the batch, for as long as the result lives."""
         with torch.inference_mode():
-            states = self._states([list(window) for window in windows])
-        return Hidden({layer: states[layer] for layer in layers}, len(self._tokens.prefix))
+            states, weights = self._pass([list(window) for window in windows])
+        found = {layer: weights[layer - 1] for layer in attention}
+        return Hidden({layer: states[layer] for layer in layers}, len(self._tokens.prefix), found)
 
     def _states(self, windows: list[list[Piece]]) -> tuple[torch.Tensor, ...]:  # each [windows, tokens, neurons]
         """Return every layer, the embeddings first."""
+        return self._pass(windows)[0]
+
+    def _pass(self, windows: list[list[Piece]]) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+        """Return every layer's states, the embeddings first, and every block's attention, if the model shows it."""
         inputs = self._inputs(windows)
-        states = self._model(**inputs, **self._switches).hidden_states
+        output = self._model(**inputs, **self._switches)
+        states = output.hidden_states
         if not states:
             raise SimcatError(f"{self._name} ({type(self._model).__name__}) gives no hidden states in transformers")
         if self._embeds_apart:  # [block 1, …, block L, final norm]: the normed one is the last block's, as elsewhere
             states = (self._model.get_input_embeddings()(inputs["input_ids"]), *states[:-2], states[-1])
-        return tuple(states)
+        weights = output.attentions if "output_attentions" in self._switches else ()
+        return tuple(states), tuple(_one_stream(block) for block in weights or ())
 
     def _inputs(self, windows: list[list[Piece]]) -> dict[str, torch.Tensor]:  # each [windows, tokens]
         tokens = self._tokens
@@ -115,6 +134,27 @@ class TransformerEncoder:
         parameters = sum(parameter.numel() for parameter in self._model.parameters())
         return Shape(type(self._model).__name__, tuple(state.shape[-1] for state in states), parameters)
 
+    def _probe_attention(self) -> dict[str, Any]:
+        """Learn the heads of every block, and whether a token sees later ones, from one small window."""
+        window = [piece for word in self._tokens.pieces([_PROBE_WORDS])[0] for piece in word]
+        with torch.inference_mode():
+            weights = self._pass([window])[1]
+        tokens = len(window) + self.specials
+        for block, own in enumerate(weights, start=1):
+            if own is None or own.ndim != 4 or own.shape[2:] != (tokens, tokens):
+                got = "none" if own is None else list(own.shape)
+                raise AttentionMissing(
+                    f"{self._name} ({type(self._model).__name__}) gives no attention [windows, heads, {tokens}, "
+                    f'{tokens}] in block {block}, but {got}: extract it with kinds = ["activations"]'
+                )
+        if len(weights) != self.shape.layers:
+            raise AttentionMissing(
+                f"{self._name} ({type(self._model).__name__}) gives attention of {len(weights)} blocks, expected "
+                f'{self.shape.layers}: extract it with kinds = ["activations"]'
+            )
+        later = (own.triu(diagonal=1) for own in weights)
+        return {"heads": tuple(own.shape[1] for own in weights), "causal": not any(part.any() for part in later)}
+
 
 _PROBE_WORDS = ("The", "cats", "saw", "dogs", ",", "too")
 
@@ -132,6 +172,16 @@ def position_limit(model: Any) -> int | None:
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             return limit - int(module.padding_idx) - 1
     return limit
+
+
+def _has_attention(config: Any) -> bool:
+    """Whether an architecture has attention at all: Mamba, for one, has not."""
+    return bool(getattr(config, "num_attention_heads", None))
+
+
+def _one_stream(block: Any) -> Any:
+    """XLNet with two streams gives a pair a block: the content's comes first."""
+    return block[0] if isinstance(block, tuple | list) else block
 
 
 def _blocks(config: Any) -> int | None:
@@ -168,11 +218,11 @@ def _auto(config: Any) -> Any:
     return transformers.AutoModelForTextEncoding if config.model_type in _TEXT_ENCODERS else transformers.AutoModel
 
 
-def _trained(located: Located, config: Any, dtype: torch.dtype) -> Any:
+def _trained(located: Located, config: Any, dtype: torch.dtype, how: dict[str, str]) -> Any:
     safe = any(file.suffix == ".safetensors" for file in weight_files(located.folder))
     model, report = _auto(config).from_pretrained(
         located.folder, config=config, dtype=dtype, use_safetensors=safe, weights_only=True, output_loading_info=True,
-        trust_remote_code=located.spec.trust_remote_code,
+        trust_remote_code=located.spec.trust_remote_code, **how,
     )  # fmt: skip
     missing = sorted(key for key in report["missing_keys"] if not any(part in key for part in _UNUSED))
     if missing:
@@ -183,11 +233,13 @@ def _trained(located: Located, config: Any, dtype: torch.dtype) -> Any:
     return model
 
 
-def _control(located: Located, config: Any, dtype: torch.dtype) -> Any:
+def _control(located: Located, config: Any, dtype: torch.dtype, how: dict[str, str]) -> Any:
     """Initialise at random, from the seed alone; the caller's random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(located.spec.seed)
-        model = _auto(config).from_config(config, dtype=torch.float32, trust_remote_code=located.spec.trust_remote_code)
+        model = _auto(config).from_config(
+            config, dtype=torch.float32, trust_remote_code=located.spec.trust_remote_code, **how
+        )
     for parameter in model.parameters():  # buffers, such as rotary frequencies, keep their precision
         parameter.data = parameter.data.to(dtype)
     return model

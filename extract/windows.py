@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,17 +13,21 @@ from store.identity import Settings
 
 @dataclass(frozen=True)
 class Window:
-    """Words of one sentence that a model sees together. `words[i]` has `lengths[i]` of the pieces, at least one."""
+    """Words of one sentence that a model sees together. `words[i]` has `lengths[i]` of the pieces, at least one.
+
+    whole: these are all of the sentence's words that have a token.
+    """
 
     sentence: int
     words: list[int]
     lengths: list[int]
     pieces: list[Piece] = field(repr=False)
+    whole: bool = True
 
 
 @dataclass
 class LeftOut:
-    """Words that a model gives no activation: how many, and the first few."""
+    """What a model gives nothing for, words or sentences: how many, and the first few."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
@@ -35,12 +40,15 @@ class LeftOut:
 
 
 class Windowing:
-    """Cuts sentences for one model under one setting. `without_token` and `too_long` count what is left out."""
+    """Cuts sentences for one model under one setting.
+
+    `without_token` and `too_long` count words that are left out, `split` the sentences that took several windows.
+    """
 
     def __init__(self, encoder: Encoder, settings: Settings, name: str) -> None:
         self._encoder, self._settings, self._name = encoder, settings, name
         self._limit = _limit(encoder, settings, name)
-        self.without_token, self.too_long = LeftOut(), LeftOut()
+        self.without_token, self.too_long, self.split = LeftOut(), LeftOut(), LeftOut()
 
     def windows(self, numbered: Sequence[tuple[int, list[str]]]) -> list[Window]:
         """Return the windows of some sentences, in order; a sentence that is not split is one window.
@@ -68,7 +76,11 @@ class Windowing:
     def _sentence(self, number: int, sentence: list[str], pieces: list[list[Piece]]) -> Iterator[Window]:
         if self._settings.long_sentences == "refuse":
             self._refuse(number, sentence, sum(map(len, pieces)))
-        window, room = Window(number, [], [], []), self._limit
+        room = self._limit
+        whole = room is None or sum(map(len, pieces)) <= room
+        if not whole:
+            self.split.add(" ".join(sentence[:4]) + " …")
+        window = Window(number, [], [], [], whole)
         for word, own in enumerate(pieces):
             if not own:
                 self.without_token.add(sentence[word])
@@ -77,7 +89,7 @@ class Windowing:
             else:
                 if room is not None and len(window.pieces) + len(own) > room:
                     yield window
-                    window = Window(number, [], [], [])
+                    window = Window(number, [], [], [], whole)
                 window.words.append(word)
                 window.lengths.append(len(own))
                 window.pieces.extend(own)
@@ -93,13 +105,18 @@ class Windowing:
             )
 
 
-def batches(windows: Sequence[Window], tokens: int, specials: int) -> Iterator[list[Window]]:
-    """Group windows by length, longest first, so that a padded batch has at most `tokens` tokens, or one window."""
+def batches(windows: Sequence[Window], tokens: int, specials: int, squares: float = math.inf) -> Iterator[list[Window]]:
+    """Group windows by length, longest first, so that a padded batch has at most `tokens` tokens, or one window.
+
+    squares: the most (query, key) pairs of tokens in a batch.
+    """
     batch: list[Window] = []
     for window in sorted(windows, key=lambda window: -len(window.pieces)):
-        if batch and (len(batch) + 1) * (len(batch[0].pieces) + specials) > tokens:
-            yield batch
-            batch = []
+        if batch:
+            longest, many = len(batch[0].pieces) + specials, len(batch) + 1
+            if many * longest > tokens or many * longest**2 > squares:
+                yield batch
+                batch = []
         batch.append(window)
     if batch:
         yield batch

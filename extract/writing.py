@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
 
 from extract.stream import Chunk
 from store.artifacts import ActivationWriter, Artifact
+from store.attention import AttentionWriter
 
 WAITING = 1  # chunks between computing and writing
 _PATIENCE = 0.2  # seconds between two looks at whether the other side still lives
@@ -26,8 +27,11 @@ class BackgroundWriter:
     the temporary files. An error of the thread is raised by the next `write`, or on leaving.
     """
 
-    def __init__(self, writers: Sequence[ActivationWriter], layers: Sequence[int]) -> None:
-        self._writers, self._layers = writers, layers
+    def __init__(
+        self, activations: Mapping[int, ActivationWriter], attention: Mapping[int, AttentionWriter]
+    ) -> None:  # by layer
+        self._activations, self._attention = activations, attention
+        self._writers = [*activations.values(), *attention.values()]
         self._queue: queue.Queue[Chunk | None] = queue.Queue(maxsize=WAITING)
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -82,14 +86,20 @@ class BackgroundWriter:
                 continue
         raise _StoppedError
 
+    def _append(self, chunk: Chunk) -> None:
+        for layer, activations in self._activations.items():
+            activations.write(chunk.sentence, chunk.word, chunk.token, chunk.layers[layer])
+        for block, attention in self._attention.items():
+            for (sentence, word), weights in zip(chunk.attended, chunk.attention[block], strict=True):
+                attention.write(sentence, word, weights)
+
     def _work(self) -> None:
         try:
             with ExitStack() as stack:
                 for writer in self._writers:
                     stack.enter_context(writer)
                 while (chunk := self._take()) is not None:
-                    for writer, layer in zip(self._writers, self._layers, strict=True):
-                        writer.write(chunk.sentence, chunk.word, chunk.token, chunk.layers[layer])
+                    self._append(chunk)
         except _StoppedError:
             return
         except BaseException as error:  # handed to the computing side, which raises it

@@ -1,5 +1,7 @@
 """Activation artifacts: one Parquet file a model × corpus × layer, a row a word, its identity inside.
 
+What all kinds of artifacts share stands here too: writing, describing, checking. Attention: `store/attention.py`.
+
 `activations/model=<name>/layer=<k>/<artifact>.parquet`, columns
 `sentence int32, word int32, token string, activation FixedSizeList<float32>[neurons], model string, layer int32`.
 Uncompressed, no dictionaries, a checksum a page. A file appears under its name only when it is whole.
@@ -13,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,7 @@ import pyarrow.parquet as pq
 
 from store.errors import ArtifactDamaged, SimcatError
 from store.files import sha256_file, whole_file
-from store.identity import ArtifactIdentity, Settings, artifact_path
+from store.identity import ArtifactIdentity, AttentionSettings, Settings, artifact_path
 
 METADATA = b"simcat"
 pa.set_memory_pool(pa.system_memory_pool())  # gives memory back at once; Arrow's own kept a gigabyte over 26 files
@@ -31,7 +33,7 @@ _FLOAT16_MAX = 65_504.0
 
 @dataclass(frozen=True)
 class Artifact:
-    """What the catalog knows of a written artifact. `path` is relative to the store."""
+    """What the catalog knows of a written artifact. `path`: below the store; `neurons`: of attention the heads."""
 
     identity: ArtifactIdentity
     model: str
@@ -53,30 +55,73 @@ class Artifact:
         return f"{self.model} layer {self.identity.layer}"
 
 
-class ActivationWriter:
-    """Streams one layer's words to a file that appears, whole, on `close`; used as a context manager.
+class ArtifactWriter:
+    """Streams one layer to a file that appears, whole, when the block ends well; used as a context manager.
 
-    Memory: one row group. Raises SimcatError when float16 storage cannot hold a value.
+    A kind of artifact gives the schema, appends rows, keeps count of `words` and of their keys, and may describe more.
     """
 
-    def __init__(self, root: Path, identity: ArtifactIdentity, model: str, neurons: int) -> None:
+    def __init__(self, root: Path, identity: ArtifactIdentity, model: str, neurons: int, schema: pa.Schema) -> None:
         self._root, self._identity, self._model, self._neurons = root, identity, model, neurons
-        self._path = artifact_path(identity, model)
-        self._dtype = np.dtype(identity.settings.storage)
-        self._group = 1024 if neurons >= 4096 else 2048
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_rows = self.words = 0
+        self._path, self._schema = artifact_path(identity, model), schema
         self._word_set = hashlib.sha256()
         self._file = whole_file(root / self._path)
+        self.words = 0
         self.artifact: Artifact | None = None
 
-    def __enter__(self) -> ActivationWriter:
+    def __enter__(self) -> Self:
         self._temporary = self._file.__enter__()
-        self._schema = _schema(self._neurons, self._dtype)
         self._writer = pq.ParquetWriter(
             self._temporary, self._schema, compression="none", use_dictionary=False, write_page_checksum=True
         )
         return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._flush(final=True)
+            description = {
+                "artifact": self._identity.artifact, "identity": asdict(self._identity), "model": self._model,
+                "words": self.words, "neurons": self._neurons, "word_set": self._word_set.hexdigest(), **self._more(),
+            }  # fmt: skip
+            self._writer.add_key_value_metadata({METADATA: json.dumps(description)})
+        self._writer.close()
+        if kind is None:
+            size, digest = self._temporary.stat().st_size, sha256_file(self._temporary)
+            self.artifact = Artifact(
+                self._identity, self._model, str(self._path), self.words, self._neurons,
+                self._word_set.hexdigest(), size, digest,
+            )  # fmt: skip
+        self._file.__exit__(kind, error, trace)
+
+    def _count(self, sentence: npt.NDArray[np.int32], word: npt.NDArray[np.int32]) -> None:  # both [words]
+        """Take note of which words are stored."""
+        self._word_set.update(np.stack([sentence, word], axis=1).astype("<i4").tobytes())
+        self.words += len(word)
+
+    def _flush(self, *, final: bool) -> None:
+        """Write what waits: whole row groups, and at the end the rest."""
+        raise NotImplementedError
+
+    def _more(self) -> dict[str, Any]:
+        """What the description says beyond what all kinds have."""
+        return {}
+
+
+class ActivationWriter(ArtifactWriter):
+    """Streams one layer's words, in corpus order. Memory: one row group.
+
+    Raises SimcatError when float16 storage cannot hold a value.
+    """
+
+    def __init__(self, root: Path, identity: ArtifactIdentity, model: str, neurons: int) -> None:
+        storage = identity.settings.storage if isinstance(identity.settings, Settings) else "float32"
+        self._dtype = np.dtype(storage)
+        super().__init__(root, identity, model, neurons, _schema(neurons, self._dtype))
+        self._group = 1024 if neurons >= 4096 else 2048
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
 
     def write(
         self,
@@ -105,30 +150,10 @@ class ActivationWriter:
                 schema=self._schema,
             )
         )
-        self._word_set.update(np.stack([sentence, word], axis=1).astype("<i4").tobytes())
+        self._count(sentence, word)
         self._pending_rows += rows
-        self.words += rows
         if self._pending_rows >= self._group:
             self._flush(final=False)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._flush(final=True)
-            description = {
-                "artifact": self._identity.artifact, "identity": asdict(self._identity), "model": self._model,
-                "words": self.words, "neurons": self._neurons, "word_set": self._word_set.hexdigest(),
-            }  # fmt: skip
-            self._writer.add_key_value_metadata({METADATA: json.dumps(description)})
-        self._writer.close()
-        if kind is None:
-            size, digest = self._temporary.stat().st_size, sha256_file(self._temporary)
-            self.artifact = Artifact(
-                self._identity, self._model, str(self._path), self.words, self._neurons,
-                self._word_set.hexdigest(), size, digest,
-            )  # fmt: skip
-        self._file.__exit__(kind, error, trace)
 
     def _storable(self, activation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if self._dtype == np.float16:
@@ -171,11 +196,11 @@ def describe(root: Path, path: Path) -> Artifact:
     try:
         metadata = pq.read_metadata(path)
         found = json.loads(metadata.metadata[METADATA])
-        settings = Settings(**found["identity"].pop("settings"))
-        identity = ArtifactIdentity(settings=settings, **found["identity"])
+        kind = Settings if found["identity"]["kind"] == "activations" else AttentionSettings
+        identity = ArtifactIdentity(settings=kind(**found["identity"].pop("settings")), **found["identity"])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise ArtifactDamaged(f"{path} is no readable artifact: {error}") from error
-    if identity.artifact != found["artifact"] or metadata.num_rows != found["words"]:
+    if identity.artifact != found["artifact"] or metadata.num_rows != found.get("rows", found["words"]):
         raise ArtifactDamaged(f"{path} does not hold what its own description says")
     return Artifact(
         identity, found["model"], str(path.relative_to(root)), found["words"], found["neurons"], found["word_set"],

@@ -34,6 +34,10 @@ _KEYS = {
 }
 
 
+#: What a later row changes only when it says something: a run's end does not wait for its beginning.
+_KEPT = {"runs": {"finished", "outcome"}, "models": {"heads"}}
+
+
 @contextmanager
 def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the catalog read-only, shut off from every other file, for the length of the block."""
@@ -104,7 +108,8 @@ def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) 
     if table == "scores":
         _take_scores(connection, paths)
         return
-    connection.execute("CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM read_parquet(?)", [paths])
+    read = "SELECT * FROM read_parquet(?, union_by_name = true)"  # an older simcat may have staged fewer columns
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {read}", [paths])
     if table == "damaged":
         connection.execute("UPDATE base.artifacts a SET damaged = reason FROM staged s WHERE a.artifact = s.artifact")
     else:
@@ -114,10 +119,11 @@ def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) 
 
 
 def _upsert(connection: duckdb.DuckDBPyConnection, table: str) -> None:
-    keys, columns = _KEYS[table], list(COLUMNS[table])
+    staged_columns = {name for name, *_ in connection.execute("DESCRIBE staged").fetchall()}
+    keys, columns = _KEYS[table], [column for column in COLUMNS[table] if column in staged_columns]
     same = " AND ".join(f"t.{key} = s.{key}" for key in keys)
     rest = [column for column in columns if column not in keys]
-    kept = {"finished", "outcome"} if table == "runs" else set()  # a run's end does not wait for its beginning
+    kept = _KEPT.get(table, set())
     changes = ", ".join(f"{c} = coalesce(s.{c}, t.{c})" if c in kept else f"{c} = s.{c}" for c in rest)
     newest = f"(SELECT DISTINCT ON ({', '.join(keys)}) * FROM staged ORDER BY {_newest(table)})"
     extra_columns, extra_values = _extras(table)

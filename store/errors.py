@@ -36,6 +36,10 @@ class CatalogDamaged(SimcatError):  # noqa: N818
     exit_code = 4
 
 
+class AttentionMissing(SimcatError):  # noqa: N818
+    """A model that has attention gave none, or not for every block."""
+
+
 class StoreBusy(SimcatError):  # noqa: N818
     """Another process holds what this one needs."""
 

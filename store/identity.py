@@ -19,6 +19,7 @@ SCHEME = "v1"
 
 Kind = Literal["activations", "attention"]
 Pooling = Literal["last", "first", "mean"]
+SpecialTokens = Literal["drop", "keep-mass"]
 
 
 def canonical_json(value: object) -> str:
@@ -66,6 +67,31 @@ class Settings:
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     storage: Literal["float32", "float16"] = "float32"
 
+    @property
+    def words_from_tokens(self) -> str:
+        """How tokens became words: artifacts that differ in it are not compared."""
+        return self.pooling
+
+
+@dataclass(frozen=True)
+class AttentionSettings:
+    """How attention is taken from a model; everything here changes what is stored.
+
+    special_tokens: `drop` their mass and scale each row up to one, or `keep-mass`: a word keeps to itself what it gives
+    to special tokens, so that the weights of other words stay as the model has them.
+    The other fields are those of Settings.
+    """
+
+    special_tokens: SpecialTokens = "drop"
+    long_sentences: Literal["split", "refuse"] = "refuse"
+    window: int | None = None
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+
+    @property
+    def words_from_tokens(self) -> str:
+        """How tokens became words: artifacts that differ in it are not compared."""
+        return self.special_tokens
+
 
 @dataclass(frozen=True)
 class ArtifactIdentity:
@@ -74,7 +100,7 @@ class ArtifactIdentity:
     weights: str
     corpus: str
     layer: int
-    settings: Settings
+    settings: Settings | AttentionSettings
     kind: Kind = "activations"
     version: int = 1  # raise it when extraction writes other numbers
 

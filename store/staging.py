@@ -24,7 +24,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "models": {
         "weights": "string", "name": "string", "family": "string", "architecture": "string", "origin": "string",
         "revision": "string", "finetuned_from": "string", "untrained_seed": "int32", "layers": "int32",
-        "neurons": "int32", "parameters": "int64", "source": "string",
+        "neurons": "int32", "parameters": "int64", "source": "string", "heads": "int32",
     },
     "corpora": {"corpus": "string", "name": "string", "origin": "string", "sentences": "int64", "words": "int64"},
     "artifacts": {

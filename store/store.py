@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model that the catalog knows. `layers` counts the blocks, so that layers run from 0 to it."""
+    """A model that the catalog knows. `layers` counts the blocks, so that layers run from 0 to it.
+
+    heads: of a block; 0 when it has no attention, None when nobody asked for attention yet.
+    """
 
     weights: str
     name: str
     family: str
     layers: int
+    heads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class Store:
         identity = artifact.identity
         row = {
             "artifact": artifact.artifact, "weights": identity.weights, "corpus": identity.corpus,
-            "kind": identity.kind, "layer": identity.layer, "pooling": identity.settings.pooling,
+            "kind": identity.kind, "layer": identity.layer, "pooling": identity.settings.words_from_tokens,
             "settings": canonical_json(identity.settings), "words": artifact.words, "neurons": artifact.neurons,
             "word_set": artifact.word_set, "path": artifact.path, "bytes": artifact.bytes,
             "sha256": artifact.sha256, "run": run,
@@ -145,7 +149,10 @@ class Store:
 
     def models(self) -> list[ModelRow]:
         """The models that the catalog knows, of our own making."""
-        sql = "SELECT weights, model, family, layers FROM models WHERE source = 'simcat'"
+        sql = (  # through JSON, for `heads` is not there in an older catalog
+            "SELECT weights, name, family, layers, (to_json(m) ->> 'heads')::INTEGER "
+            "FROM base.models m WHERE source = 'simcat'"
+        )
         return [ModelRow(*row) for row in self.rows(sql)]
 
     def artifacts(self, models: Collection[str] = ()) -> list[ArtifactRow]:

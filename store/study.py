@@ -13,6 +13,7 @@ path = "corpora/ewt-dev.conllu.gz"
 
 [extraction]
 pooling = "last"
+kinds = ["activations", "attention"]   # optional: activations alone otherwise
 
 [[measures]]
 name = "svsim"
@@ -29,14 +30,16 @@ from pathlib import Path
 from typing import Any
 
 from store.errors import BadRequest, unknown
-from store.identity import Settings
+from store.identity import AttentionSettings, Kind, Settings, SpecialTokens
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "pooling": ("last", "first", "mean"),
     "long_sentences": ("refuse", "split"),
     "precision": ("float32", "float16", "bfloat16"),
     "storage": ("float32", "float16"),
+    "special_tokens": ("drop", "keep-mass"),
 }
+KINDS: tuple[Kind, ...] = ("activations", "attention")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,10 @@ class MeasureSpec:
 
 @dataclass(frozen=True)
 class Study:
-    """What to extract and what to measure. No layers means every layer, no measures every measure."""
+    """What to extract and what to measure. No layers means every layer, no measures every measure of these kinds.
+
+    settings are those of activations; special_tokens is what attention has instead of pooling.
+    """
 
     models: tuple[ModelSpec, ...]
     corpora: tuple[CorpusSpec, ...]
@@ -82,6 +88,15 @@ class Study:
     layers: tuple[int, ...] | None = None
     batch_tokens: int = 4096
     measures: tuple[MeasureSpec, ...] = ()
+    kinds: tuple[Kind, ...] = ("activations",)
+    special_tokens: SpecialTokens = "drop"
+
+    def settings_of(self, kind: Kind) -> Settings | AttentionSettings:
+        """The settings that are part of the identity of artifacts of one kind."""
+        own = self.settings
+        if kind == "activations":
+            return own
+        return AttentionSettings(self.special_tokens, own.long_sentences, own.window, own.precision)
 
 
 def load_study(path: Path) -> Study:
@@ -106,6 +121,8 @@ def study_of(
     untrained: bool = False,
     seed: int = 0,
     trust_remote_code: bool = False,
+    attention: bool = False,
+    special_tokens: SpecialTokens = "drop",
     **settings: Any,
 ) -> Study:
     """Return the study that an `extract` command line stands for; `settings` are the fields of Settings."""
@@ -120,7 +137,10 @@ def study_of(
         if spec.name in {other.name for other in specs[:index]}:
             raise BadRequest(f"two models would be called '{spec.name}': use a study, where each gets a name")
     files = tuple(CorpusSpec(path, corpus_name(path)) for path in corpora)
-    return Study(specs, files, Settings(**settings), tuple(layers) or None, batch_tokens)
+    return Study(
+        specs, files, Settings(**settings), tuple(layers) or None, batch_tokens,
+        kinds=KINDS if attention else KINDS[:1], special_tokens=special_tokens,
+    )  # fmt: skip
 
 
 def model_name(identifier: str, *, untrained: bool = False, seed: int = 0) -> str:
@@ -182,8 +202,8 @@ class _Reader:
 
     def _extraction(self, entry: dict[str, Any]) -> dict[str, Any]:
         settings = [f.name for f in fields(Settings)]
-        self._keys(entry, [*settings, "layers", "batch_tokens"], "extraction")
-        self._types(entry, {"window": int, "layers": list, "batch_tokens": int}, "extraction")
+        self._keys(entry, [*settings, "layers", "batch_tokens", "kinds", "special_tokens"], "extraction")
+        self._types(entry, {"window": int, "layers": list, "batch_tokens": int, "kinds": list}, "extraction")
         for key, choices in CHOICES.items():
             if key in entry and entry[key] not in choices:
                 self._fail(f"{key} must be one of {', '.join(choices)}, got '{entry[key]}'", "extraction", 0, key)
@@ -193,9 +213,11 @@ class _Reader:
         chosen: dict[str, Any] = {"settings": Settings(**{k: v for k, v in entry.items() if k in settings})}
         if layers is not None:
             chosen["layers"] = tuple(layers)
-        if "batch_tokens" in entry:
-            chosen["batch_tokens"] = entry["batch_tokens"]
-        return chosen
+        kinds = entry.get("kinds", ["activations"])
+        if not kinds or any(kind not in KINDS for kind in kinds):
+            self._fail(f"kinds must name some of {', '.join(KINDS)}, got {kinds!r}", "extraction", 0, "kinds")
+        chosen["kinds"] = tuple(kind for kind in KINDS if kind in kinds)
+        return {**chosen, **{key: entry[key] for key in ("batch_tokens", "special_tokens") if key in entry}}
 
     @staticmethod
     def _is_folder(identifier: str) -> bool:

@@ -319,14 +319,14 @@ class Letters:
     def pieces(self, sentences: Any) -> list[list[list[int]]]:
         return [[[int.from_bytes(word.encode()[:3].ljust(3), "big")] for word in sentence] for sentence in sentences]
 
-    def run(self, windows: Any, layers: Any) -> Hidden:
+    def run(self, windows: Any, layers: Any, attention: Any = ()) -> Hidden:
         longest = max(map(len, windows))
         ids = torch.tensor([[*window, *[0] * (longest - len(window))] for window in windows])
         letters = torch.stack([ids >> 16 & 255, ids >> 8 & 255, ids & 255], dim=-1).float()
         return Hidden({layer: letters[..., : self.shape.neurons[layer]] for layer in layers}, 0)
 
 
-def load(located: Any, settings: Any, device: str) -> Letters:
+def load(located: Any, settings: Any, device: str, attention: bool) -> Letters:
     return Letters()
 
 

@@ -2,7 +2,7 @@
 
     python bench/extract.py [--rounds 3] [--threads 2] [--part dev]
 
-`extract`: MiniLM over a part of UD English EWT, every layer to Parquet, loading and tokenising included. Floor: the same
+`extract`: MiniLM over a part of EWT, every layer to Parquet, loading and tokenising included. Floor: the same
 windows, in the same batches, through the model with output_hidden_states and nothing else. Rounds alternate, medians
 are compared; the target is a ratio of at most 1.2.
 """

@@ -12,6 +12,7 @@ from torch import Tensor
 
 _EXACT_WORDS = 4096  # widened to float64 at once: few enough that their memory is used again, not asked for anew
 
+
 def add_product(total: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
     """Add leftᵀ right to a float64 total; `out` takes the product in the dtype of its factors.
 

@@ -27,6 +27,7 @@ docs: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/measure.py
+	$(BIN)/python bench/attention.py
 	$(BIN)/python bench/extract.py
 	$(BIN)/python bench/catalog.py
 

@@ -41,10 +41,10 @@ COLUMNS = {
 VIEWS = ("layer_pairs", "model_pairs", "neurons", "refusals", "models", "artifacts", "corpora", "runs")
 
 
-def measures_table() -> str:
-    """One row a measure: what it asks, symmetry, parameters, and what the preset changes."""
+def measures_table(of: str = "activations") -> str:
+    """One row a measure of a kind of artifact: what it asks, symmetry, parameters, and what the preset changes."""
     lines = ["| measure | what it is | symmetric | parameters | `wu2020` changes |", "|---|---|---|---|---|"]
-    for name, kind in MEASURES.items():
+    for name, kind in ((name, kind) for name, kind in MEASURES.items() if kind.kind == of):
         parameters = ", ".join(f"`{field.name} = {field.default!r}`" for field in dataclasses.fields(kind)) or "none"
         changes = ", ".join(f"`{key} = {value!r}`" for key, value in kind.presets[PRESETS[1]].items()) or "nothing"
         first = inspect.cleandoc(kind.__doc__).splitlines()[0]

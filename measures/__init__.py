@@ -4,6 +4,7 @@
     measures.compare(a, b, measure="ckasim")                      # a [words, neurons_a], b [words, neurons_b]
     measures.compare(a, b, measure="svsim", preset="wu2020")
     measures.compare_all({"x": a, "y": b}, measures=["svsim"])    # all ordered pairs, one pass
+    measures.compare_attention(a, b, similarity="pearson")        # a, b: of each sentence [heads, query, key]
 
 Importing this does not import torch; comparing does.
 """
@@ -11,14 +12,25 @@ Importing this does not import torch; comparing does.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from measures.attention import AttentionCKA, AttentionPWSim, AttentionSVSim
+from measures.attsim import AttSim
 from measures.ckasim import LinearCKA
 from measures.mixedsim import MixedSim
 from measures.neuronsim import NeuronSim
 from measures.pwsim import PWSim
-from measures.score import ConstantLayer, Measure, MeasureError, NotFinite, Score, TooFewWords, UnalignedWords
+from measures.score import (
+    ConstantLayer,
+    Measure,
+    MeasureError,
+    NotAttention,
+    NotFinite,
+    Score,
+    TooFewWords,
+    UnalignedWords,
+)
 from measures.svsim import SVSim
 from store.errors import BadRequest, unknown
 from store.identity import Configuration
@@ -29,8 +41,25 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any] | Tensor
 
-#: Every measure, from single neurons to whole layers.
-MEASURES: dict[str, type[Any]] = {kind.name: kind for kind in (NeuronSim, MixedSim, SVSim, PWSim, LinearCKA)}
+#: Every measure: of activations, from single neurons to whole layers; of attention, head by head and as a whole.
+MEASURES: dict[str, type[Any]] = {
+    kind.name: kind
+    for kind in (
+        NeuronSim, MixedSim, SVSim, PWSim, LinearCKA,
+        AttSim, AttentionCKA, AttentionSVSim, AttentionPWSim,
+    )
+}  # fmt: skip
+
+_OF_ACTIVATIONS = ("neuronsim", "mixedsim", "svsim", "pwsim", "ckasim")
+
+#: What is computed of each kind of artifact when nothing is asked for: measures, with parameters that tell them apart.
+DEFAULT: dict[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
+    "activations": tuple((name, {}) for name in _OF_ACTIVATIONS),
+    "attention": (
+        *(("attsim", {"similarity": similarity}) for similarity in ("pearson", "frobenius", "jensen_shannon")),
+        *((name, {}) for name in ("attention_ckasim", "attention_svsim", "attention_pwsim")),
+    ),
+}
 
 #: Names for sets of parameters: ours, and those that follow the conventions of a paper's released code.
 PRESETS = ("default", "wu2020")
@@ -48,7 +77,7 @@ def configure(name: str, preset: str = "default", parameters: Mapping[str, Any] 
     for key, value in chosen.items():
         if key not in allowed:
             raise BadRequest(f"{name}: {unknown('parameter', key, allowed)}")
-        if isinstance(value, bool) or not isinstance(value, type(allowed[key])):
+        if type(value) is not type(allowed[key]):
             raise BadRequest(f"{name}: {key} must be like {allowed[key]!r}, got {value!r}")
     try:
         measure: Measure = kind(**chosen)
@@ -74,8 +103,37 @@ def compare(a: Array, b: Array, *, measure: str, preset: str = "default", **para
     return compare_all({"a": a, "b": b}, [configure(measure, preset, parameters)])[measure, "a", "b"]
 
 
+def compare_attention(
+    a: Sequence[Array], b: Sequence[Array], *, measure: str = "attsim", preset: str = "default", **parameters: Any
+) -> Score:
+    """Score the attention of layer a towards that of layer b, in float64.
+
+    a [heads_a, query, key], b [heads_b, query, key] of each sentence, numpy or torch; rows sum to 1.
+    parameters: of the measure: similarity (of attsim), causal, single_key, …
+    Score's `neurons` and `matches` are a's heads and the heads of b that match them best.
+    Raises MeasureError (by name: NotAttention, NotFinite, TooFewWords, UnalignedWords, ConstantLayer) and BadRequest.
+    """
+    chosen = configure(measure, preset, parameters)
+    return compare_all_attention({"a": a, "b": b}, [chosen])[chosen, "a", "b"]
+
+
+def compare_all_attention(
+    layers: Mapping[str, Sequence[Array]], measures: Iterable[Measure], *, memory: int = 2 * 2**30
+) -> dict[tuple[Measure, str, str], Score]:
+    """Score all ordered pairs of layers' attention in one pass, as {(measure, name, other name): Score}.
+
+    Raises what `compare_attention` raises, for the first pair that has no score.
+    """
+    from measures.arrays import score_all_attention
+
+    return score_all_attention(layers, list(measures), memory)
+
+
 def compare_all(
-    arrays: Mapping[str, Array], measures: Iterable[str | Measure] = tuple(MEASURES), *, preset: str = "default"
+    arrays: Mapping[str, Array],
+    measures: Iterable[str | Measure] = _OF_ACTIVATIONS,
+    *,
+    preset: str = "default",
 ) -> dict[tuple[str, str, str], Score]:
     """Score all ordered pairs of arrays [words, neurons] in one pass, as {(measure, name, other name): Score}.
 
@@ -84,10 +142,14 @@ def compare_all(
     from measures.arrays import score_all
 
     chosen = [configure(measure, preset) if isinstance(measure, str) else measure for measure in measures]
+    for measure in chosen:
+        if measure.kind != "activations":
+            raise BadRequest(f"{measure.name} compares attention, not activations: use compare_attention")
     return score_all(arrays, chosen)
 
 
 __all__ = [
-    "MEASURES", "PRESETS", "ConstantLayer", "Measure", "MeasureError", "NotFinite", "Score", "TooFewWords",
-    "UnalignedWords", "compare", "compare_all", "configuration", "configure",
+    "DEFAULT", "MEASURES", "PRESETS", "ConstantLayer", "Measure", "MeasureError", "NotAttention", "NotFinite", "Score",
+    "TooFewWords", "UnalignedWords", "compare", "compare_all", "compare_all_attention", "compare_attention",
+    "configuration", "configure",
 ]  # fmt: skip

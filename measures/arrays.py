@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from measures.attention_engine import compare_attention_pairs
 from measures.engine import compare_pairs
 from measures.score import Measure, MeasureError, Score, UnalignedWords
+from store.errors import BadRequest
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,56 @@ def score_all(arrays: Mapping[str, Any], measures: Sequence[Measure]) -> dict[tu
                 raise outcome.score
             scores[outcome.measure.name, layers[outcome.a].name, layers[outcome.b].name] = outcome.score
     return scores
+
+
+@dataclass(frozen=True)
+class ArrayAttention:
+    """Sentences' attention [heads, query, key] as the engine reads layers."""
+
+    name: str
+    sentences: Sequence[npt.NDArray[Any]]
+
+    @property
+    def heads(self) -> int:
+        """The first sentence's heads, which all others must have."""
+        return len(self.sentences[0])
+
+    @property
+    def longest(self) -> int:
+        """The most words a sentence has."""
+        return max(int(sentence.shape[-1]) for sentence in self.sentences)
+
+    def chunks(self) -> Iterator[list[npt.NDArray[Any]]]:
+        """All of it."""
+        yield list(self.sentences)
+
+
+def score_all_attention(
+    layers: Mapping[str, Sequence[Any]], measures: Sequence[Measure], memory: int
+) -> dict[tuple[Measure, str, str], Score]:
+    """Score all ordered pairs of layers' attention; see `measures.compare_all_attention`."""
+    for measure in measures:
+        if measure.kind != "attention":
+            raise BadRequest(f"{measure.name} compares activations, not attention: use compare")
+    sources = [ArrayAttention(name, _sentences(name, sentences)) for name, sentences in layers.items()]
+    pairs = list(combinations(range(len(sources)), 2))
+    scores: dict[tuple[Measure, str, str], Score] = {}
+    for outcomes in compare_attention_pairs(sources, pairs, measures, dtype=np.float64, memory=memory):
+        for outcome in outcomes:
+            if isinstance(outcome.score, MeasureError):
+                raise outcome.score
+            scores[outcome.measure, sources[outcome.a].name, sources[outcome.b].name] = outcome.score
+    return scores
+
+
+def _sentences(name: str, sentences: Sequence[Any]) -> list[npt.NDArray[np.float64]]:
+    found = [torch.as_tensor(sentence).detach().to("cpu", torch.float64).numpy() for sentence in sentences]
+    for number, sentence in enumerate(found):
+        if sentence.ndim != 3:
+            raise MeasureError(f"{name}: sentence {number} must be [heads, query, key], got {list(sentence.shape)}")
+    if not found:
+        raise MeasureError(f"{name} has no sentences: give a list of arrays [heads, query, key], one a sentence")
+    return found
 
 
 def _matrix(name: str, array: Any) -> npt.NDArray[np.float64]:

@@ -21,6 +21,7 @@ class LinearCKA:
 
     name: ClassVar[str] = "ckasim"
     version: ClassVar[int] = 1
+    kind: ClassVar[str] = "activations"
     symmetric: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {}}
 

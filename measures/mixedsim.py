@@ -26,6 +26,7 @@ class MixedSim:
 
     name: ClassVar[str] = "mixedsim"
     version: ClassVar[int] = 1
+    kind: ClassVar[str] = "activations"
     symmetric: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {"rank_tolerance": 1e-13}}
 

@@ -22,6 +22,7 @@ class NeuronSim:
 
     name: ClassVar[str] = "neuronsim"
     version: ClassVar[int] = 1
+    kind: ClassVar[str] = "activations"
     symmetric: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {}}
 

@@ -26,6 +26,7 @@ class PWSim:
 
     name: ClassVar[str] = "pwsim"
     version: ClassVar[int] = 1
+    kind: ClassVar[str] = "activations"
     symmetric: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {"cut": "below"}}
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from measures import MEASURES, configuration, configure
+from measures import DEFAULT, PRESETS, configuration, configure
 from measures.score import Measure, Score
 from store.errors import ArtifactDamaged, BadRequest
 from store.identity import Configuration, canonical_json
@@ -58,11 +58,13 @@ class Batch:
 def chosen_measures(specs: Sequence[MeasureSpec], *, preset: str = "default") -> list[Measure]:
     """Turn what a user asked for into measures; nothing asked is every measure. Raises BadRequest, naming the line."""
     measures = []
-    for spec in specs or [MeasureSpec(name, preset) for name in MEASURES]:
+    for spec in specs or [MeasureSpec(name, preset) for name, _ in DEFAULT["activations"]]:
         try:
             measures.append(configure(spec.name, spec.preset, spec.parameters))
         except BadRequest as error:
             raise BadRequest(f"{spec.where}{error}") from None
+        if measures[-1].kind != "activations":
+            raise BadRequest(f"{spec.where}{spec.name} compares attention, and a store has only activations so far")
     return measures
 
 
@@ -200,14 +202,18 @@ def _count(scores: Collection[dict[str, Any]], summary: Summary) -> None:
 
 def configuration_row(identity: Configuration) -> dict[str, Any]:
     """Return the row that tells the catalog of a configuration."""
-    changed = configure(identity.measure)
-    label = (
-        identity.presets[0]
-        if identity.presets
-        else ", ".join(f"{key}={value}" for key, value in identity.parameters.items() if value != getattr(changed, key))
-    )
     return {
         "configuration": identity.configuration, "measure": identity.measure, "version": identity.version,
-        "label": label, "presets": list(identity.presets), "parameters": canonical_json(identity.parameters),
+        "label": _label(identity), "presets": list(identity.presets), "parameters": canonical_json(identity.parameters),
         "is_symmetric": identity.symmetric,
     }  # fmt: skip
+
+
+def _label(identity: Configuration) -> str:
+    """Name a configuration by the preset that it is nearest to, and what differs: `wu2020, similarity=frobenius`."""
+    labels: list[list[str]] = []
+    for preset in PRESETS:
+        base = configure(identity.measure, preset)
+        changes = [f"{key}={value}" for key, value in identity.parameters.items() if value != getattr(base, key)]
+        labels.append([preset] * (preset != PRESETS[0] or not changes) + changes)
+    return ", ".join(min(labels, key=len))

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from measures.moments import Cross, Layer
-
 
 @dataclass(frozen=True)
 class Score:
@@ -34,14 +32,19 @@ class Measure(Protocol):
 
     name: ClassVar[str]
     version: ClassVar[int]  # raise it when numbers change
+    kind: ClassVar[str]  # of artifacts that it compares: activations or attention
     symmetric: ClassVar[bool]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]  # parameters that reproduce somebody's conventions
 
-    def prepare(self, layer: Layer) -> None:
-        """Have a layer compute, once, what comparing it will need."""
+    def prepare(self, layer: Any) -> None:
+        """Have a layer (`moments.Layer`) compute, once, what comparing it will need."""
 
-    def compare(self, a: Layer, b: Layer, cross: Cross) -> Score:
-        """Score a towards b, once a pair. Raises MeasureError, never returns a doubtful number."""
+    def compare(self, a: Any, b: Any, cross: Any) -> Score:
+        """Score a towards b, once a pair. Raises MeasureError, never returns a doubtful number.
+
+        a, b, cross: `moments.Layer`, `Layer` and `Cross`; for attsim what was counted of either, and the similarities
+        [heads_a, heads_b] of their heads.
+        """
 
 
 class MeasureError(ValueError):
@@ -62,3 +65,7 @@ class NotFinite(MeasureError):  # noqa: N818
 
 class UnalignedWords(MeasureError):  # noqa: N818
     """Two layers do not have the same words."""
+
+
+class NotAttention(MeasureError):  # noqa: N818
+    """A layer's rows are not weights that sum to one."""

@@ -29,6 +29,7 @@ class SVSim:
 
     name: ClassVar[str] = "svsim"
     version: ClassVar[int] = 1
+    kind: ClassVar[str] = "activations"
     symmetric: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"wu2020": {"cut": "below"}}
 

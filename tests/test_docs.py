@@ -57,6 +57,8 @@ def test_the_readmes_arrays_compare() -> None:
     names = {
         "a": common @ rng.standard_normal((5, 12)) + rng.standard_normal((300, 12)),
         "b": common,
+        "p": [rng.dirichlet(np.ones(words), (3, words)) for words in (5, 8)],
+        "q": [rng.dirichlet(np.ones(words), (4, words)) for words in (5, 8)],
         "measures": measures,
     }
     exec(code, names)

@@ -13,10 +13,11 @@ import torch
 from oracles import ORACLES, canonical
 
 import measures
-from measures import MEASURES
+from measures import DEFAULT
 from measures.engine import compare_pairs, tiles
 from store.errors import BadRequest
 
+MEASURES = {name: measures.MEASURES[name] for name, _ in DEFAULT["activations"]}
 GOLDEN = Path(__file__).parent / "golden"
 Matrix = npt.NDArray[Any]
 

@@ -1,0 +1,118 @@
+"""Write the report's page: its parts are put together, its numbers packed, its tables written as HTML."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from html import escape
+from importlib import resources
+from string import Template
+from typing import Any
+
+from queries.ask import Table
+from queries.figures.grid import Block, Grid
+from queries.report.gather import Measured, Report, Scope
+
+_SCRIPTS = ("base.js", "heatmap.js", "charts.js", "page.js")
+_HASHES = ("weights", "content", "run", "revision", "parameters", "versions", "command", "origin", "reason")
+
+
+def page(report: Report, *, title: str = "Similarity of language models, layer by layer") -> str:
+    """Return the report as one HTML page that loads nothing; equal for equal reports."""
+    parts = {
+        "title": escape(title), "lead": escape(_lead(report)), "style": _part("page.css"),
+        "contents": " ".join(f'<a href="#{_anchor(table)}">{escape(table.title)}</a>' for table in report.tables),
+        "tables": "\n".join(map(_section, report.tables)),
+        "data": _embedded({"scopes": [_scope(scope) for scope in report.scopes], "first": "ckasim"}),
+        "script": "\n".join(map(_part, _SCRIPTS)),
+    }  # fmt: skip
+    return Template(_part("page.html")).substitute(parts)
+
+
+def _part(name: str) -> str:
+    return resources.files("queries.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _lead(report: Report) -> str:
+    """Say what the page is of, in numbers."""
+    blocks = {(scope.source, block) for scope in report.scopes for one in scope.measured for block in one.grid.rows}
+    models = {(source, block.model) for source, block in blocks}
+    families = {block.family for _, block in blocks}
+    layers = {(source, block.model, layer) for source, block in blocks for layer in block.layers}
+    measures = sorted({one.measure for scope in report.scopes for one in scope.measured})
+    scores = sum(int((one.grid.values == one.grid.values).sum()) for scope in report.scopes for one in scope.measured)
+    corpora = sorted({scope.corpus for scope in report.scopes})
+    return (
+        f"{scores:,} scores: {_count(len(layers), 'layer')} of {_count(len(models), 'model')} in "
+        f"{_count(len(families), 'family', 'families')}, compared by {', '.join(measures)} on {', '.join(corpora)}. "
+        "Every number comes from the catalog; its exact configuration stands below."
+    )
+
+
+def _count(number: int, word: str, many: str | None = None) -> str:
+    return f"{number:,} {word if number == 1 else many or word + 's'}"
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    name = f"{scope.corpus}, {scope.kind}, pooling {scope.pooling}, {scope.source}"
+    return {"name": name, "corpus": scope.corpus, "figures": [], "measured": [_measured(one) for one in scope.measured]}
+
+
+def _measured(one: Measured) -> dict[str, Any]:
+    name = one.measure if one.configuration == "default" else f"{one.measure} ({one.configuration})"
+    return {"name": name, "symmetric": one.is_symmetric, "blocks": list(map(_block, one.grid.rows)),
+            "cells": _packed(one.grid), "figures": []}  # fmt: skip
+
+
+def _block(block: Block) -> dict[str, Any]:
+    return {"model": block.model, "family": block.family, "layers": block.layers, "start": block.start}
+
+
+def _packed(cells: Grid) -> str:
+    """Values as little-endian float32 in base64: a third of their size as JSON, exact to seven digits."""
+    return base64.b64encode(cells.values.astype("<f4").tobytes()).decode("ascii")
+
+
+def _embedded(data: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _anchor(table: Table) -> str:
+    return table.title.lower().split(" ", 1)[0]
+
+
+def _section(table: Table) -> str:
+    head = "".join(f"<th{_kind(table, at)}>{escape(name.replace('_', ' '))}</th>" for at, name in enumerate(table.columns))
+    rows = "\n".join(_row(table, row) for row in table.rows)
+    return (
+        f'<section id="{_anchor(table)}"><h2>{escape(table.title)}</h2>\n<div class="scroll" tabindex="0" role="region" '
+        f'aria-label="{escape(table.title)}"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
+        "</section>"
+    )
+
+
+def _row(table: Table, row: Iterable[Any]) -> str:
+    return "<tr>" + "".join(f"<td{_kind(table, at)}>{_cell(value)}</td>" for at, value in enumerate(row)) + "</tr>"
+
+
+def _kind(table: Table, at: int) -> str:
+    if any(isinstance(row[at], int | float) and not isinstance(row[at], bool) for row in table.rows):
+        return ' class="number"'
+    return ' class="hash"' if table.columns[at] in _HASHES else ""
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return escape(str(value))

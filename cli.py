@@ -191,6 +191,9 @@ configuration_option = click.option(
 )
 corpus_option = click.option("--corpus", help="Only on this corpus.")
 
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+output_option = click.option("-o", "--output", type=OUTPUT, required=True, help="FILE.png, FILE.svg or FILE.pdf.")
+
 
 @query.command("top-pairs")
 @click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable. Else ckasim.")
@@ -254,6 +257,56 @@ def findings(store: Store, form: str) -> None:
     with _asking(store) as catalog:
         found = answer(catalog)
     render.render_findings([(finding.table, finding.seen, finding.verdict) for finding in found], form)
+
+
+@cli.group(cls=_Group)
+def plot() -> None:
+    """Draw answers of the catalog as PNG, SVG or PDF.
+
+    Example: simcat plot heatmap --measure ckasim -o heatmap.png
+    """
+
+
+@plot.command("heatmap")
+@click.argument("models", nargs=-1, metavar="[MODEL_A [MODEL_B]]")
+@click.option("--measure", help="Else ckasim.")
+@click.option("--stretch", is_flag=True, help="Colours from the smallest to the largest value, not from 0 to 1.")
+@corpus_option
+@configuration_option
+@output_option
+@store_option
+def plot_heatmap(
+    store: Store, models: tuple[str, ...], measure: str | None, stretch: bool, output: Path, **filters: Any
+) -> None:
+    """Layers × layers as colours: of all models, of one with itself, or of one towards another.
+
+    Example: simcat plot heatmap bert-base gpt2 --measure ckasim -o heatmap.svg
+    """
+    from queries import grids
+    from queries.figures import heatmap, style
+
+    style.check_target(output)
+    with _asking(store) as catalog:
+        answer = grids.pair_grid(catalog, measure=measure, models=models, **filters)
+    style.picture(output, lambda: heatmap.draw(answer, stretch=stretch))
+
+
+@cli.command()
+@click.option("--measure", help="Only this measure.")
+@click.option("--configuration", help="Only this configuration of the measures.")
+@corpus_option
+@click.option("-o", "--output", type=OUTPUT, default=Path("report.html"), show_default=True, help="The file to write.")
+@store_option
+def report(store: Store, output: Path, **filters: Any) -> None:
+    """Everything on one HTML page: figures to explore, tables, and the provenance of every number. Works offline.
+
+    Example: simcat report -o report.html
+    """
+    from queries.report import gather, page
+
+    with _asking(store) as catalog:
+        found = gather.gather(catalog, **filters)
+    page.write(found, output)
 
 
 @cli.command()

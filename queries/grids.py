@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queries.ask import Table, ask, check_measures, check_model, question
+from queries.pairs import default_measure
 from store.errors import BadRequest, NothingYet
 
 if TYPE_CHECKING:
@@ -14,21 +15,24 @@ _SCOPE = ("source", "corpus", "pooling", "kind", "configuration")
 
 
 def pair_grid(
-    catalog: DuckDBPyConnection, *, measure: str, configuration: str = "default", left: str | None = None,
-    right: str | None = None, source: str | None = None, corpus: str | None = None, pooling: str | None = None,
+    catalog: DuckDBPyConnection, *, measure: str | None = None, configuration: str = "default",
+    models: tuple[str, ...] = (), source: str | None = None, corpus: str | None = None, pooling: str | None = None,
     kind: str | None = None,
 ) -> Table:  # fmt: skip
-    """One row an ordered layer pair, of all models or of `left` towards `right`; value is of a towards b.
+    """One row an ordered layer pair; value is of a towards b. `models`: none is all, one it and itself, two a and b.
 
     Raises BadRequest for unknown names and when the scores are of two corpora (poolings, …), NothingYet without scores.
     """
+    if len(models) > 2:
+        raise BadRequest(f"a heatmap is of no, one or two named models, got {len(models)}: {', '.join(models)}")
+    measure = measure or default_measure(catalog)[0]
     check_measures(catalog, (measure,))
-    for model in (left, right):
-        if model is not None:
-            check_model(catalog, model)
+    for model in models:
+        check_model(catalog, model)
+    left, right = (models[0], models[-1]) if models else (None, None)
     values = {"measure": measure, "configuration": configuration, "left": left, "right": right, "source": source,
               "corpus": corpus, "pooling": pooling, "kind": kind}  # fmt: skip
-    pair = f", {left} towards {right}" if left and right else ""
+    pair = f", {left} towards {right}" if models else ", all layers"
     answer = ask(catalog, question("grid"), values, title=f"{measure} ({configuration}){pair}")
     if not answer.rows:
         raise NothingYet(f"no {answer.title} yet: `simcat status` says what has been measured")

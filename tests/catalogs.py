@@ -25,7 +25,9 @@ def score(measure: str, model_a: str, layer_a: int, model_b: str, layer_b: int) 
     family = 0.0 if MODELS[model_a][0] == MODELS[model_b][0] else 1.0
     depth = layer_a / MODELS[model_a][1] - layer_b / MODELS[model_b][1]
     own = 0.0 if MEASURES[measure] else 0.01 * layer_a
-    return math.exp(-abs(depth) - family - own - 0.1 * list(MEASURES).index(measure)) * 0.9 + 0.001 * (layer_a + layer_b)
+    return math.exp(-abs(depth) - family - own - 0.1 * list(MEASURES).index(measure)) * 0.9 + 0.001 * (
+        layer_a + layer_b
+    )
 
 
 def build(
@@ -34,32 +36,39 @@ def build(
 ) -> Path:  # fmt: skip
     """Write a store with every ordered pair of layers of these models; return its folder."""
     store = Store(root)
-    moment = datetime(2026, 1, 2, 3, 4, 5)
-    run = {"run": "r1", "command": "simcat run tiny.toml", "started": moment, "finished": moment, "outcome": "finished",
-           "host": "here", "device": "cpu", "threads": 1, "versions": '{"python":"3.12.1","torch":"2.9.0"}'}  # fmt: skip
-    store.stage("runs", [run])
+    layers = [(name, layer) for name, (_, blocks, _) in models.items() for layer in range(blocks + 1)]
+    names = {layer: f"{corpus}-{source}-{layer[0]}-{layer[1]}" for layer in layers}
+    _stage_run(store)
     store.stage("corpora", [{"corpus": f"v1:{corpus}", "name": corpus, "sentences": 100, "words": WORDS}])
     store.stage("models", [
-        {"weights": f"v1:{name}-{source}", "name": name, "family": family, "layers": blocks, "neurons": 16, "parameters": 1000,
-         "architecture": "Tiny", "origin": f"./{name}", "finetuned_from": origin, "source": source}
+        {"weights": f"v1:{name}-{source}", "name": name, "family": family, "layers": blocks, "neurons": 16,
+         "parameters": 1000, "architecture": "Tiny", "origin": f"./{name}", "finetuned_from": origin, "source": source}
         for name, (family, blocks, origin) in models.items()
     ])  # fmt: skip
-    layers = [(name, layer) for name, (_, blocks, _) in models.items() for layer in range(blocks + 1)]
     store.stage("artifacts", [
-        {"artifact": f"{corpus}-{source}-{name}-{layer}", "weights": f"v1:{name}-{source}", "corpus": f"v1:{corpus}",
-         "kind": "activations", "layer": layer, "pooling": "last", "settings": "{}", "words": WORDS, "neurons": 16,
-         "word_set": "all", "run": "r1"}
-        for name, layer in layers
+        {"artifact": names[layer], "weights": f"v1:{layer[0]}-{source}", "corpus": f"v1:{corpus}", "layer": layer[1],
+         "kind": "activations", "pooling": "last", "settings": "{}", "words": WORDS, "neurons": 16, "word_set": "all",
+         "run": "r1"}
+        for layer in layers
     ])  # fmt: skip
     for measure, is_symmetric in measures.items():
         store.stage("configurations", [
-            {"configuration": f"v1:{measure}", "measure": measure, "version": 1, "label": "default", "presets": ["default"],
-             "parameters": '{"variance":0.99}', "is_symmetric": is_symmetric}
+            {"configuration": f"v1:{measure}", "measure": measure, "version": 1, "label": "default",
+             "presets": ["default"], "parameters": '{"variance":0.99}', "is_symmetric": is_symmetric}
         ])  # fmt: skip
         store.stage("scores", [
-            {"configuration": f"v1:{measure}", "artifact_a": f"{corpus}-{source}-{a[0]}-{a[1]}",
-             "artifact_b": f"{corpus}-{source}-{b[0]}-{b[1]}", "value": value(measure, *a, *b), "words": WORDS, "run": "r1"}
+            {"configuration": f"v1:{measure}", "artifact_a": names[a], "artifact_b": names[b],
+             "value": value(measure, *a, *b), "words": WORDS, "run": "r1"}
             for a, b in itertools.permutations(layers, 2)
         ])  # fmt: skip
     store.merge()
     return root
+
+
+def _stage_run(store: Store) -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5)
+    versions = '{"python":"3.12.1","torch":"2.9.0"}'
+    store.stage("runs", [
+        {"run": "r1", "command": "simcat run tiny.toml", "started": moment, "finished": moment, "outcome": "finished",
+         "host": "here", "device": "cpu", "threads": 1, "versions": versions}
+    ])  # fmt: skip

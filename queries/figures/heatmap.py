@@ -20,8 +20,8 @@ _LETTER = 0.075  # inches of a letter of a model's name
 _ANNOTATED = 400  # cells; more have no room for numbers
 
 
-def draw(table: Table, *, note: str = "", stretch: bool = False) -> Figure:
-    """Draw layer pairs (columns model_a, layer_a, family_a, model_b, layer_b, family_b, value).
+def draw(table: Table, *, stretch: bool = False) -> Figure:
+    """Draw layer pairs: model_a, layer_a, family_a, model_b, layer_b, family_b, value, source, corpus, pooling.
 
     Rows are a, columns b: a cell is the similarity of a towards b. Grey is unknown: the diagonal, or refused pairs.
     """
@@ -39,8 +39,14 @@ def draw(table: Table, *, note: str = "", stretch: bool = False) -> Figure:
     _label(axes, cells, size)
     _borders(axes, cells)
     _colour_bar(figure, axes, mesh, height)
-    titled(axes, table.title, note)
+    titled(axes, table.title, _note(table))
     return figure
+
+
+def _note(table: Table) -> str:
+    """Say on what, from columns that are the same in every row."""
+    said = [f"{name} {table.rows[0][table.columns.index(name)]}" for name in ("corpus", "pooling", "source")]
+    return " · ".join([*said, f"{len(table.rows):,} scores"])
 
 
 def _mesh(axes: Axes, cells: Grid, stretch: bool) -> QuadMesh:
@@ -60,9 +66,10 @@ def _annotate(axes: Axes, cells: Grid, mesh: QuadMesh, size: float) -> None:
     """Write each value into its cell, dark on light or light on dark."""
     import numpy as np
 
+    low, high = mesh.get_clim()
     for (line, column), value in np.ndenumerate(cells.values):
         if np.isfinite(value):
-            colour = "black" if mesh.norm(value) > 0.55 else "white"
+            colour = "black" if (value - low) / (high - low) > 0.55 else "white"
             text = f"{value:.2f}"
             axes.text(column + 0.5, line + 0.5, text, ha="center", va="center", color=colour, fontsize=17 * size)
 
@@ -109,6 +116,6 @@ def _colour_bar(figure: Figure, axes: Axes, mesh: QuadMesh, height: float) -> No
     width, _ = figure.get_size_inches()
     tall = min(height, 3.0) / height * box.height
     bar = figure.colorbar(mesh, cax=figure.add_axes((box.x1 + 0.2 / width, box.y1 - tall, 0.14 / width, tall)))
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(length=2, width=0.5, labelsize=7)
     bar.ax.set_title("row towards\ncolumn", fontsize=7, fontweight="normal", loc="left", pad=5)

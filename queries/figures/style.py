@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 SUFFIXES = tuple(_METADATA)
 _DOTS_PER_INCH = 200
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
     "font.size": 8.5, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
@@ -34,6 +34,13 @@ _STYLE = {
     "grid.color": RULE, "grid.linewidth": 0.6, "legend.frameon": False,
     "svg.fonttype": "none", "svg.hashsalt": "simcat", "pdf.fonttype": 42, "figure.dpi": 100,
 }  # fmt: skip
+
+
+def picture(path: Path, draw: Callable[[], Figure]) -> None:
+    """Draw in the house's style and write the figure to `path`."""
+    check_target(path)
+    with drawing():
+        save(draw(), path)
 
 
 def check_target(path: Path) -> None:
@@ -56,7 +63,7 @@ def drawing() -> Iterator[None]:
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(_STYLE)  # type: ignore[arg-type]  # its stubs list every key as a literal
         yield
 
 

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _MODELS = """
-SELECT model, family, layers AS blocks, neurons, parameters, finetuned_from, untrained_seed, architecture, origin, revision,
-       weights, source
+SELECT model, family, layers AS blocks, neurons, parameters, finetuned_from, untrained_seed, architecture, origin,
+       revision, weights, source
 FROM models WHERE $source IS NULL OR source = $source ORDER BY source, family, model
 """
-_CORPORA = "SELECT corpus, sentences, words, origin, content FROM corpora WHERE $corpus IS NULL OR corpus = $corpus ORDER BY 1"
+_CORPORA = """
+SELECT corpus, sentences, words, origin, content FROM corpora WHERE $corpus IS NULL OR corpus = $corpus ORDER BY 1
+"""
 _RUNS = "SELECT run, command, started, finished, outcome, device, threads, versions FROM runs ORDER BY started, run"
 _REFUSED = """
 SELECT measure, configuration, corpus, reason, count(*) AS pairs FROM refusals
@@ -65,12 +67,12 @@ def gather(
     found = ask(catalog, question("report_measured"), values, title="Measures and their exact configurations")
     if not found.rows:
         raise NothingYet("no score fits: `simcat status` says what has been measured")
-    scopes: dict[tuple[str, ...], list[Measured]] = {}
+    scopes: dict[tuple[str, str, str, str], list[Measured]] = {}
     for row in found.rows:
         one = dict(zip(found.columns, row, strict=True))
-        scopes.setdefault(tuple(row[:4]), []).append(_measured(catalog, one))
+        scopes.setdefault((row[0], row[1], row[2], row[3]), []).append(_measured(catalog, one))
     return Report(
-        tuple(Scope(*key, tuple(of)) for key, of in scopes.items()),  # type: ignore[call-arg]
+        tuple(Scope(*key, tuple(of)) for key, of in scopes.items()),
         (found, *_provenance(catalog, source, corpus)),
     )
 

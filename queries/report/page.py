@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from html import escape
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any
 
 from queries.ask import Table
 from queries.figures.grid import Block, Grid
 from queries.report.gather import Measured, Report, Scope
+from store.errors import BadRequest
+from store.files import whole_file
 
 _SCRIPTS = ("base.js", "heatmap.js", "charts.js", "page.js")
 _HASHES = ("weights", "content", "run", "revision", "parameters", "versions", "command", "origin", "reason")
@@ -29,6 +32,14 @@ def page(report: Report, *, title: str = "Similarity of language models, layer b
         "script": "\n".join(map(_part, _SCRIPTS)),
     }  # fmt: skip
     return Template(_part("page.html")).substitute(parts)
+
+
+def write(report: Report, path: Path) -> None:
+    """Write the page, whole or not at all. Raises BadRequest when there is no folder for it."""
+    if not path.parent.is_dir():
+        raise BadRequest(f"cannot write {path}: no folder {path.parent}")
+    with whole_file(path) as temporary:
+        temporary.write_text(page(report), encoding="utf-8")
 
 
 def _part(name: str) -> str:
@@ -85,13 +96,22 @@ def _anchor(table: Table) -> str:
 
 
 def _section(table: Table) -> str:
-    head = "".join(f"<th{_kind(table, at)}>{escape(name.replace('_', ' '))}</th>" for at, name in enumerate(table.columns))
+    table = _without_empty_columns(table)
+    names = (escape(name.replace("_", " ")) for name in table.columns)
+    head = "".join(f"<th{_kind(table, at)}>{name}</th>" for at, name in enumerate(names))
     rows = "\n".join(_row(table, row) for row in table.rows)
+    title = escape(table.title)
     return (
-        f'<section id="{_anchor(table)}"><h2>{escape(table.title)}</h2>\n<div class="scroll" tabindex="0" role="region" '
-        f'aria-label="{escape(table.title)}"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
-        "</section>"
+        f'<section id="{_anchor(table)}"><h2>{title}</h2>\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div></section>"
     )
+
+
+def _without_empty_columns(table: Table) -> Table:
+    kept = [at for at in range(len(table.columns)) if any(row[at] not in (None, "") for row in table.rows)]
+    rows = [tuple(row[at] for at in kept) for row in table.rows]
+    return Table(table.title, tuple(table.columns[at] for at in kept), rows)
 
 
 def _row(table: Table, row: Iterable[Any]) -> str:

@@ -14,7 +14,7 @@ Score = Callable[[str, str, int, str, int], float]
 #: model -> (family, blocks, finetuned_from)
 MODELS: dict[str, tuple[str, int, str | None]] = {
     "bert-a": ("bert", 4, None), "bert-b": ("bert", 6, None), "gpt-a": ("gpt2", 4, None), "xlnet-a": ("xlnet", 3, None),
-    "bert-a-tuned": ("bert", 4, "bert-a"),
+    "bert-a-tuned-on-tags": ("bert", 4, "bert-a"),
 }  # fmt: skip
 MEASURES = {"ckasim": True, "mixedsim": False, "neuronsim": False, "pwsim": False, "svsim": True}  # is it symmetric?
 WORDS = 1234

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from queries.ask import Table, ask, measured, question
+from queries.ask import Table, ask, check_measures, question
 from queries.figures.grid import Grid, grid
 from queries.grids import pair_grid
 from store.errors import NothingYet
@@ -62,7 +62,7 @@ def gather(
     configuration: str | None = None,
 ) -> Report:  # fmt: skip
     """Collect heatmaps and provenance; each filter left out means all there is. Raises NothingYet without scores."""
-    measured(catalog)
+    check_measures(catalog, (measure,) if measure else ())
     values = {"source": source, "corpus": corpus, "measure": measure, "configuration": configuration}
     found = ask(catalog, question("report_measured"), values, title="Measures and their exact configurations")
     if not found.rows:

@@ -1,4 +1,4 @@
-"""The report in a real browser, offline: what it shows is what the catalog holds. Skipped where no Chromium is installed."""
+"""The report in a real browser, offline: what it shows is what the catalog holds. Skipped where there is no Chromium."""
 
 from __future__ import annotations
 
@@ -188,9 +188,7 @@ def test_nothing_sticks_out_of_a_window_of_any_width(report: Opened) -> None:
     box = report.page.locator("#plot canvas").bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width and box["width"] > width * 0.4
     names = report.page.inner_text("#key")
-    assert ("bert-a-tuned-on-tags" in names) == (width < 500), (
-        "where names do not fit, numbers and a key stand for them"
-    )
+    assert ("bert-a-tuned-on-tags" in names) == (width < 500), "names that do not fit have a key"
 
 
 @in_a_browser
@@ -201,7 +199,8 @@ def test_it_prints(report: Opened) -> None:
 
 def test_the_page_holds_the_exact_configuration_of_its_numbers(written: Path) -> None:
     page = written.read_text(encoding="utf-8")
-    for said in ("3,250 scores: 26 layers of 5 models in 3 families", "v1:bert-a-tuned-on-tags-simcat", "{&quot;variance&quot;:0.99}",
+    for said in ("3,250 scores: 26 layers of 5 models in 3 families", "v1:bert-a-tuned-on-tags-simcat",
+                 "{&quot;variance&quot;:0.99}",
                  "simcat run tiny.toml", "v1:tiny-corpus", "&quot;torch&quot;:&quot;2.9.0&quot;"):  # fmt: skip
         assert said in page, said
     assert not re.search(r"(?:src|href)=(?![\"'](?:#|data:))", page), "nothing is loaded from elsewhere"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from queries.ask import Table
 from queries.figures.style import bounds
@@ -82,7 +82,7 @@ class Lines:
         return _ends(value for panel in self.panels for line in panel.lines for _, value in line.points)
 
 
-def records(table: Table) -> list[dict[str, object]]:
+def records(table: Table) -> list[dict[str, Any]]:
     """Rows by column name."""
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 6.6  # inches
 _PANELS = 3  # side by side
+_PANEL, _BETWEEN = 2.4, 0.85  # inches: height of a panel, and room below it for its axis and the next one's name
 
 
 def draw(chart: Dots | Lines, *, note: str = "") -> Figure:
@@ -57,13 +58,14 @@ def _lines(chart: Lines, note: str) -> Figure:
     columns = min(_PANELS, len(chart.panels))
     rows = math.ceil(len(chart.panels) / columns)
     width = max(_WIDTH, 2.9 * columns) if columns > 1 else _WIDTH * 0.8
-    figure = Figure(figsize=(width, 2.5 * rows))
+    height = _PANEL * rows + _BETWEEN * (rows - 1)
+    figure = Figure(figsize=(width, height))
     low, high = chart.ends()
     for place, panel in enumerate(chart.panels):
         column, row = place % columns, place // columns
         room = (1 - 0.08 * (columns - 1)) / columns
-        tall = (1 - 0.28 * (rows - 1)) / rows
-        axes = figure.add_axes((column * (room + 0.08), 1 - tall - row * (tall + 0.28), room, tall))
+        bottom = 1 - (_PANEL + row * (_PANEL + _BETWEEN)) / height
+        axes = figure.add_axes((column * (room + 0.08), bottom, room, _PANEL / height))
         for line in panel.lines:
             _line(axes, line)
         axes.set_ylim(low - 0.02 * (high - low), high + 0.02 * (high - low))
@@ -104,7 +106,7 @@ def _words(figure: Figure, chart: Dots | Lines, note: str, *, below: float) -> N
         figure.text(0, 1 + above / height, note, color=MUTED, fontsize=8, va="bottom")
         above += 0.2
     figure.text(0, 1 + above / height, chart.title, color=INK, fontsize=10.5, fontweight="bold", va="bottom")
-    caption = "\n".join(textwrap.wrap(chart.caption, int(width * 14.5)))
+    caption = "\n".join(textwrap.wrap(chart.caption, int(width * 16), break_on_hyphens=False))
     figure.text(0, -below / height, caption, color=MUTED, fontsize=8, va="top", linespacing=1.4)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from queries.ask import Table, ask, check_measures, question
+from queries.figures.charts import Dots, Lines
 from queries.figures.grid import Grid, grid
 from queries.grids import pair_grid
 from store.errors import NothingYet
@@ -36,6 +37,7 @@ class Measured:
     configuration: str
     is_symmetric: bool
     grid: Grid
+    charts: tuple[Dots | Lines, ...] = ()  # of this measure alone
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Scope:
     pooling: str
     kind: str
     measured: tuple[Measured, ...]
+    charts: tuple[Dots | Lines, ...] = ()  # of all measures together
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,6 +14,7 @@ from string import Template
 from typing import Any
 
 from queries.ask import Table
+from queries.figures.charts import Dots, Lines
 from queries.figures.grid import Block, Grid
 from queries.report.gather import Measured, Report, Scope
 from store.errors import BadRequest
@@ -68,13 +70,29 @@ def _count(number: int, word: str, many: str | None = None) -> str:
 
 def _scope(scope: Scope) -> dict[str, Any]:
     name = f"{scope.corpus}, {scope.kind}, pooling {scope.pooling}, {scope.source}"
-    return {"name": name, "corpus": scope.corpus, "figures": [], "measured": [_measured(one) for one in scope.measured]}
+    return {
+        "name": name,
+        "corpus": scope.corpus,
+        "figures": list(map(_chart, scope.charts)),
+        "measured": [_measured(one) for one in scope.measured],
+    }
 
 
 def _measured(one: Measured) -> dict[str, Any]:
     name = one.measure if one.configuration == "default" else f"{one.measure} ({one.configuration})"
     return {"name": name, "symmetric": one.is_symmetric, "blocks": list(map(_block, one.grid.rows)),
-            "cells": _packed(one.grid), "figures": []}  # fmt: skip
+            "cells": _packed(one.grid), "figures": list(map(_chart, one.charts))}  # fmt: skip
+
+
+def _chart(chart: Dots | Lines) -> dict[str, Any]:
+    low, high = chart.ends()
+    drawn = {field: value for field, value in dataclasses.asdict(chart).items() if field != "table"}
+    rows = [[_plain(value) for value in row] for row in chart.table.rows]
+    return {**drawn, "form": chart.form, "low": low, "high": high, "columns": chart.table.columns, "rows": rows}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _block(block: Block) -> dict[str, Any]:

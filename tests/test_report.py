@@ -1,4 +1,4 @@
-"""The report in a real browser, offline: what it shows is what the catalog holds. Skipped where there is no Chromium."""
+"""The report in a real browser, offline: what it shows is what the catalog holds. Skipped without Chromium."""
 
 from __future__ import annotations
 

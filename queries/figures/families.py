@@ -30,7 +30,7 @@ def _caption(rows: list[dict[str, Any]]) -> str:
     higher = [str(row["measure"]) for row in told if row["difference"] > 0]
     widest = max(told, key=lambda row: row["difference"])
     return (
-        f"Models of one family are more similar to one another than to other families under {len(higher)} of {len(told)} "
-        f"measures{f' ({listed(higher)})' if higher else ''}. The widest gap: {widest['measure']}, {widest['within']:.2f} "
-        f"within against {widest['across']:.2f} across."
+        f"Models of one family are more similar to one another than to other families under {len(higher)} of "
+        f"{len(told)} measures{f' ({listed(higher)})' if higher else ''}. The widest gap: {widest['measure']}, "
+        f"{widest['within']:.2f} within against {widest['across']:.2f} across."
     )

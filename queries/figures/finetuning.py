@@ -46,6 +46,6 @@ def _caption(rows: list[dict[str, Any]]) -> str:
     least = min(rows, key=lambda row: row["value"])
     return (
         f"The upper half of the layers changed more than the lower in {len(higher)} of {len(falls)} fine-tuned models"
-        f"{f' ({listed(higher)})' if 0 < len(higher) < len(falls) else ''}. The most changed layer is layer {least['layer']} "
-        f"of {least['model']}: {least['value']:.2f}."
+        f"{f' ({listed(higher)})' if 0 < len(higher) < len(falls) else ''}. The most changed layer is layer "
+        f"{least['layer']} of {least['model']}: {least['value']:.2f}."
     )

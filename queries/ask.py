@@ -44,7 +44,7 @@ def ask(
     bound = {name: value for name, value in (values or {}).items() if name in named}
     cursor = catalog.execute(sql, bound)
     columns = tuple(column[0] for column in cursor.description or ())
-    return Table(title, columns, cursor.fetchall(), says, written_out(sql, bound) if bound else sql.strip())
+    return Table(title, columns, cursor.fetchall(), says, written_out(sql, bound))
 
 
 def question(name: str) -> str:
@@ -65,12 +65,13 @@ def measured(catalog: DuckDBPyConnection) -> list[str]:
 
 
 def written_out(sql: str, values: Mapping[str, Any]) -> str:
-    """Return a statement with its bound values in place of their names; comments stay as they are."""
+    """Return a statement with its bound values in place of their names, without the comments above it."""
 
     def literal(found: re.Match[str]) -> str:
         return _literal(values[found[1]]) if found[1] in values else found[0]
 
-    lines = [line.partition("--") for line in sql.strip().splitlines()]
+    statement = re.sub(r"\A(\s*--.*\n)+", "", sql).strip()
+    lines = [line.partition("--") for line in statement.splitlines()]
     return "\n".join(re.sub(r"\$(\w+)", literal, code) + dashes + comment for code, dashes, comment in lines)
 
 

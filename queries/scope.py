@@ -61,8 +61,7 @@ class Scope:
     def title(self, what: str, measures: Sequence[Scope] = ()) -> str:
         """A title that says what the figures are of; `measures`: of which ones, where there are several."""
         names = ", ".join(one.measure for one in measures) or self.measure
-        settings = dict.fromkeys(one.configuration for one in (*measures, self))
-        parts = [f"{what}, {names} ({', '.join(settings)})", self.corpus, _count(self.words)]
+        parts = [f"{what}, {names} ({self.configuration})", self.corpus, _count(self.words)]
         named = [*self.models, *self.families]
         parts += [f"only {', '.join(named)}"] if named else []
         return " · ".join([*parts, f"source {self.source}"])
@@ -99,10 +98,10 @@ def scopes(
     else:
         chosen = list(asked.measures) or [DEFAULT_MEASURE if DEFAULT_MEASURE in names else names[0]]
     there = [row for row in there if row["measure"] in chosen]
-    there = _one(there, "configuration", asked.configuration, usual="default")
+    there, called = _configured(there, asked.configuration)
     there = _one(there, "corpus", asked.corpus)
     there = _one(there, "pooling", asked.pooling)
-    found = {row["measure"]: _scope(row, asked) for row in there}
+    found = {row["measure"]: _scope(row, called, asked) for row in there}
     return [found[name] for name in chosen if name in found]
 
 
@@ -166,27 +165,29 @@ def _check_names(catalog: DuckDBPyConnection, source: str, models: Sequence[str]
             raise BadRequest(unknown("family", family, known))
 
 
-def _one(
-    rows: list[dict[str, Any]], column: str, named: str | None, *, usual: str | None = None
-) -> list[dict[str, Any]]:
-    """Keep the rows of one configuration, corpus or pooling: the named, else the usual, else that with most scores."""
-    known = list(dict.fromkeys(row[column] for row in rows))
-    wanted = named or (usual if any(_called(row, column, usual) for row in rows) else known[0])
-    kept = [row for row in rows if _called(row, column, wanted)]
+def _configured(rows: list[dict[str, Any]], named: str | None) -> tuple[list[dict[str, Any]], str]:
+    """Keep the rows of one configuration, called by its label or a preset that it equals, and return that name."""
+    names = [{row["configuration"], *row["presets"]} for row in rows]
+    called = named or ("default" if any("default" in each for each in names) else rows[0]["configuration"])
+    kept = [row for row, each in zip(rows, names, strict=True) if called in each]
     if not kept:
-        presets = [name for row in rows for name in (row["presets"] if column == "configuration" else [])]
-        raise BadRequest(unknown(column, str(named), [*known, *presets]))
+        raise BadRequest(unknown("configuration", called, set().union(*names)))
+    return kept, called
+
+
+def _one(rows: list[dict[str, Any]], column: str, named: str | None) -> list[dict[str, Any]]:
+    """Keep the rows of one corpus or pooling: the named one, else that with the most scores."""
+    wanted = named or rows[0][column]
+    kept = [row for row in rows if row[column] == wanted]
+    if not kept:
+        raise BadRequest(unknown(column, wanted, [row[column] for row in rows]))
     return kept
 
 
-def _called(row: dict[str, Any], column: str, name: str | None) -> bool:
-    return row[column] == name or (column == "configuration" and name in row["presets"])
-
-
-def _scope(row: dict[str, Any], asked: Asked) -> Scope:
+def _scope(row: dict[str, Any], called: str, asked: Asked) -> Scope:
     words = (row["least_words"], row["most_words"])
     return Scope(
-        row["measure"], row["configuration"], row["corpus"], row["pooling"], row["source"], row["kind"], words,
+        row["measure"], called, row["corpus"], row["pooling"], row["source"], row["kind"], words,
         asked.models, asked.families, asked.limit,
     )  # fmt: skip
 

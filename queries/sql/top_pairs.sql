@@ -4,7 +4,7 @@
 -- `value IS NULL` is never true here; it keeps DuckDB from pairing all layers before it meets the scores (6 × slower).
 SELECT measure, model_a, layer_a, family_a, model_b, layer_b, family_b, value, words, corpus, pooling, configuration, source
 FROM layer_pairs
-WHERE measure = $measure AND configuration = $configuration
+WHERE measure = $measure AND (configuration = $configuration OR list_contains(presets, $configuration))
   AND source = $source AND corpus = $corpus AND pooling = $pooling
   AND NOT (is_symmetric AND is_mirrored)
   AND ($across IS NULL OR value IS NULL OR CASE $across WHEN 'families' THEN family_a <> family_b ELSE model_a <> model_b END)

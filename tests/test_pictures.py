@@ -145,8 +145,8 @@ def test_captions_say_what_the_rows_say() -> None:
         "The widest gap: ckasim, 0.70 within against 0.40 across."
     )
     assert finetuning.chart(TUNED).caption == (
-        "The upper half of the layers changed more than the lower in 4 of 4 fine-tuned models. The most changed layer is "
-        "layer 4 of bert-domain: 0.20."
+        "The upper half of the layers changed more than the lower in 4 of 4 fine-tuned models. The most changed layer "
+        "is layer 4 of bert-domain: 0.20."
     )
     assert finetuning.chart(TUNED).series == ("domain", "pos")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from queries.ask import Table
 from queries.figures.style import bounds
@@ -80,11 +80,6 @@ class Lines:
     def ends(self) -> tuple[float, float]:
         """Return the ends of the value axis."""
         return _ends(value for panel in self.panels for line in panel.lines for _, value in line.points)
-
-
-def records(table: Table) -> list[dict[str, Any]]:
-    """Rows by column name."""
-    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
 def listed(names: Sequence[str]) -> str:

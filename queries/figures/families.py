@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from queries.ask import Table
-from queries.figures.charts import Dots, Group, Point, listed, records
+from queries.figures.charts import Dots, Group, Point, listed
 
 
 def chart(table: Table) -> Dots:
     """Draw rows of measure, within, across, difference (None where no family has two models)."""
-    rows = records(table)
+    rows = table.records()
     groups = tuple(
         Group(row["measure"], tuple(Point(at, row[name]) for at, name in enumerate(("across", "within"))
                                     if row[name] is not None))

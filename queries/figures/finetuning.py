@@ -6,12 +6,12 @@ from statistics import fmean
 from typing import Any
 
 from queries.ask import Table
-from queries.figures.charts import Line, Lines, Panel, listed, records
+from queries.figures.charts import Line, Lines, Panel, listed
 
 
 def chart(table: Table) -> Lines:
     """Draw rows of model, finetuned_from, layer, layers, value: a panel an origin, a line a fine-tuned model."""
-    rows = records(table)
+    rows = table.records()
     names = {row["model"]: _short(row["model"], row["finetuned_from"]) for row in rows}
     series = tuple(sorted(set(names.values())))
     origins = sorted({row["finetuned_from"] for row in rows})

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from queries.ask import Table, ask, check_measures, question
+from queries.ask import Table, ask, question
 from queries.figures.charts import Dots, Lines
 from queries.figures.grid import Grid, grid
 from queries.grids import pair_grid
-from store.errors import NothingYet
+from queries.scope import Asked
+from store.errors import BadRequest, NothingYet, unknown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_MODELS = """
-SELECT model, family, layers AS blocks, neurons, parameters, finetuned_from, untrained_seed, architecture, origin,
-       revision, weights, source
-FROM models WHERE $source IS NULL OR source = $source ORDER BY source, family, model
-"""
-_CORPORA = """
-SELECT corpus, sentences, words, origin, content FROM corpora WHERE $corpus IS NULL OR corpus = $corpus ORDER BY 1
-"""
-_RUNS = "SELECT run, command, started, finished, outcome, device, threads, versions FROM runs ORDER BY started, run"
-_REFUSED = """
-SELECT measure, configuration, corpus, reason, count(*) AS pairs FROM refusals
-WHERE $corpus IS NULL OR corpus = $corpus GROUP BY ALL ORDER BY ALL
-"""
+_SCOPE = ("source", "corpus", "pooling", "kind")
+_PROVENANCE = {
+    "Corpora": "SELECT corpus, sentences, words, origin, content FROM corpora WHERE list_contains($corpora, corpus) "
+    "ORDER BY corpus",
+    "Models": "SELECT model, family, layers AS blocks, neurons, parameters, objective, finetuned_from, untrained_seed, "
+    "architecture, source, origin, revision, weights FROM models WHERE list_contains($sources, source) "
+    "ORDER BY source <> 'simcat', source, family, model",
+    "Imported results": "SELECT source, citation, licence, tolerance, origin, digest FROM sources "
+    "WHERE list_contains($sources, source) ORDER BY source",
+    "Runs that wrote to this catalog": "SELECT command, started, finished, outcome, device, threads, versions, run "
+    "FROM runs ORDER BY started, run",
+    "Refused pairs": "SELECT measure, configuration, corpus, count(*) AS pairs, reason FROM refusals "
+    "WHERE list_contains($corpora, corpus) GROUP BY ALL ORDER BY ALL",
+}
 
 
 @dataclass(frozen=True)
@@ -61,36 +64,56 @@ class Report:
 
 
 def gather(
-    catalog: DuckDBPyConnection, *, measure: str | None = None, source: str | None = None, corpus: str | None = None,
-    configuration: str | None = None,
+    catalog: DuckDBPyConnection, *, measures: tuple[str, ...] = (), source: str | None = None,
+    corpus: str | None = None, configuration: str | None = None,
 ) -> Report:  # fmt: skip
-    """Collect heatmaps and provenance; each filter left out means all there is. Raises NothingYet without scores."""
-    check_measures(catalog, (measure,) if measure else ())
-    values = {"source": source, "corpus": corpus, "measure": measure, "configuration": configuration}
-    found = ask(catalog, question("report_measured"), values, title="Measures and their exact configurations")
-    if not found.rows:
-        raise NothingYet("no score fits: `simcat status` says what has been measured")
-    scopes: dict[tuple[str, str, str, str], list[Measured]] = {}
-    for row in found.rows:
-        one = dict(zip(found.columns, row, strict=True))
-        scopes.setdefault((row[0], row[1], row[2], row[3]), []).append(_measured(catalog, one))
-    return Report(
-        tuple(Scope(*key, tuple(of)) for key, of in scopes.items()),
-        (found, *_provenance(catalog, source, corpus)),
-    )
+    """Collect heatmaps, charts and provenance; what is not named is all there is.
 
-
-def _measured(catalog: DuckDBPyConnection, one: dict[str, Any]) -> Measured:
-    names = ("measure", "configuration", "source", "corpus", "pooling", "kind")
-    cells = pair_grid(catalog, **{name: one[name] for name in names})
-    return Measured(one["measure"], one["configuration"], one["symmetric"], grid(cells))
-
-
-def _provenance(catalog: DuckDBPyConnection, source: str | None, corpus: str | None) -> list[Table]:
-    tables = [
-        ask(catalog, _CORPORA, {"corpus": corpus}, title="Corpora"),
-        ask(catalog, _MODELS, {"source": source}, title="Models"),
-        ask(catalog, _RUNS, title="Runs that wrote to this catalog"),
-        ask(catalog, _REFUSED, {"corpus": corpus}, title="Refused pairs"),
+    Raises BadRequest for an unknown name, NothingYet without scores.
+    """
+    there = ask(catalog, question("report_measured"), title="Measures and their exact configurations")
+    chosen = there.records()
+    if not chosen:
+        raise NothingYet("the catalog has no scores yet: run `simcat run STUDY.toml` or `simcat measure`")
+    chosen = _only(chosen, "source", (source,) if source else ())
+    chosen = _only(chosen, "corpus", (corpus,) if corpus else ())
+    chosen = _only(chosen, "measure", measures)
+    chosen = _only(chosen, "configuration", (configuration,) if configuration else ())
+    scopes = [
+        _scope(catalog, dict(zip(_SCOPE, key, strict=True)), list(rows))
+        for key, rows in groupby(chosen, key=lambda row: tuple(row[name] for name in _SCOPE))
     ]
+    shown = replace(there, rows=[tuple(row.values()) for row in chosen])
+    return Report(tuple(scopes), (shown, *_provenance(catalog, scopes)))
+
+
+def _only(rows: list[dict[str, Any]], column: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Keep the rows that have one of these names; a configuration can be called by its presets."""
+    kept = rows
+    for name in names:
+        known = [row[column] for row in rows] + [each for row in rows for each in _presets(row, column)]
+        if name not in known:
+            raise BadRequest(unknown(column, name, known))
+    if names:
+        kept = [row for row in rows if {row[column], *_presets(row, column)} & set(names)]
+    return kept
+
+
+def _presets(row: dict[str, Any], column: str) -> list[str]:
+    return list(row["presets"] or []) if column == "configuration" else []
+
+
+def _scope(catalog: DuckDBPyConnection, named: dict[str, str], rows: list[dict[str, Any]]) -> Scope:
+    return Scope(**named, measured=tuple(_measured(catalog, row) for row in rows))  # type: ignore[arg-type]
+
+
+def _measured(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Measured:
+    asked = Asked((row["measure"],), corpus=row["corpus"], source=row["source"], configuration=row["configuration"],
+                  pooling=row["pooling"])  # fmt: skip
+    return Measured(row["measure"], row["configuration"], row["symmetric"], grid(pair_grid(catalog, asked)))
+
+
+def _provenance(catalog: DuckDBPyConnection, scopes: list[Scope]) -> list[Table]:
+    values = {"corpora": sorted({one.corpus for one in scopes}), "sources": sorted({one.source for one in scopes})}
+    tables = [ask(catalog, sql, values, title=title) for title, sql in _PROVENANCE.items()]
     return [table for table in tables if table.rows]

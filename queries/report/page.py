@@ -127,7 +127,7 @@ def _section(table: Table) -> str:
 
 
 def _without_empty_columns(table: Table) -> Table:
-    kept = [at for at in range(len(table.columns)) if any(row[at] not in (None, "") for row in table.rows)]
+    kept = [at for at in range(len(table.columns)) if any(row[at] not in (None, "", []) for row in table.rows)]
     rows = [tuple(row[at] for at in kept) for row in table.rows]
     return Table(table.title, tuple(table.columns[at] for at in kept), rows)
 
@@ -153,4 +153,4 @@ def _cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return escape(str(value))
+    return escape(", ".join(map(str, value)) if isinstance(value, list) else str(value))

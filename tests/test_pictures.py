@@ -24,7 +24,7 @@ from queries.figures.charts import Dots, Group, Line, Lines, Panel, Point
 from queries.figures.grid import grid
 
 ROOT = Path(__file__).resolve().parent.parent
-COLUMNS = ("source", "corpus", "pooling", "model_a", "layer_a", "family_a", "model_b", "layer_b", "family_b", "value")
+COLUMNS = ("model_a", "layer_a", "family_a", "model_b", "layer_b", "family_b", "value")
 
 
 def pairs(models: dict[str, tuple[str, int]], right: dict[str, tuple[str, int]] | None = None) -> Table:
@@ -32,13 +32,13 @@ def pairs(models: dict[str, tuple[str, int]], right: dict[str, tuple[str, int]] 
     rng = np.random.default_rng(0)
     left, right = ([(m, n, f) for m, (f, blocks) in side.items() for n in range(blocks + 1)]
                    for side in (models, right or models))  # fmt: skip
-    rows = [("simcat", "ewt", "last", *a, *b, float(rng.uniform(0.1, 0.9))) for a in left for b in right if a != b]
-    return Table("ckasim (default), all layers", COLUMNS, rows)
+    rows = [(*a, *b, float(rng.uniform(0.1, 0.9))) for a in left for b in right if a != b]
+    return Table("All layers, ckasim (default) · on ewt", COLUMNS, rows)
 
 
 SEVEN = {"bert-base": ("bert", 12), "bert-large": ("bert", 24), "a-transformer-with-a-long-name": ("elmo", 6),
          "elmo-wide": ("elmo", 4), "elmo": ("elmo", 2), "gpt": ("gpt", 12), "xlnet": ("xlnet", 24)}  # fmt: skip
-FAMILIES = Table("", ("measure", "within", "across", "difference"),
+FAMILIES = Table("families · on ewt", ("measure", "within", "across", "difference"),
                  [("ckasim", 0.7, 0.4, 0.3), ("neuronsim", 0.2, 0.25, -0.05), ("svsim", None, 0.5, None)])  # fmt: skip
 TUNED = Table("", ("model", "finetuned_from", "layer", "layers", "value"),
               [(f"{origin}-{task}", origin, layer, 4, 1 - layer * fall) for origin in ("bert", "gpt2")
@@ -46,8 +46,8 @@ TUNED = Table("", ("model", "finetuned_from", "layer", "layers", "value"),
 FIGURES = {
     "heatmap": lambda: heatmap.draw(pairs(SEVEN)),
     "two models": lambda: heatmap.draw(pairs({"bert-base": ("bert", 3)}, {"gpt": ("gpt", 5)})),
-    "families": lambda: plots.draw(families.chart(FAMILIES), note="on ewt"),
-    "finetuning": lambda: plots.draw(finetuning.chart(TUNED), note="on ewt"),
+    "families": lambda: plots.draw(families.chart(FAMILIES)),
+    "finetuning": lambda: plots.draw(finetuning.chart(TUNED)),
 }
 
 
@@ -86,8 +86,21 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, name: str, suffix: st
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("heatmap", [*SEVEN, "bert", "elmo", "xlnet", "ckasim (default), all layers", "row towards", "10", "22"]),
-        ("two models", ["bert-base", "gpt", "corpus ewt · pooling last · source simcat · 24 scores", "0", "5"]),
+        (
+            "heatmap",
+            [
+                *SEVEN,
+                "bert",
+                "elmo",
+                "xlnet",
+                "All layers, ckasim (default)",
+                "on ewt · 8,190 scores",
+                "row towards",
+                "10",
+                "22",
+            ],
+        ),
+        ("two models", ["bert-base", "gpt", "on ewt · 24 scores", "0", "5"]),
         ("families", ["ckasim", "neuronsim", "svsim", "within a family", "across families", "on ewt"]),
         ("finetuning", ["bert", "gpt2", "domain", "pos", "layer", "0", "4"]),
     ],
@@ -107,7 +120,7 @@ def test_the_colours_of_a_heatmap_are_the_rows_values() -> None:
     place = {layer: index for index, layer in enumerate(order)}
     assert shown[0].shape == (91, 91) and (shown[1] == np.eye(91, dtype=bool)).all(), "only the diagonal is unknown"
     for row in table.rows:
-        _, _, _, model_a, layer_a, family_a, model_b, layer_b, family_b, value = row
+        model_a, layer_a, family_a, model_b, layer_b, family_b, value = row
         assert shown[0][place[family_a, model_a, layer_a], place[family_b, model_b, layer_b]] == value
     assert mesh.get_clim() == (0, 1)
 

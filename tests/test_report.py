@@ -229,7 +229,8 @@ def test_names_are_text_whatever_they_hold(browser: Browser, tmp_path: Path) -> 
     ("arguments", "code", "says"),
     [
         (("--measure", "ckasm"), 2, "did you mean ckasim"),
-        (("--configuration", "wu2020"), 3, "no score fits"),
+        (("--configuration", "wu2020"), 2, "unknown configuration 'wu2020'; there is: default"),
+        (("--corpus", "tiny"), 2, "did you mean tiny-corpus"),
         (("-o", "nowhere/report.html"), 2, "no folder nowhere"),
     ],
 )

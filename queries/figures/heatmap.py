@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from queries.ask import Table
 from queries.figures.grid import Block, Grid, families, grid
-from queries.figures.style import INK, MISSING, MUTED, bounds, titled
+from queries.figures.style import INK, MISSING, MUTED, bounds, split_title, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ _ANNOTATED = 400  # cells; more have no room for numbers
 
 
 def draw(table: Table, *, stretch: bool = False) -> Figure:
-    """Draw layer pairs: model_a, layer_a, family_a, model_b, layer_b, family_b, value, source, corpus, pooling.
+    """Draw layer pairs: model_a, layer_a, family_a, model_b, layer_b, family_b, value.
 
     Rows are a, columns b: a cell is the similarity of a towards b. Grey is unknown: the diagonal, or refused pairs.
     """
@@ -39,14 +39,9 @@ def draw(table: Table, *, stretch: bool = False) -> Figure:
     _label(axes, cells, size)
     _borders(axes, cells)
     _colour_bar(figure, axes, mesh, height)
-    titled(axes, table.title, _note(table))
+    what, scope = split_title(table.title)
+    titled(axes, what, " · ".join(filter(None, (scope, f"{len(table.rows):,} scores"))))
     return figure
-
-
-def _note(table: Table) -> str:
-    """Say on what, from columns that are the same in every row."""
-    said = [f"{name} {table.rows[0][table.columns.index(name)]}" for name in ("corpus", "pooling", "source")]
-    return " · ".join([*said, f"{len(table.rows):,} scores"])
 
 
 def _mesh(axes: Axes, cells: Grid, stretch: bool) -> QuadMesh:

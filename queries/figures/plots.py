@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from queries.figures.charts import Dots, Line, Lines
-from queries.figures.style import COLOURS, INK, MARKERS, MUTED
+from queries.figures.style import COLOURS, INK, MARKERS, MUTED, split_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +18,9 @@ _PANELS = 3  # side by side
 _PANEL, _BETWEEN = 2.4, 0.85  # inches: height of a panel, and room below it for its axis and the next one's name
 
 
-def draw(chart: Dots | Lines, *, note: str = "") -> Figure:
-    """Draw a chart with its title, caption and legend."""
+def draw(chart: Dots | Lines) -> Figure:
+    """Draw a chart with its title, caption and legend, and what its table's title says of the scope."""
+    note = split_title(chart.table.title)[1]
     return _dots(chart, note) if isinstance(chart, Dots) else _lines(chart, note)
 
 

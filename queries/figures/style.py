@@ -77,6 +77,12 @@ def save(figure: Figure, path: Path) -> None:
         )  # fmt: skip
 
 
+def split_title(title: str) -> tuple[str, str]:
+    """Split a table's title into what is shown and of what: corpus, words, source."""
+    what, _, scope = title.partition(" · ")
+    return what, scope
+
+
 def titled(axes: Axes, title: str, note: str = "") -> None:
     """Put a title above the axes, and in smaller grey letters what the figure is of."""
     axes.set_title(title, pad=30 if note else 14)

@@ -218,6 +218,7 @@ def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str
     with asking(store, _versions()) as catalog:
         found = gather.gather(catalog, measures=measures, **filters)
     page.write(found, output)
+    click.echo(f"wrote {output}: open it in a browser", err=True)
 
 
 @cli.command()

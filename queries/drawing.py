@@ -37,6 +37,7 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
         with asking(store, versions) as catalog:
             draw = command(catalog, asked, **given)
         style.picture(output, draw)
+        click.echo(f"wrote {output}", err=True)
 
     said = "FILE.png, FILE.svg or FILE.pdf."
     return click.option("-o", "--output", type=OUTPUT, required=True, help=said)(shared_options(store_option(drawn)))

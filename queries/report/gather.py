@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from queries.ask import Table, ask, question
-from queries.figures.charts import Dots, Lines
-from queries.figures.grid import Grid, grid
+from queries.figures.grid import grid
 from queries.grids import pair_grid
+from queries.report.content import Measured, Report, Scope
 from queries.scope import Asked
 from store.errors import BadRequest, NothingYet, unknown
 
@@ -30,37 +30,6 @@ _PROVENANCE = {
     "Refused pairs": "SELECT measure, configuration, corpus, count(*) AS pairs, reason FROM refusals "
     "WHERE list_contains($corpora, corpus) GROUP BY ALL ORDER BY ALL",
 }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One heatmap: a measure under one configuration, over one scope."""
-
-    measure: str
-    configuration: str
-    is_symmetric: bool
-    grid: Grid
-    charts: tuple[Dots | Lines, ...] = ()  # of this measure alone
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Scores that compare: of one source, corpus, pooling and kind."""
-
-    source: str
-    corpus: str
-    pooling: str
-    kind: str
-    measured: tuple[Measured, ...]
-    charts: tuple[Dots | Lines, ...] = ()  # of all measures together
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that the page shows."""
-
-    scopes: tuple[Scope, ...]
-    tables: tuple[Table, ...]  # provenance, in order
 
 
 def gather(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
 from importlib import resources
@@ -16,7 +16,7 @@ from typing import Any
 from queries.ask import Table
 from queries.figures.charts import Dots, Lines
 from queries.figures.grid import Block, Grid
-from queries.report.gather import Measured, Report, Scope
+from queries.report.content import Measured, Report, Scope
 from store.errors import BadRequest
 from store.files import whole_file
 
@@ -30,7 +30,7 @@ def page(report: Report, *, title: str = "Similarity of language models, layer b
         "title": escape(title), "lead": escape(_lead(report)), "style": _part("page.css"),
         "contents": " ".join(f'<a href="#{_anchor(table)}">{escape(table.title)}</a>' for table in report.tables),
         "tables": "\n".join(map(_section, report.tables)),
-        "data": _embedded({"scopes": [_scope(scope) for scope in report.scopes], "first": "ckasim"}),
+        "data": _embedded({"scopes": [_scope(scope, report.scopes) for scope in report.scopes], "first": "ckasim"}),
         "script": "\n".join(map(_part, _SCRIPTS)),
     }  # fmt: skip
     return Template(_part("page.html")).substitute(parts)
@@ -68,8 +68,10 @@ def _count(number: int, word: str, many: str | None = None) -> str:
     return f"{number:,} {word if number == 1 else many or word + 's'}"
 
 
-def _scope(scope: Scope) -> dict[str, Any]:
-    name = f"{scope.corpus}, {scope.kind}, pooling {scope.pooling}, {scope.source}"
+def _scope(scope: Scope, all_scopes: Sequence[Scope]) -> dict[str, Any]:
+    """A scope under a name that tells it from the others."""
+    differ = [what for what in ("kind", "pooling") if len({getattr(each, what) for each in all_scopes}) > 1]
+    name = ", ".join([scope.corpus, *(getattr(scope, what) for what in differ), scope.source])
     return {
         "name": name,
         "corpus": scope.corpus,

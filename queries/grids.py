@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from queries.ask import Table, ask, question
-from queries.scope import Asked, scope
+from queries.scope import Asked, scope, scopes
 from store.errors import BadRequest, NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+def pair_grids(catalog: DuckDBPyConnection, asked: Asked) -> list[Table]:
+    """`pair_grid` of every measure that is named, or of every one there is."""
+    found = [replace(asked, measures=(one.measure,)) for one in scopes(catalog, asked, every_measure=True)]
+    return [pair_grid(catalog, each) for each in found]
 
 
 def pair_grid(catalog: DuckDBPyConnection, asked: Asked, *, pair: tuple[str, ...] = ()) -> Table:

@@ -18,10 +18,12 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from queries import summaries
 from queries.ask import Table
-from queries.figures import families, finetuning, heatmap, plots, style
+from queries.figures import correspondence, families, finetuning, heatmap, localization, plots, style
 from queries.figures.charts import Dots, Group, Line, Lines, Panel, Point
 from queries.figures.grid import grid
+from queries.summaries import Model
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = ("model_a", "layer_a", "family_a", "model_b", "layer_b", "family_b", "value")
@@ -40,6 +42,11 @@ SEVEN = {"bert-base": ("bert", 12), "bert-large": ("bert", 24), "a-transformer-w
          "elmo-wide": ("elmo", 4), "elmo": ("elmo", 2), "gpt": ("gpt", 12), "xlnet": ("xlnet", 24)}  # fmt: skip
 FAMILIES = Table("families · on ewt", ("measure", "within", "across", "difference"),
                  [("ckasim", 0.7, 0.4, 0.3), ("neuronsim", 0.2, 0.25, -0.05), ("svsim", None, 0.5, None)])  # fmt: skip
+PLACES = Table("places · on ewt", ("measure", "same_model", "same_family", "other_families"),
+               [("neuronsim", 0.5, 0.2, 0.1), ("mixedsim", 0.8, None, 0.6)])  # fmt: skip
+MATCHES = Table("matches · on ewt", ("model_a", "layer_a", "depth_a", "model_b", "family_b", "layer_b", "depth_b", "value"),
+                [(a, layer, layer / 4, b, "f", 4 - layer, 1 - layer / 4, 0.5) for a in "xyz" for b in "xyz" if a != b
+                 for layer in range(5)])  # fmt: skip
 TUNED = Table("", ("model", "finetuned_from", "layer", "layers", "value"),
               [(f"{origin}-{task}", origin, layer, 4, 1 - layer * fall) for origin in ("bert", "gpt2")
                for task, fall in (("pos", 0.1), ("domain", 0.2)) for layer in range(5)])  # fmt: skip
@@ -47,6 +54,8 @@ FIGURES = {
     "heatmap": lambda: heatmap.draw(pairs(SEVEN)),
     "two models": lambda: heatmap.draw(pairs({"bert-base": ("bert", 3)}, {"gpt": ("gpt", 5)})),
     "families": lambda: plots.draw(families.chart(FAMILIES)),
+    "localization": lambda: plots.draw(localization.chart(PLACES)),
+    "correspondence": lambda: plots.draw(correspondence.chart(MATCHES)),
     "finetuning": lambda: plots.draw(finetuning.chart(TUNED)),
 }
 
@@ -102,6 +111,8 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, name: str, suffix: st
         ),
         ("two models", ["bert-base", "gpt", "on ewt · 24 scores", "0", "5"]),
         ("families", ["ckasim", "neuronsim", "svsim", "within a family", "across families", "on ewt"]),
+        ("localization", ["neuronsim", "mixedsim", "same model", "other families", "on ewt"]),
+        ("correspondence", ["x", "y", "z", "depth of the layer", "depth of its match", "0.0", "1.0"]),
         ("finetuning", ["bert", "gpt2", "domain", "pos", "layer", "0", "4"]),
     ],
 )
@@ -161,6 +172,12 @@ def test_captions_say_what_the_rows_say() -> None:
         "The upper half of the layers changed more than the lower in 4 of 4 fine-tuned models. The most changed layer "
         "is layer 4 of bert-domain: 0.20."
     )
+    assert "at 0.10, all neurons of a layer together at 0.60: what models share is spread" in (
+        localization.chart(PLACES).caption
+    )
+    assert (
+        "Over 30 matches the two depths correlate at -1.00 and lie 0.60 apart" in correspondence.chart(MATCHES).caption
+    )
     assert finetuning.chart(TUNED).series == ("domain", "pos")
 
 
@@ -175,6 +192,37 @@ def test_points_and_intervals_stand_where_their_values_are() -> None:
     with style.drawing():
         figure = plots.draw(many)
     assert [list(axes.get_lines()[0].get_ydata()) for axes in figure.axes] == [[0.1 * n, 0.2] for n in range(4)]
+
+
+def test_summaries_are_the_means_and_matches_of_all_pairs() -> None:
+    models = {"a1": ("a", 2), "a2": ("a", 1), "b1": ("b", 2), "a1-tuned": ("a", 2), "b1-random": ("b", 2)}
+    pairs_of = pairs(models)
+    columns = ("measure", "configuration", *pairs_of.columns)
+    measured = [Table(f"All layers, {name} (default) · on ewt", columns, [
+        (name, "default", *row[:-1], row[-1] * share) for row in pairs_of.rows]) for name, share in (("ckasim", 1), ("neuronsim", 0.5))]  # fmt: skip
+    known = {name: Model(blocks, "a1" if name == "a1-tuned" else None, name == "b1-random")
+             for name, (_, blocks) in models.items()}  # fmt: skip
+    base = [row for row in pairs_of.records() if {row["model_a"], row["model_b"]} <= {"a1", "a2", "b1"}]
+    across = np.mean([row["value"] for row in base if row["family_a"] != row["family_b"]])
+    within = np.mean([row["value"] for row in base if {row["model_a"], row["model_b"]} == {"a1", "a2"}])
+    same = np.mean([row["value"] for row in base if row["model_a"] == row["model_b"]])
+    (row, half) = summaries.families(measured, known).rows
+    assert row == ("ckasim", pytest.approx(within), pytest.approx(across), pytest.approx(within - across), 12, 30)
+    assert half[:3] == ("neuronsim", pytest.approx(within / 2), pytest.approx(across / 2))
+    places = summaries.localization(measured, known)
+    assert places.title == "Single neurons, or whole layers · configuration default · on ewt"
+    assert places.rows == [(name, *(pytest.approx(mean * share) for mean in (same, within, across)))
+                           for name, share in (("neuronsim", 0.5), ("ckasim", 1))]  # fmt: skip
+    tuned = summaries.finetuning(measured[0], known)
+    assert tuned.title.split(" · ")[1:] == ["ckasim (default)", "on ewt"]
+    assert [row[1:5] for row in tuned.rows] == [("a1-tuned", "a1", layer, 2) for layer in range(3)]
+    matches = summaries.correspondence(measured[0], known).records()
+    assert len(matches) == 3 * 2 + 2 * 2 + 3 * 2
+    for match in matches:
+        there = {row["layer_b"]: row["value"] for row in base
+                 if (row["model_a"], row["layer_a"], row["model_b"]) == (match["model_a"], match["layer_a"], match["model_b"])}  # fmt: skip
+        assert match["value"] == max(there.values()) == there[match["layer_b"]]
+        assert match["depth_b"] == match["layer_b"] / models[match["model_b"]][1]
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +244,21 @@ def test_heatmaps_from_the_command_line(store: Path, tmp_path: Path) -> None:
         assert "svsim" in text and "tiny-corpus" in text and ("xlnet-a" in text) == (name != "one")
     pair = [f">{catalogs.score('svsim', 'bert-a', i, 'xlnet-a', j):.2f}<" for i in range(5) for j in range(4)]
     assert re.findall(r">0\.\d\d<", (tmp_path / "two.svg").read_text())[: len(pair)] == pair
+
+
+def test_charts_from_the_command_line(store: Path, tmp_path: Path) -> None:
+    for name, says in (
+        ("families", ["ckasim", "svsim", "within a family"]),
+        ("localization", ["neuronsim", "other models of the family"]),
+        ("finetuning", ["tuned-on-tags", "bert-a"]),
+        ("correspondence", ["bert-b", "gpt-a", "depth of its match"]),
+        ("correspondence bert-b gpt-a", ["bert-b", "gpt-a"]),
+    ):
+        done = simcat("plot", *name.split(), "-o", tmp_path / "x.svg", "--store", store)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        text = (tmp_path / "x.svg").read_text()
+        assert all(f">{said}<" in text for said in says), (name, says)
+        assert "tiny-corpus" in text and "1,234 words" in text
 
 
 def test_drawing_does_not_import_torch(store: Path, tmp_path: Path) -> None:
@@ -221,6 +284,7 @@ def test_without_matplotlib_one_line_says_what_to_install(store: Path, tmp_path:
         (("nobody", "-o", "x.png"), "unknown model 'nobody'"),
         (("bert-a", "gpt-a", "bert-b", "-o", "x.png"), "of no, one or two"),
         (("--measure", "ckasm", "-o", "x.png"), "did you mean ckasim"),
+        (("--source", "wu", "-o", "x.png"), "unknown source 'wu'; there is: simcat"),
     ],
 )
 def test_a_mistake_is_one_clear_line(store: Path, arguments: tuple[str, ...], says: str) -> None:

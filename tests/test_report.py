@@ -169,6 +169,30 @@ def test_the_most_similar_pairs_are_those_of_the_query(report: Opened, store: Pa
         assert a and b and number == value(store, measure, (a[1], int(a[2])), (b[1], int(b[2])))
 
 
+def hover_mark(report: Opened, figure: str, number: int) -> list[str]:
+    report.page.locator(f"[data-figure={figure}] .mark").nth(number).hover()
+    return report.page.inner_text("#tip").splitlines()
+
+
+@in_a_browser
+def test_charts_say_their_values_and_follow_the_measure(report: Opened, store: Path) -> None:
+    with duckdb.connect(str(store / "catalog.duckdb"), read_only=True) as catalog:
+        sql = ("SELECT avg(value) FROM layer_pairs WHERE measure = ? AND family_a <> family_b "
+               "AND model_a NOT LIKE '%tuned%' AND model_b NOT LIKE '%tuned%'")  # fmt: skip
+        across = {name: catalog.execute(sql, [name]).fetchall()[0][0] for name in catalogs.MEASURES}
+    first = sorted(catalogs.MEASURES)[0]
+    assert hover_mark(report, "families", 0) == [f"{across[first]:.4f}", f"{first}, across families"]
+    assert hover_mark(report, "localization", 0) == [f"{across['neuronsim']:.4f}", "neuronsim, other families"]
+    for measure in ("ckasim", "pwsim"):
+        report.page.select_option("#measure", label=measure)
+        tuned = value(store, measure, ("bert-a-tuned-on-tags", 3), ("bert-a", 3))
+        assert hover_mark(report, "finetuning", 3) == [tuned, "tuned-on-tags, layer 3", "bert-a"]
+        assert measure in report.page.inner_text("[data-figure=correspondence] .note")
+    report.page.click("[data-figure=finetuning] summary")
+    assert tuned in report.page.inner_text("[data-figure=finetuning] table")
+    assert len(report.page.get_attribute("[data-figure=families] svg[role=img]", "aria-label") or "") > 80
+
+
 @in_a_browser
 def test_colours_can_be_stretched(report: Opened) -> None:
     assert (report.page.inner_text("#low"), report.page.inner_text("#high")) == ("0", "1")

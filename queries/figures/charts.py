@@ -76,6 +76,7 @@ class Lines:
     series: tuple[str, ...]
     panels: tuple[Panel, ...]
     table: Table
+    diagonal: bool = False  # whether a dashed line marks where x and value are equal
 
     def ends(self) -> tuple[float, float]:
         """Return the ends of the value axis."""

@@ -67,6 +67,8 @@ def _lines(chart: Lines, note: str) -> Figure:
         room = (1 - 0.08 * (columns - 1)) / columns
         bottom = 1 - (_PANEL + row * (_PANEL + _BETWEEN)) / height
         axes = figure.add_axes((column * (room + 0.08), bottom, room, _PANEL / height))
+        if chart.diagonal:
+            axes.plot([low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)), zorder=1)
         for line in panel.lines:
             _line(axes, line)
         axes.set_ylim(low - 0.02 * (high - low), high + 0.02 * (high - low))

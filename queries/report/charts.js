@@ -69,7 +69,7 @@ function fitted(text, room, size) {
 // spec: {title, low, high, x, axis, panels: [{name, lines: [{series, points: [[x, value]]}]}], series: [name]}
 function lines(spec, width) {
   const columns = Math.max(1, Math.min(spec.panels.length, Math.floor(width / 260)));
-  const each = width / columns, height = 190, left = 40, foot = 42, head = 22;
+  const each = width / columns, height = 190, left = 56, foot = 44, head = 30;
   const rows = Math.ceil(spec.panels.length / columns);
   const total = rows * (height + head + foot);
   const picture = svg("svg", { width, height: total, viewBox: `0 0 ${width} ${total}`, role: "img",
@@ -81,7 +81,9 @@ function lines(spec, width) {
     const most = Math.max(...xs), least = Math.min(...xs);
     const across = (x) => x0 + (most > least ? (x - least) / (most - least) : 0.5) * (x1 - x0);
     const up = (value) => y0 + height - ((value - spec.low) / (spec.high - spec.low)) * height;
-    picture.append(svg("text", { x: x0, y: y0 - 8, "font-size": 13, "font-weight": 600 }, panel.name));
+    picture.append(svg("text", { x: x0, y: y0 - 12, "font-size": 13, "font-weight": 600 }, fitted(panel.name, x1 - x0, 13)),
+      svg("text", { transform: `translate(${x0 - 38} ${y0 + height / 2}) rotate(-90)`, "text-anchor": "middle",
+        "font-size": 12 }, spec.axis));
     for (const tick of niceTicks(spec.low, spec.high))
       picture.append(svg("line", { x1: x0, x2: x1, y1: up(tick), y2: up(tick), stroke: "#d8dee4" }),
         svg("text", { x: x0 - 6, y: up(tick) + 4, "text-anchor": "end", "font-size": 11, class: "muted" }, String(tick)));
@@ -90,6 +92,9 @@ function lines(spec, width) {
     marks.filter((_, place) => place % step === 0).forEach((x) => picture.append(
       svg("text", { x: across(x), y: y0 + height + 16, "text-anchor": "middle", "font-size": 11, class: "muted" }, String(x))));
     picture.append(svg("text", { x: (x0 + x1) / 2, y: y0 + height + 32, "text-anchor": "middle", "font-size": 12 }, spec.x));
+    if (spec.diagonal)
+      picture.append(svg("line", { x1: across(least), y1: up(least), x2: across(most), y2: up(most), stroke: "#57606a",
+        "stroke-dasharray": "5 5" }));
     for (const one of panel.lines) {
       const path = one.points.map(([x, value]) => `${across(x)},${up(value)}`).join(" ");
       picture.append(svg("polyline", { points: path, fill: "none", stroke: COLOURS[one.series % COLOURS.length], "stroke-width": 2 }));
@@ -103,8 +108,8 @@ function lines(spec, width) {
 
 function chart(spec, width) {
   const drawn = (spec.form === "dots" ? dots : lines)(spec, width);
-  return html("figure", { class: "chart", "data-figure": spec.id }, [
-    html("h3", {}, spec.title), ...drawn, html("figcaption", {}, spec.caption),
+  return html("figure", { class: `chart ${spec.form}`, "data-figure": spec.id }, [
+    html("h3", {}, spec.title), html("p", { class: "note" }, spec.note), ...drawn, html("figcaption", {}, spec.caption),
     html("details", {}, [html("summary", {}, "The numbers"), html("div", { class: "scroll", tabindex: 0 }, table(spec.columns, spec.rows))]),
   ]);
 }

@@ -6,7 +6,10 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from queries import summaries
 from queries.ask import Table, ask, question
+from queries.figures import correspondence, families, finetuning, localization
+from queries.figures.charts import Dots, Lines
 from queries.figures.grid import grid
 from queries.grids import pair_grid
 from queries.report.content import Measured, Report, Scope
@@ -73,13 +76,37 @@ def _presets(row: dict[str, Any], column: str) -> list[str]:
 
 
 def _scope(catalog: DuckDBPyConnection, named: dict[str, str], rows: list[dict[str, Any]]) -> Scope:
-    return Scope(**named, measured=tuple(_measured(catalog, row) for row in rows))  # type: ignore[arg-type]
+    known = summaries.models(catalog, named["source"])
+    pairs = [_pairs(catalog, row) for row in rows]
+    measured = [_measured(row, each, known) for row, each in zip(rows, pairs, strict=True)]
+    usual = [each for row, each in zip(rows, pairs, strict=True) if _is_usual(row, rows)]
+    charts: list[Dots] = []
+    if (kin := summaries.families(usual, known)).rows:
+        charts.append(families.chart(kin))
+    if (places := summaries.localization(usual, known)).rows:
+        charts.append(localization.chart(places))
+    return Scope(**named, measured=tuple(measured), charts=tuple(charts))
 
 
-def _measured(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Measured:
+def _pairs(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Table:
     asked = Asked((row["measure"],), corpus=row["corpus"], source=row["source"], configuration=row["configuration"],
                   pooling=row["pooling"])  # fmt: skip
-    return Measured(row["measure"], row["configuration"], row["symmetric"], grid(pair_grid(catalog, asked)))
+    return pair_grid(catalog, asked)
+
+
+def _is_usual(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+    """Whether this is the configuration in which a measure stands beside others: the default, else its first."""
+    same = [each for each in rows if each["measure"] == row["measure"]]
+    return row is next((each for each in same if "default" in _presets(each, "configuration")), same[0])
+
+
+def _measured(row: dict[str, Any], pairs: Table, known: dict[str, summaries.Model]) -> Measured:
+    charts: list[Lines] = []
+    if (tuned := summaries.finetuning(pairs, known)).rows:
+        charts.append(finetuning.chart(tuned))
+    if (matches := summaries.correspondence(pairs, known)).rows:
+        charts.append(correspondence.chart(matches))
+    return Measured(row["measure"], row["configuration"], row["symmetric"], grid(pairs), tuple(charts))
 
 
 def _provenance(catalog: DuckDBPyConnection, scopes: list[Scope]) -> list[Table]:

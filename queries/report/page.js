@@ -116,8 +116,8 @@ function charts() {
   byId("figures").hidden = !figures.length;
   const place = byId("charts");
   place.replaceChildren();
-  const width = Math.min(place.clientWidth, Math.max(512, (place.clientWidth - 48) / Math.max(1, Math.floor(place.clientWidth / 512))));
-  place.append(...figures.map((spec) => chart(spec, Math.floor(width))));
+  const half = place.clientWidth > 1100 ? (place.clientWidth - 48) / 2 : place.clientWidth;
+  place.append(...figures.map((spec) => chart(spec, Math.floor(spec.form === "dots" ? half : place.clientWidth))));
 }
 
 function zoom(row, column) {

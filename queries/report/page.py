@@ -16,12 +16,13 @@ from typing import Any
 from queries.ask import Table
 from queries.figures.charts import Dots, Lines
 from queries.figures.grid import Block, Grid
+from queries.figures.style import split_title
 from queries.report.content import Measured, Report, Scope
 from store.errors import BadRequest
 from store.files import whole_file
 
 _SCRIPTS = ("base.js", "heatmap.js", "charts.js", "page.js")
-_HASHES = ("weights", "content", "run", "revision", "parameters", "versions", "command", "origin", "reason")
+_HASHES = ("weights", "content", "run", "revision", "parameters", "versions", "command", "origin", "reason", "digest")
 
 
 def page(report: Report, *, title: str = "Similarity of language models, layer by layer") -> str:
@@ -90,7 +91,15 @@ def _chart(chart: Dots | Lines) -> dict[str, Any]:
     low, high = chart.ends()
     drawn = {field: value for field, value in dataclasses.asdict(chart).items() if field != "table"}
     rows = [[_plain(value) for value in row] for row in chart.table.rows]
-    return {**drawn, "form": chart.form, "low": low, "high": high, "columns": chart.table.columns, "rows": rows}
+    return {
+        **drawn,
+        "form": chart.form,
+        "note": split_title(chart.table.title)[1],
+        "low": low,
+        "high": high,
+        "columns": chart.table.columns,
+        "rows": rows,
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -44,7 +44,8 @@ FAMILIES = Table("families · on ewt", ("measure", "within", "across", "differen
                  [("ckasim", 0.7, 0.4, 0.3), ("neuronsim", 0.2, 0.25, -0.05), ("svsim", None, 0.5, None)])  # fmt: skip
 PLACES = Table("places · on ewt", ("measure", "same_model", "same_family", "other_families"),
                [("neuronsim", 0.5, 0.2, 0.1), ("mixedsim", 0.8, None, 0.6)])  # fmt: skip
-MATCHES = Table("matches · on ewt", ("model_a", "layer_a", "depth_a", "model_b", "family_b", "layer_b", "depth_b", "value"),
+MATCHES = Table("matches · on ewt",
+                ("model_a", "layer_a", "depth_a", "model_b", "family_b", "layer_b", "depth_b", "value"),
                 [(a, layer, layer / 4, b, "f", 4 - layer, 1 - layer / 4, 0.5) for a in "xyz" for b in "xyz" if a != b
                  for layer in range(5)])  # fmt: skip
 TUNED = Table("", ("model", "finetuned_from", "layer", "layers", "value"),
@@ -198,8 +199,11 @@ def test_summaries_are_the_means_and_matches_of_all_pairs() -> None:
     models = {"a1": ("a", 2), "a2": ("a", 1), "b1": ("b", 2), "a1-tuned": ("a", 2), "b1-random": ("b", 2)}
     pairs_of = pairs(models)
     columns = ("measure", "configuration", *pairs_of.columns)
-    measured = [Table(f"All layers, {name} (default) · on ewt", columns, [
-        (name, "default", *row[:-1], row[-1] * share) for row in pairs_of.rows]) for name, share in (("ckasim", 1), ("neuronsim", 0.5))]  # fmt: skip
+    measured = [
+        Table(f"All layers, {name} (default) · on ewt", columns,
+              [(name, "default", *row[:-1], row[-1] * share) for row in pairs_of.rows])
+        for name, share in (("ckasim", 1), ("neuronsim", 0.5))
+    ]  # fmt: skip
     known = {name: Model(blocks, "a1" if name == "a1-tuned" else None, name == "b1-random")
              for name, (_, blocks) in models.items()}  # fmt: skip
     base = [row for row in pairs_of.records() if {row["model_a"], row["model_b"]} <= {"a1", "a2", "b1"}]
@@ -219,8 +223,8 @@ def test_summaries_are_the_means_and_matches_of_all_pairs() -> None:
     matches = summaries.correspondence(measured[0], known).records()
     assert len(matches) == 3 * 2 + 2 * 2 + 3 * 2
     for match in matches:
-        there = {row["layer_b"]: row["value"] for row in base
-                 if (row["model_a"], row["layer_a"], row["model_b"]) == (match["model_a"], match["layer_a"], match["model_b"])}  # fmt: skip
+        key = ("model_a", "layer_a", "model_b")
+        there = {row["layer_b"]: row["value"] for row in base if all(row[name] == match[name] for name in key)}
         assert match["value"] == max(there.values()) == there[match["layer_b"]]
         assert match["depth_b"] == match["layer_b"] / models[match["model_b"]][1]
 

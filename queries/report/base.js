@@ -19,12 +19,12 @@ const svg = (name, attributes = {}, children = []) => fill(document.createElemen
 
 const shown = (value) => (Number.isFinite(value) ? value.toFixed(4) : "unknown");
 
-function colour(position) { // 0..1 -> [r, g, b] of viridis
-  if (!Number.isFinite(position)) return UNKNOWN;
-  const at = Math.min(Math.max(position, 0), 1) * (STOPS.length - 1);
-  const low = Math.min(Math.floor(at), STOPS.length - 2);
+const SHADES = Array.from({ length: 1024 }, (_, index) => { // viridis from 0 to 1
+  const at = (index / 1023) * (STOPS.length - 1), low = Math.min(Math.floor(at), STOPS.length - 2);
   return STOPS[low].map((from, channel) => Math.round(from + (STOPS[low + 1][channel] - from) * (at - low)));
-}
+});
+const colour = (position) => // 0..1 -> [r, g, b]
+  Number.isFinite(position) ? SHADES[Math.round(Math.min(Math.max(position, 0), 1) * 1023)] : UNKNOWN;
 
 function decode(base64) { // little-endian float32, as Python packed them
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -33,8 +33,9 @@ function decode(base64) { // little-endian float32, as Python packed them
 }
 
 const ruler = document.createElement("canvas").getContext("2d");
+const FONT = getComputedStyle(document.body).fontFamily;
 function textWidth(text, size) {
-  ruler.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+  ruler.font = `${size}px ${FONT}`;
   return ruler.measureText(text).width;
 }
 

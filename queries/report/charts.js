@@ -108,9 +108,11 @@ function lines(spec, width) {
 
 function chart(spec, width) {
   const drawn = (spec.form === "dots" ? dots : lines)(spec, width);
+  const numbers = html("div", { class: "scroll", tabindex: 0 });
+  const details = html("details", {}, [html("summary", {}, "The numbers"), numbers]);
+  details.addEventListener("toggle", () => numbers.replaceChildren(table(spec.columns, spec.rows)), { once: true });
   return html("figure", { class: `chart ${spec.form}`, "data-figure": spec.id }, [
-    html("h3", {}, spec.title), html("p", { class: "note" }, spec.note), ...drawn, html("figcaption", {}, spec.caption),
-    html("details", {}, [html("summary", {}, "The numbers"), html("div", { class: "scroll", tabindex: 0 }, table(spec.columns, spec.rows))]),
+    html("h3", {}, spec.title), html("p", { class: "note" }, spec.note), ...drawn, html("figcaption", {}, spec.caption), details,
   ]);
 }
 

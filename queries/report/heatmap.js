@@ -43,8 +43,10 @@ class Heatmap {
     const { left, top, width, height } = this.box;
     const image = new ImageData(columns.length, rows.length);
     for (let i = 0, at = 0; i < rows.length; i++)
-      for (let j = 0; j < columns.length; j++, at += 4)
-        image.data.set([...colour((value(i, j) - low) / (high - low)), 255], at);
+      for (let j = 0; j < columns.length; j++) {
+        const [red, green, blue] = colour((value(i, j) - low) / (high - low));
+        image.data[at++] = red; image.data[at++] = green; image.data[at++] = blue; image.data[at++] = 255;
+      }
     const small = Object.assign(document.createElement("canvas"), { width: columns.length, height: rows.length });
     small.getContext("2d").putImageData(image, 0, 0);
     const sharp = Math.max(2, devicePixelRatio || 1); // sharp in print too

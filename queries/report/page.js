@@ -87,21 +87,22 @@ function say(row, column, value, x, y) {
 }
 
 function top({ rows, columns, value }, one) {
-  const pairs = [];
-  const seenPairs = new Set();
+  const shownAs = { row: new Set(rows.map((layer) => layer.place)), column: new Set(columns.map((layer) => layer.place)) };
+  const isSecond = (a, b) => one.symmetric && a.place > b.place && shownAs.row.has(b.place) && shownAs.column.has(a.place);
+  const isFar = { families: (a, b) => a.family !== b.family, models: (a, b) => a.model !== b.model, layers: () => true }[state.between];
+  let pairs = [], worst = -Infinity; // cut now and then: sorting all pairs of a large catalog would be felt
+  const cut = () => {
+    pairs = pairs.sort((x, y) => y[2] - x[2] || x[0].place - y[0].place || x[1].place - y[1].place).slice(0, TOP);
+    worst = pairs.length === TOP ? pairs[TOP - 1][2] : -Infinity;
+  };
   rows.forEach((a, i) => columns.forEach((b, j) => {
-    if (state.between === "families" ? a.family === b.family : state.between === "models" && a.model === b.model) return;
     const found = value(i, j);
-    if (!Number.isFinite(found)) return;
-    if (one.symmetric) {
-      const name = [a.place, b.place].sort((x, y) => x - y).join();
-      if (seenPairs.has(name)) return;
-      seenPairs.add(name);
-    }
+    if (!(found >= worst) || !isFar(a, b) || isSecond(a, b)) return;
     pairs.push([a, b, found, [i, j]]);
+    if (pairs.length > 40 * TOP) cut();
   }));
-  pairs.sort((x, y) => y[2] - x[2] || x[0].place - y[0].place || x[1].place - y[1].place);
-  const lines = pairs.slice(0, TOP).map(([a, b, found, cell]) => {
+  cut();
+  const lines = pairs.map(([a, b, found, cell]) => {
     const line = html("tr", {}, [html("td", {}, tidy(a)), html("td", {}, tidy(b)), html("td", { class: "number" }, shown(found))]);
     line.addEventListener("pointerenter", () => { heatmap.point(cell); tip.hide(); });
     line.addEventListener("pointerleave", () => heatmap.point(null));
@@ -167,11 +168,15 @@ byId("back").addEventListener("click", () => { state.rows = state.columns = ""; 
 addEventListener("keydown", (event) => { if (event.key === "Escape") byId("back").click(); });
 
 let width = 0;
-new ResizeObserver(() => { // also called once at the start, and when a printer's page is narrower
+function fit() {
   if (width === document.body.clientWidth) return;
   width = document.body.clientWidth;
   draw();
   charts();
-}).observe(document.body);
+}
+new ResizeObserver(fit).observe(document.body); // also called once at the start
+const paper = (wide) => () => { document.body.style.width = wide; fit(); };
+addEventListener("beforeprint", paper("700px")); // A4 or letter, upright
+addEventListener("afterprint", paper(""));
 state.measured = Math.max(0, scope().measured.findIndex((one) => one.name === DATA.first));
 controls();

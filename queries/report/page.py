@@ -103,7 +103,9 @@ def _chart(chart: Dots | Lines) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, float):
+        return round(value, 6)
+    return value if isinstance(value, str | int | bool | None) else str(value)
 
 
 def _block(block: Block) -> dict[str, Any]:

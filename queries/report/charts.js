@@ -68,7 +68,7 @@ function fitted(text, room, size) {
 
 // spec: {title, low, high, x, axis, panels: [{name, lines: [{series, points: [[x, value]]}]}], series: [name]}
 function lines(spec, width) {
-  const columns = Math.max(1, Math.min(spec.panels.length, Math.floor(width / 260)));
+  const columns = Math.max(1, Math.min(spec.panels.length, Math.floor(width / 230)));
   const each = width / columns, height = 190, left = 56, foot = 44, head = 30;
   const rows = Math.ceil(spec.panels.length / columns);
   const total = rows * (height + head + foot);

@@ -175,8 +175,8 @@ function fit() {
   charts();
 }
 new ResizeObserver(fit).observe(document.body); // also called once at the start
-const paper = (wide) => () => { document.body.style.width = wide; fit(); };
-addEventListener("beforeprint", paper("700px")); // A4 or letter, upright
-addEventListener("afterprint", paper(""));
+const paper = (is) => () => { document.body.classList.toggle("paper", is); fit(); };
+addEventListener("beforeprint", paper(true));
+addEventListener("afterprint", paper(false));
 state.measured = Math.max(0, scope().measured.findIndex((one) => one.name === DATA.first));
 controls();

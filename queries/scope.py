@@ -7,7 +7,7 @@ the default configuration, the corpus with the most scores. Scores of several so
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from queries.ask import Table, ask, question
@@ -32,6 +32,11 @@ class Asked:
     configuration: str | None = None
     pooling: str | None = None
     limit: int | None = None
+    columns: int | None = None  # of a drawing; no option
+
+    def measuring(self, measure: str) -> Asked:
+        """The same, under this measure."""
+        return replace(self, measures=(measure,))
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def scopes(
     names = [row["measure"] for row in there]
     for name in asked.measures:
         if name not in names:
-            add = f". To add one: `simcat measure --measure {name}`" if there[0]["source"] == OWN else ""
+            add = f" To add one: `simcat measure --measure {name}`" if there[0]["source"] == OWN else ""
             raise BadRequest(unknown("measure", name, names) + add)
     if every_measure and not asked.measures:
         chosen = sorted(set(names))
@@ -111,8 +116,8 @@ def check_model(catalog: DuckDBPyConnection, source: str, name: str, *, or_famil
     known = {row[0] for row in rows} | ({row[1] for row in rows} if or_family else set())
     if name not in known:
         kind = "model or family" if or_family else "model"
-        add = ". To add one: `simcat extract MODEL --corpus FILE`" if source == OWN else f" (source {source})"
-        raise BadRequest(unknown(kind, name, known) + add)
+        add = "To add one: `simcat extract MODEL --corpus FILE`" if source == OWN else f"(source {source})"
+        raise BadRequest(f"{unknown(kind, name, known)} {add}")
 
 
 def check_layer(catalog: DuckDBPyConnection, scope: Scope, model: str, layer: int) -> None:
@@ -136,8 +141,8 @@ def model_and_layer(text: str) -> tuple[str, int]:
 def joined(answers: Sequence[Table], title: str) -> Table:
     """Put answers of the same columns, one a measure, under one another."""
     rows = [row for answer in answers for row in answer.rows]
-    statements = ";\n\n".join(answer.sql for answer in answers)
-    return Table(title, answers[0].columns, rows, sql=statements)
+    statements = [f"({answer.sql})" for answer in answers] if len(answers) > 1 else [answers[0].sql]
+    return Table(title, answers[0].columns, rows, sql="\nUNION ALL\n".join(statements))
 
 
 def _of_source(there: list[dict[str, Any]], source: str | None, naming: Iterable[str]) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def commands() -> list[str]:
 @pytest.mark.slow
 def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
     environment = {**os.environ, "SIMCAT_STORE": str(tmp_path / "store"), "HF_HUB_OFFLINE": "1"}
-    assert len(commands()) == 7
+    assert len(commands()) == 8
     for command in commands():
         arguments = [sys.executable, *shlex.split(command)[1:]]
         done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -3,7 +3,7 @@
 SELECT measure, configuration, source, corpus, pooling, kind,
        model_a, layer_a, family_a, model_b, layer_b, family_b, value
 FROM layer_pairs
-WHERE measure = $measure AND configuration = $configuration
+WHERE measure = $measure AND (configuration = $configuration OR list_contains(presets, $configuration))
   AND source = $source AND corpus = $corpus AND pooling = $pooling
   AND ($left IS NULL OR model_a = $left) AND ($right IS NULL OR model_b = $right)
   AND (len($models) = 0 OR list_contains($models, model_a) AND list_contains($models, model_b))

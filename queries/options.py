@@ -106,7 +106,7 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_asked(**given: Any) -> Any:
-        shared = {name: given.pop(name) for name in Asked.__dataclass_fields__ if name != "limit"}
+        shared = {name: given.pop(name) for name in Asked.__dataclass_fields__ if name in given}
         return command(asked=Asked(**shared), **given)
 
     wrapped: Callable[..., Any] = with_asked

@@ -265,9 +265,10 @@ def test_charts_from_the_command_line(store: Path, tmp_path: Path) -> None:
         assert "tiny-corpus" in text and "1,234 words" in text
 
 
-def test_drawing_does_not_import_torch(store: Path, tmp_path: Path) -> None:
-    code = f"import sys, cli; sys.argv = ['simcat', 'plot', 'heatmap', '-o', {str(tmp_path / 'x.png')!r}, " \
-           f"'--store', {str(store)!r}]; cli.main(); sys.exit('torch' in sys.modules)"  # fmt: skip
+@pytest.mark.parametrize(("command", "output"), [(["plot", "heatmap"], "x.png"), (["report"], "x.html")])
+def test_drawing_does_not_import_torch(store: Path, tmp_path: Path, command: list[str], output: str) -> None:
+    arguments = ["simcat", *command, "-o", str(tmp_path / output), "--store", str(store)]
+    code = f"import sys, cli; sys.argv = {arguments!r}; cli.main(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -217,6 +217,10 @@ def test_nothing_sticks_out_of_a_window_of_any_width(report: Opened) -> None:
 
 @in_a_browser
 def test_it_prints(report: Opened) -> None:
+    report.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert report.page.locator("#plot canvas").evaluate("canvas => canvas.clientWidth") > 450, "as wide as the paper"
+    report.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert report.page.locator("#plot canvas").evaluate("canvas => canvas.clientWidth") > 700
     printed = report.page.pdf(format="A4")
     assert printed.startswith(b"%PDF") and len(printed) > 20_000
 

@@ -51,7 +51,7 @@ def families(measured: Sequence[Table], known: Mapping[str, Model]) -> Table:
 def localization(measured: Sequence[Table], known: Mapping[str, Model]) -> Table:
     """One row a measure, from single neurons to whole layers: means in a model, in a family, across families."""
     rows = []
-    for table in sorted(measured, key=lambda table: _locality(table.records()[0]["measure"])):
+    for table in sorted(measured, key=lambda table: _locality(_first(table, "measure"))):
         pairs = [row for row in table.records() if known[row["model_a"]].is_base and known[row["model_b"]].is_base]
         same = [row["value"] for row in pairs if row["model_a"] == row["model_b"]]
         others = [row for row in pairs if row["model_a"] != row["model_b"]]
@@ -100,6 +100,11 @@ def _between_base_models(measured: Iterable[Table], known: Mapping[str, Model]) 
             yield pairs
 
 
+def _first(table: Table, column: str) -> str:
+    """The value of a column that is the same in every row."""
+    return str(table.rows[0][table.columns.index(column)])
+
+
 def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
 
@@ -110,7 +115,7 @@ def _locality(measure: str) -> tuple[int, str]:
 
 def _title(what: str, measured: Sequence[Table]) -> str:
     """Say what the rows are, by which measure and configuration, and on what: as the pairs' own title has it."""
-    of = {(row["measure"], row["configuration"]) for table in measured for row in table.records()[:1]}
+    of = {(_first(table, "measure"), _first(table, "configuration")) for table in measured}
     names, settings = sorted({name for name, _ in of}), sorted({setting for _, setting in of})
     by = f"{', '.join(names)} ({', '.join(settings)})" if len(names) == 1 else f"configuration {', '.join(settings)}"
     return " · ".join([what, by, *measured[0].title.split(" · ")[1:]])

@@ -1,14 +1,23 @@
-"""Fitting a table into a terminal: names are shortened, layers join their models, then lesser columns are left out."""
+"""Fitting a table into a terminal: names are shortened, layers join their models, then lesser columns are left out.
+
+And fitting a heatmap: how many layers share a cell, and whether every model gets a border.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 Columns = dict[str, list[str]]  # cells by column, all of one length
 
 _NAMES = ("model", "family", "corpus")
-_OPTIONAL = ("source", "configuration", "pooling", "corpus", "kind", "words", "family_a", "family_b", "family")
+_OPTIONAL = (
+    ("source",), ("configuration",), ("pooling",), ("corpus",), ("kind",), ("words",), ("family_a", "family_b"),
+    ("family",),
+)  # fmt: skip
 _READABLE = 14  # characters of a name
 _LEAST = 7
 _GAP = 2
+_CELLS_FOR_BORDERS = 4  # a model, on average: of narrower ones the borders would be most of what is seen
 
 
 def fitted(columns: Columns, room: int) -> tuple[Columns, list[str]]:
@@ -18,10 +27,10 @@ def fitted(columns: Columns, room: int) -> tuple[Columns, list[str]]:
     if _excess(columns, room) > 0:
         columns = _with_layers(columns)
     left_out = []
-    for name in _OPTIONAL:
-        if name in columns and _excess(columns, room) > 0:
-            columns = {key: cells for key, cells in columns.items() if key != name}
-            left_out.append(name)
+    for names in _OPTIONAL:
+        if _excess(columns, room) > 0:
+            left_out += [name for name in names if name in columns]
+            columns = {key: cells for key, cells in columns.items() if key not in names}
     return _shorten(columns, room, _LEAST), left_out
 
 
@@ -31,6 +40,21 @@ def shortened(text: str, size: int) -> str:
         return text
     end = max(size - 1, 0) // 3
     return f"{text[: max(size - 1, 0) - end]}…{text[len(text) - end :]}"[:size]
+
+
+def has_model_borders(cells: Sequence[int]) -> bool:
+    """Whether every model gets a border in a heatmap with so many cells a model; families always do."""
+    return sum(cells) >= _CELLS_FOR_BORDERS * len(cells)
+
+
+def cell_size(layers: Sequence[Sequence[int]], families: int, room: int) -> int:
+    """Return the fewest neighbouring layers a cell with which all models and their borders fit into `room` columns."""
+    deepest = max((len(each) for each in layers), default=1)
+    for size in range(1, deepest):
+        cells = [len({layer // size for layer in each}) for each in layers]
+        if sum(cells) + (len(cells) if has_model_borders(cells) else families) - 1 <= room:
+            return size
+    return deepest
 
 
 def _size(name: str, cells: list[str]) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from queries.ask import Table
-from queries.fit import shortened
+from queries.fit import has_model_borders, shortened
 from queries.render import print_lines, terminal, width
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _NAME = 14  # columns of a model's name beside the rows
 _LABEL = _NAME + 5
 _PIPE = 160  # columns of a drawing that goes to no terminal
 _NUMBER = 5
+_NAMEABLE = 6  # columns that a name needs
 _STOPS = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)]  # dark to light, one order of hues
 
 Cells = Mapping[tuple[str, int, str, int], float]
@@ -92,21 +93,22 @@ class _Grid:
 
     def __init__(self, console: Console, scaled: Cells, columns: list[Group]) -> None:
         self._console, self._scaled, self._columns = console, scaled, columns
-        count = sum(len(group.layers) for group in columns)
-        self._wide = 2 if 2 * count + len(columns) - 1 <= room() else 1
-        self._narrow = count * self._wide + len(columns) - 1 > room()  # then only families get a border
+        cells = [len(group.layers) for group in columns]
+        self._wide = 2 if 2 * sum(cells) + len(columns) - 1 <= room() else 1
+        self._narrow = not has_model_borders(cells)  # then only families get a border
+        self._numbered = len(columns) > 1 and min(cells) * self._wide < _NAMEABLE
 
     def header(self) -> None:
-        """Names of the models, and their first and last layers, above their columns."""
+        """Names of the models, or numbers where names have no room, and first and last layers, above the columns."""
         names, ends = [], []
         for place, group in enumerate(self._columns):
-            size = len(group.layers) * self._wide
-            gap = " " * len(self._border(place))
-            names.append(f"{gap}{shortened(group.model, size):<{size}}")
-            last = f"{group.layers[-1]:>{max(size - 1, 0)}}"
-            ends.append(f"{gap}{group.layers[0]}{last}" if size > 3 else " " * (len(gap) + size))
+            size, gap = len(group.layers) * self._wide, " " * len(self._border(place))
+            name = str(place + 1)[-size:] if self._numbered else shortened(group.model, size)
+            names.append(f"{gap}{name:<{size}}")
+            ends.append(gap + (f"{group.layers[0]}{group.layers[-1]:>{size - 1}}" if size > 3 else " " * size))
         for parts in (names, ends):
-            self._print(f"{'':{_LABEL}}{''.join(parts)}".rstrip())
+            if line := "".join(parts).rstrip():
+                self._print(f"{'':{_LABEL}}{line}")
 
     def rule(self, rows: list[Group], place: int) -> None:
         """The line before the group of rows at `place`: between families, and a thin one between models."""
@@ -126,7 +128,10 @@ class _Grid:
         """One layer's cells, the model's name before its first."""
         from rich.text import Text
 
-        name = shortened(group.model, _NAME) if layer == group.layers[0] else ""
+        name = ""
+        if layer == group.layers[0]:
+            number = f"{self._columns.index(group) + 1:>2} " if self._numbered else ""
+            name = number + shortened(group.model, _NAME - len(number))
         line = Text(f"{name:<{_NAME}} {layer:>3} ")
         for place, column in enumerate(self._columns):
             line.append(self._border(place))

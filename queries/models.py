@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from queries.ask import Table, ask, question
+from queries.fit import cell_size
 from queries.scope import Asked, Scope, joined, scope, scopes
 from store.errors import NothingYet
 
@@ -43,7 +44,7 @@ def heatmap_all(catalog: DuckDBPyConnection, asked: Asked = Asked()) -> Table:
     `asked.columns` is how many cells and borders a drawing has room for; without it every layer pair is a row.
     """
     one = scope(catalog, asked)
-    bin_size = 1 if asked.columns is None else _bin_size(_layers(catalog, one), asked.columns)
+    bin_size = 1 if asked.columns is None else cell_size(*_layers(catalog, one), asked.columns)
     title = one.title("All layers × all layers, of row towards column")
     title += f", a cell {bin_size} × {bin_size} layers" if bin_size > 1 else ""
     answer = ask(catalog, question("heatmap_all"), {**one.values, "bin": bin_size}, title=title)
@@ -77,20 +78,13 @@ def _value(row: dict[str, Any]) -> float:
     return float(row["value"])
 
 
-def _layers(catalog: DuckDBPyConnection, one: Scope) -> dict[str, list[int]]:
+def _layers(catalog: DuckDBPyConnection, one: Scope) -> tuple[list[list[int]], int]:
+    """Each model's layers, and how many families there are."""
     sql = (
-        "SELECT model, list(layer) FROM artifacts WHERE source = $source AND corpus = $corpus AND pooling = $pooling "
+        "SELECT model, family, list(layer) FROM artifacts "
+        "WHERE source = $source AND corpus = $corpus AND pooling = $pooling "
         "AND (len($models) = 0 OR list_contains($models, model)) "
-        "AND (len($families) = 0 OR list_contains($families, family)) GROUP BY model"
+        "AND (len($families) = 0 OR list_contains($families, family)) GROUP BY model, family"
     )
-    return dict(ask(catalog, sql, one.values).rows)
-
-
-def _bin_size(layers: Mapping[str, Sequence[int]], columns: int) -> int:
-    """The fewest layers a cell with which all models, and a border between them, fit into so many columns."""
-    deepest = max((len(each) for each in layers.values()), default=1)
-    for size in range(1, deepest + 1):
-        cells = sum(len({layer // size for layer in each}) for each in layers.values())
-        if cells + len(layers) - 1 <= columns:
-            return size
-    return deepest
+    rows = ask(catalog, sql, one.values).rows
+    return [layers for _, _, layers in rows], len({family for _, family, _ in rows})

@@ -36,6 +36,10 @@ class CatalogDamaged(SimcatError):  # noqa: N818
     exit_code = 4
 
 
+class MissingPackage(SimcatError):  # noqa: N818
+    """An optional package is not installed. The message says which extra brings it."""
+
+
 class StoreBusy(SimcatError):  # noqa: N818
     """Another process holds what this one needs."""
 

@@ -20,7 +20,7 @@ import click
 
 from queries.render import FORMATS
 from store.catalog import reading
-from store.errors import NothingYet, SimcatError
+from store.errors import BadRequest, NothingYet, SimcatError, StoreBusy
 from store.progress import Progress
 from store.store import Store, default_root
 from store.study import CHOICES, MeasureSpec, load_study, study_of
@@ -271,6 +271,23 @@ def sql(store: Store, statement: str, form: str) -> None:
     with _asking(store) as catalog:
         answer = run_sql(catalog, statement)
     render.render(answer, form)
+
+
+@cli.command()
+@store_option
+def browse(store: Store) -> None:
+    """Look around the catalog in the terminal: heatmaps, pairs, SQL. `?` shows the keys.
+
+    Example: simcat browse
+    """
+    from measures import MEASURES
+    from queries.browser import browse as open_browser
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadRequest("browse needs a terminal; for scripts there are `simcat query` and `simcat sql`")
+    with suppress(StoreBusy):  # the browser itself waits for a writer
+        store.declare({name: kind.version for name, kind in MEASURES.items()})
+    open_browser(store.root)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from store.errors import BadRequest, NothingYet, unknown
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_ROWS = 10_000  # fetched in one step; between steps other threads (a terminal's) go on
 
 _MEASURED = """
 SELECT DISTINCT measure FROM base.configurations k JOIN base.versions USING (measure, version)
@@ -27,10 +29,18 @@ class Table:
     rows: list[tuple[Any, ...]]
 
 
-def ask(catalog: DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None, *, title: str = "") -> Table:
-    """Run one query with its values bound."""
+def ask(
+    catalog: DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None, *, title: str = "",
+    limit: int | None = None,
+) -> Table:  # fmt: skip
+    """Run one query with its values bound; return its rows, at most `limit`."""
     cursor = catalog.execute(sql, values or {})
-    return Table(title, tuple(column[0] for column in cursor.description or ()), cursor.fetchall())
+    columns = tuple(column[0] for column in cursor.description or ())
+    rows: list[tuple[Any, ...]] = []
+    most = limit if limit is not None else sys.maxsize
+    while len(rows) < most and (some := cursor.fetchmany(min(_ROWS, most - len(rows)))):
+        rows += some
+    return Table(title, columns, rows)
 
 
 def question(name: str) -> str:

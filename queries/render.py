@@ -23,7 +23,7 @@ _UNBOUNDED = 100_000  # columns
 def render(table: Table, form: str) -> None:
     """Write a table to stdout in one of FORMATS; titles only where people read."""
     if form == "json":
-        print(json.dumps(_records(table), indent=2, ensure_ascii=False))
+        print(json.dumps(as_records(table), indent=2, ensure_ascii=False))
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.columns)
@@ -31,7 +31,9 @@ def render(table: Table, form: str) -> None:
     elif form == "markdown":
         print(_markdown(table))
     elif form == "parquet":
-        _parquet(table, sys.stdout.buffer)
+        if sys.stdout.buffer.isatty():
+            raise BadRequest("parquet is not for a terminal: redirect it to a file")
+        write_parquet(table, sys.stdout.buffer)
     else:
         _print_table(table)
 
@@ -39,7 +41,7 @@ def render(table: Table, form: str) -> None:
 def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) -> None:
     """Write questions with their numbers and verdicts."""
     if form == "json":
-        answers = [{"question": table.title, "seen": seen, "verdict": verdict, "rows": _records(table)}
+        answers = [{"question": table.title, "seen": seen, "verdict": verdict, "rows": as_records(table)}
                    for table, seen, verdict in found]  # fmt: skip
         print(json.dumps(answers, indent=2, ensure_ascii=False))
         return
@@ -69,15 +71,19 @@ def heat(table: Table) -> None:
         console.print(text)
 
 
-def _colour(value: float | None) -> str:
-    """A dark-to-light ramp of one hue (viridis-like), legible with black or white text on it."""
-    if value is None:
-        return "dim"
+def ramp(value: float) -> tuple[int, int, int]:
+    """Return the colour (red, green, blue) of a similarity: dark to light, viridis-like; clipped to [0, 1]."""
     stops = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)]
     position = min(max(value, 0.0), 1.0) * (len(stops) - 1)
     low = min(int(position), len(stops) - 2)
-    mix = [round(x + (y - x) * (position - low)) for x, y in zip(stops[low], stops[low + 1], strict=True)]
-    return f"{'black' if value > 0.5 else 'white'} on rgb({mix[0]},{mix[1]},{mix[2]})"
+    red, green, blue = (round(x + (y - x) * (position - low)) for x, y in zip(stops[low], stops[low + 1], strict=True))
+    return red, green, blue
+
+
+def _colour(value: float | None) -> str:
+    if value is None:
+        return "dim"
+    return f"{'black' if value > 0.5 else 'white'} on rgb{str(ramp(value)).replace(' ', '')}"
 
 
 def _shade(value: float) -> str:
@@ -130,7 +136,8 @@ def _cell(value: Any) -> str:
     return str(value).replace("[", r"\[")
 
 
-def _records(table: Table) -> list[dict[str, Any]]:
+def as_records(table: Table) -> list[dict[str, Any]]:
+    """Return one dictionary a row, of values that JSON has."""
     return [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
 
 
@@ -150,12 +157,11 @@ def _markdown(table: Table) -> str:
     return "\n".join([line(table.columns), line(["---"] * len(table.columns)), *rows])
 
 
-def _parquet(table: Table, out: IO[bytes]) -> None:
+def write_parquet(table: Table, out: IO[bytes]) -> None:
+    """Write a table as Parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if out.isatty():
-        raise BadRequest("parquet is not for a terminal: redirect it to a file")
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
     buffer = io.BytesIO()
     pq.write_table(pa.table({name: list(values) for name, values in zip(table.columns, columns, strict=True)}), buffer)

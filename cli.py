@@ -6,27 +6,23 @@ stdout carries data, stderr progress and warnings. Exit codes: 0 ok, 1 failed, 2
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from queries.render import FORMATS
-from store.catalog import reading
+from queries.commands import COMMANDS
+from queries.options import asking, format_option, store_option
 from store.errors import BadRequest, NothingYet, SimcatError, StoreBusy
 from store.progress import Progress
-from store.store import Store, default_root
-from store.study import CHOICES, MeasureSpec, load_study, study_of
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from store.store import Store
+from store.study import CHOICES, MeasureSpec, ResultsSpec, load_study, study_of
 
 
 class _Group(click.Group):
@@ -49,29 +45,10 @@ class Bytes(click.ParamType[int]):
         return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
 
 
-def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the store that it works on."""
-
-    @click.option(
-        "--store", "root", type=click.Path(path_type=Path), help="Data folder; else $SIMCAT_STORE, else ./simcat-data."
-    )
-    @functools.wraps(command)
-    def with_store(root: Path | None, **options: Any) -> Any:
-        return command(Store(root or default_root()), **options)
-
-    return with_store
-
-
-STORE_HELP = "Data folder; else $SIMCAT_STORE, else ./simcat-data."
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 memory_option = click.option("--memory", type=Bytes(), default="2GB", help="For the sums of one pass over the words.")
-format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
 device_option = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
-
-
-configuration_option = click.option("--configuration", default="default", help="default, wu2020, or as in `status`.")
-corpus_option = click.option("--corpus", help="Only on this corpus.")
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -98,6 +75,9 @@ def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> N
     from measures import runner as measuring
 
     wanted = load_study(study)
+    _import(store, wanted.results)
+    if not wanted.models:
+        return
     measures = measuring.chosen_measures(wanted.measures)
     known = extraction.present(store, wanted)
     if not (refresh or extraction.plan(store, wanted) or measuring.plan(store, known, measures)):
@@ -178,82 +158,32 @@ def measure(
     _finish(store, measured)
 
 
+@cli.command("import-results")
+@click.argument("file", type=EXISTING)
+@click.option("--name", required=True, help="Of the source, for --source.")
+@click.option("--models", type=EXISTING, help="TOML that describes the models; else beside FILE, ending in .toml.")
+@click.option("--replace", is_flag=True, help="Replace what was imported under this name.")
+@store_option
+def import_results(store: Store, file: Path, name: str, models: Path | None, replace: bool) -> None:
+    """Take similarities from elsewhere, Parquet or CSV, into the catalog under a name of their own.
+
+    Example: simcat import-results studies/published/wu2020_ewt.parquet --name wu2020-ewt
+    """
+    _import(store, [ResultsSpec(file, name, models)], replace=replace)
+
+
 @cli.group(cls=_Group)
-def query() -> None:
+@click.pass_context
+def query(context: click.Context) -> None:
     """Ask the catalog. Nothing is recomputed.
 
     Example: simcat query top-pairs --across families
     """
+    context.obj = _versions()
 
 
-configuration_option = click.option(
-    "--configuration", default="default", help="Of the measure: default, wu2020, or as `status` names it."
-)
-corpus_option = click.option("--corpus", help="Only on this corpus.")
-
-
-@query.command("top-pairs")
-@click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable. Else ckasim.")
-@click.option("--across", type=click.Choice(("families", "models")), help="Only pairs of different families or models.")
-@click.option("--within", metavar="FAMILY|MODEL", help="Only pairs inside this family or model.")
-@click.option("--model", help="Only pairs with a layer of this model.")
-@click.option("--layer", type=click.IntRange(min=0), help="Only pairs with this layer (of --model, when given).")
-@click.option("--min-words", type=click.IntRange(min=0), default=0, help="Only scores over at least so many words.")
-@click.option("--limit", type=click.IntRange(min=1), default=10, help="Pairs a measure.")
-@corpus_option
-@configuration_option
-@format_option
-@store_option
-def top_pairs(store: Store, form: str, **filters: Any) -> None:
-    """The most similar layer pairs: "of a towards b", symmetric measures each pair once.
-
-    Example: simcat query top-pairs --across families --measure ckasim
-    """
-    from queries import pairs, render
-
-    with _asking(store) as catalog:
-        answer = pairs.top(catalog, **filters)
-    render.render(answer, form)
-
-
-@query.command()
-@click.argument("model_a")
-@click.argument("model_b")
-@click.option("--measure", help="Else ckasim.")
-@corpus_option
-@configuration_option
-@format_option
-@store_option
-def heatmap(store: Store, model_a: str, model_b: str, measure: str | None, form: str, **filters: Any) -> None:
-    """Layers × layers of two models, as blocks in the terminal or as rows.
-
-    Example: simcat query heatmap bert-base gpt2 --measure ckasim
-    """
-    from queries import pairs, render
-
-    with _asking(store) as catalog:
-        measure = measure or pairs.default_measure(catalog)[0]
-        answer = pairs.layer_heatmap(catalog, measure=measure, left=model_a, right=model_b, **filters)
-    if form == "table":
-        render.heat(answer)
-    else:
-        render.render(answer, form)
-
-
-@query.command()
-@click.option("--format", "form", type=click.Choice(("table", "json")), default="table", help="How to print.")
-@store_option
-def findings(store: Store, form: str) -> None:
-    """The paper's five questions, answered from the catalog, each with a verdict computed from its numbers.
-
-    Example: simcat query findings
-    """
-    from queries import render
-    from queries.findings import findings as answer
-
-    with _asking(store) as catalog:
-        found = answer(catalog)
-    render.render_findings([(finding.table, finding.seen, finding.verdict) for finding in found], form)
+for command in COMMANDS:
+    query.add_command(command)
 
 
 @cli.command()
@@ -268,7 +198,7 @@ def sql(store: Store, statement: str, form: str) -> None:
     from queries import render
     from queries.sql_box import run_sql
 
-    with _asking(store) as catalog:
+    with asking(store, _versions()) as catalog:
         answer = run_sql(catalog, statement)
     render.render(answer, form)
 
@@ -280,13 +210,12 @@ def browse(store: Store) -> None:
 
     Example: simcat browse
     """
-    from measures import MEASURES
     from queries.browser import browse as open_browser
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadRequest("browse needs a terminal; for scripts there are `simcat query` and `simcat sql`")
     with suppress(StoreBusy):  # the browser itself waits for a writer
-        store.declare({name: kind.version for name, kind in MEASURES.items()})
+        store.declare(_versions())
     open_browser(store.root)
 
 
@@ -301,7 +230,7 @@ def status(store: Store, form: str) -> None:
     from queries import render
     from queries.status import overview
 
-    with _asking(store) as catalog:
+    with asking(store, _versions()) as catalog:
         tables = overview(catalog)
     for table in tables if form == "table" else tables[:1]:
         render.render(table, form)
@@ -353,14 +282,21 @@ def _working(store: Store, device: str) -> Iterator[_Work]:
         yield _Work(run, device, TerminalProgress())
 
 
-@contextmanager
-def _asking(store: Store) -> Iterator[DuckDBPyConnection]:
-    """Open the catalog for questions; scores of a measure whose version was raised since are no answer any more."""
+def _versions() -> dict[str, int]:
+    """The newest version of each measure: scores of older ones are no answer any more."""
     from measures import MEASURES
 
-    store.declare({name: kind.version for name, kind in MEASURES.items()})
-    with reading(store.root) as catalog:
-        yield catalog
+    return {name: kind.version for name, kind in MEASURES.items()}
+
+
+def _import(store: Store, specs: Sequence[ResultsSpec], *, replace: bool = False) -> None:
+    """Import what the store lacks of these results, and say so."""
+    from measures import MEASURES
+    from store.results import ensure_results
+
+    symmetric = {name: kind.symmetric for name, kind in MEASURES.items()}
+    for spec in specs:
+        click.echo(ensure_results(store, spec, symmetric=symmetric, replace=replace), err=True)
 
 
 def _finish(store: Store, *summaries: Any) -> None:

@@ -8,20 +8,23 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from queries.ask import Table
 from store.errors import BadRequest
 
-FORMATS = ("table", "json", "csv", "parquet", "markdown")
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _BLOCKS = " ░▒▓█"
-_CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words")
+_CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words", "source")
 _UNBOUNDED = 100_000  # columns
 
 
 def render(table: Table, form: str) -> None:
-    """Write a table to stdout in one of FORMATS; titles only where people read."""
+    """Write a table to stdout in one of options.FORMATS; titles and meanings only where people read."""
     if form == "json":
         print(json.dumps(as_records(table), indent=2, ensure_ascii=False))
     elif form == "csv":
@@ -69,6 +72,7 @@ def heat(table: Table) -> None:
             if not console.is_terminal and value is not None:
                 text = text[:-5] + Text(f"{_shade(value)}{value:4.2f}")
         console.print(text)
+    _say(console, table)
 
 
 def ramp(value: float) -> tuple[int, int, int]:
@@ -111,6 +115,13 @@ def _print_table(table: Table) -> None:
     if title:
         console.print(Text(title, style="bold"), soft_wrap=True)
     console.print(drawn)
+    _say(console, table)
+
+
+def _say(console: Console, table: Table) -> None:
+    """What the figures mean, below them."""
+    if table.says:
+        console.print(f"=> {table.says}", markup=False, soft_wrap=True)
 
 
 def _context_in_title(table: Table) -> tuple[str, Table]:
@@ -121,9 +132,14 @@ def _context_in_title(table: Table) -> tuple[str, Table]:
         if table.title and len(table.rows) > 1 and name in _CONTEXT and len({row[index] for row in table.rows}) == 1
     }
     kept = [index for index, name in enumerate(table.columns) if name not in constant]
-    said = [f"{name} {_cell(value)}" for name, value in constant.items() if str(value) not in table.title]
+    named = {word.strip("(),") for word in table.title.split()}
+    said = [
+        f"{name} {_cell(value)}" for name, value in constant.items()
+        if value is not None and not {_cell(value), f"{value:,}" if isinstance(value, int) else _cell(value)} & named
+    ]  # fmt: skip
     rows = [tuple(row[index] for index in kept) for row in table.rows]
-    return " · ".join([table.title, *said]), Table(table.title, tuple(table.columns[index] for index in kept), rows)
+    shown = replace(table, columns=tuple(table.columns[index] for index in kept), rows=rows)
+    return " · ".join([table.title, *said]), shown
 
 
 def _cell(value: Any) -> str:

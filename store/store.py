@@ -123,7 +123,7 @@ class Store:
         """Make scores of older versions of these measures stale; does nothing when the catalog knows."""
         known = dict(self.rows("SELECT measure, version FROM base.versions"))
         raised = {measure: version for measure, version in versions.items() if known.get(measure, version) < version}
-        if raised:
+        if raised or not catalog.is_current(self.root):  # writing brings an older catalog up to date
             with self.lock("merge"):
                 catalog.declare(self.root, raised)
 

@@ -146,7 +146,9 @@ def test_heatmap(finished: Path) -> None:
     cells = rows(finished, "heatmap", "bert-a", "gpt2-a", "--measure", "mixedsim")
     assert [(cell["layer_a"], cell["layer_b"]) for cell in cells] == [(a, b) for a in range(3) for b in range(3)]
     drawn = simcat("query", "heatmap", "bert-a", "gpt2-a", "--store", finished).stdout
-    assert drawn.splitlines()[0] == "ckasim (default), bert-a towards gpt2-a" and len(drawn.splitlines()) == 5
+    lines = drawn.splitlines()
+    assert lines[0].startswith("bert-a towards gpt2-a, ckasim (default) · ewt · 2,") and len(lines) == 6, lines
+    assert lines[0].endswith(" words · source simcat") and lines[-1].startswith("=> the most similar are layer ")
 
 
 def test_sql_reads_the_catalog_and_nothing_else(finished: Path) -> None:

@@ -1,4 +1,4 @@
-"""The interactive browser over a catalog. Reads only. Its screens are Textual, an extra; all below knows no terminal."""
+"""The interactive browser over a catalog. Reads only. Screens are Textual, an extra; what is below knows none."""
 
 from __future__ import annotations
 

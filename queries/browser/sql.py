@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 SHOWN = 1000  # rows; an export has them all
 _AT_ONCE = 100  # rows drawn before keys are looked at again
 _WIDEST = 48  # characters of a cell
-_START = "Views: {views}\nEnter runs, Tab completes, up and down bring back what was asked before. Nothing can be changed here."
+_START = (
+    "Views: {views}\nEnter runs, Tab completes, up and down bring back what was asked. Nothing can be changed here."
+)
 
 
 class _Ghost(Suggester):

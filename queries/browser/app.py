@@ -31,6 +31,7 @@ class Browser(App[None]):
     TITLE = "simcat"
     CSS_PATH = "browser.tcss"
     ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (120, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "help", "Help", key_display="?", tooltip="this page"),
         Binding("q", "quit", "Quit"),
@@ -66,7 +67,7 @@ class Browser(App[None]):
 
     async def action_quit(self) -> None:
         """Leave; a question that still runs is stopped."""
-        self.reader.interrupt()
+        self.reader.interrupt("the browser was left")
         self.exit()
 
     def export(self, what: str, suggestion: str, table: Callable[[], Table]) -> None:

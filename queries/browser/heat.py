@@ -35,6 +35,7 @@ class Heat(ScrollView, can_focus=True):
     def __init__(self, state: State, *, id: str) -> None:
         super().__init__(id=id)
         self._state, self._zoom = state, 0
+        self._drawn: Painter | None = None
 
     @property
     def zoom(self) -> str:
@@ -48,6 +49,7 @@ class Heat(ScrollView, can_focus=True):
 
     def redraw(self) -> None:
         """Draw what the state has now, the cursor in sight."""
+        self._drawn = None
         self.virtual_size = Size(*self._painter.size)
         self._scroll_to_cursor()
         self.refresh()
@@ -67,8 +69,6 @@ class Heat(ScrollView, can_focus=True):
         x, top = self.scroll_offset
         drawn = Strip(self._drawn.line(y, x, top, self.size.width)).adjust_cell_length(self.size.width)
         return drawn.apply_style(self.rich_style)
-
-    _drawn: Painter | None = None
 
     def _scroll_to_cursor(self) -> None:
         painter = self._painter

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from queries.browser.app import Browser
 
 _SETTLE = 0.08  # seconds without a key before the catalog is asked
+_NEED_SCORES = {"choose", "step", "columns", "zoom", "tree", "sql", "export"}
 _TALL = 34  # lines of a terminal that has room for all measures of the cell
 
 
@@ -73,6 +74,10 @@ class MapScreen(Screen[None]):
                 yield Heat(self.state, id="heat")
         yield Static(id="detail")
         yield Footer(compact=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that need scores wait for them."""
+        return action not in _NEED_SCORES or self.state.slice is not None
 
     def on_mount(self) -> None:
         """Read."""
@@ -147,6 +152,7 @@ class MapScreen(Screen[None]):
         self._describe()
 
     def _describe(self) -> None:
+        self.refresh_bindings()
         heading = texts.heading(self._browser.reader.root, self.state)
         self.query_one("#heading", Static).update(heading)
         self.query_one("#switches", Static).update(texts.switches(self.state, self.query_one(Heat).zoom))

@@ -16,11 +16,12 @@ from queries.browser import questions
 from queries.browser.questions import Pair, slice_of
 from queries.browser.state import Layer, Slice
 from queries.browser.texts import STRONG, cell, provenance
+from store.errors import SimcatError
 
 if TYPE_CHECKING:
     from queries.browser.app import Browser
 
-_SHOWN = ("measure", "configuration", "value", "reverse", "words", "source", "corpus", "version")
+_SHOWN = ("measure", "configuration", "value", "reverse", "source", "corpus", "words", "version")
 
 
 class PairScreen(Screen[None]):
@@ -70,7 +71,11 @@ class PairScreen(Screen[None]):
     @work(exclusive=True, group="pair")
     async def _read(self) -> None:
         a, b = self._a, self._b
-        pair = await self._browser.reader.answer(lambda catalog: questions.pair(catalog, a, b), self.say)
+        try:
+            pair = await self._browser.reader.answer(lambda catalog: questions.pair(catalog, a, b), self.say)
+        except SimcatError as error:
+            self.notify(str(error), severity="error")
+            return
         self._pair = pair
         self.query_one("#heading", Static).update(Text(f" {pair.table.title}", STRONG))
         table = self.query_one("#scores", DataTable)
@@ -96,11 +101,15 @@ class PairScreen(Screen[None]):
         record, a, b = self._pair.records[row], self._a, self._b
         self._which = slice_of(record)
         which = self._which
-        run, found = await self._browser.reader.answer(
-            lambda catalog: (questions.run(catalog, record["run"]), questions.matches(catalog, which, a, b)), self.say
-        )
+        try:
+            run, found = await self._browser.reader.answer(
+                lambda catalog: (questions.origin(catalog, record), questions.matches(catalog, which, a, b)), self.say
+            )
+        except SimcatError as error:
+            self.notify(str(error), severity="error")
+            return
         unit = "head" if which.kind == "attention" else "neuron"
-        nothing = f"no {unit}s: {which.measure} compares whole layers" if record["refused"] is None else "refused"
+        nothing = f"no {unit}s of {which.measure}" if record["refused"] is None else "refused"
         columns = (unit, "value", "best in b") if found.rows else (nothing,)
         _fill(self.query_one("#matches", DataTable), columns, found.rows)
         self.query_one("#provenance", Static).update(provenance(record, run, a, b))

@@ -28,7 +28,7 @@ class Pair:
     @property
     def records(self) -> list[dict[str, Any]]:
         """One dictionary a score."""
-        return [dict(zip(self.table.columns, row, strict=True)) for row in self.table.rows]
+        return self.table.records()
 
     def of(self, which: Slice) -> dict[str, Any] | None:
         """Return the score of one slice."""
@@ -42,10 +42,7 @@ def slice_of(record: dict[str, Any]) -> Slice:
 
 def overview(catalog: DuckDBPyConnection) -> Overview:
     """Return what there is. Raises NothingYet when nothing is measured."""
-    slices = [
-        dict(zip(table.columns, row, strict=True)) for table in [_of(catalog, "browse_slices")] for row in table.rows
-    ]
-    found = {slice_of(each): each["scores"] for each in slices}
+    found = {slice_of(each): each["scores"] for each in _of(catalog, "browse_slices").records()}
     layers: dict[tuple[Any, ...], list[Layer]] = {}
     for *key, family, model, layer in _of(catalog, "browse_layers").rows:
         layers.setdefault(tuple(key), []).append(Layer(family, model, layer))
@@ -98,10 +95,13 @@ def matches(catalog: DuckDBPyConnection, which: Slice, a: Layer, b: Layer) -> Ta
     return ask(catalog, question("browse_matches"), values, title=f"{which.measure}: {a.title} in {b.title}")
 
 
-def run(catalog: DuckDBPyConnection, name: str | None) -> dict[str, Any]:
-    """Return the run that wrote a score; empty when the catalog does not know it."""
-    table = ask(catalog, "SELECT * FROM runs WHERE run = $run", {"run": name})
-    return dict(zip(table.columns, table.rows[0], strict=True)) if table.rows else {}
+def origin(catalog: DuckDBPyConnection, record: dict[str, Any]) -> dict[str, Any]:
+    """Return the run that wrote a score and, where it was imported, its source; NULL what the catalog does not know."""
+    sql = (
+        "SELECT r.*, s.citation, s.licence, s.tolerance, s.origin AS file FROM (SELECT $run AS run) "
+        "LEFT JOIN runs r USING (run) LEFT JOIN sources s ON s.source = $source"
+    )
+    return ask(catalog, sql, record).records()[0]
 
 
 def names(catalog: DuckDBPyConnection) -> dict[str, list[str]]:

@@ -141,7 +141,11 @@ class SqlScreen(Screen[None]):
 
     @work(exclusive=True, group="names")
     async def _learn(self) -> None:
-        self.names = await self._browser.reader.answer(questions.names, self.say)
+        try:
+            self.names = await self._browser.reader.answer(questions.names, self.say)
+        except SimcatError as error:
+            self._under(Text(str(error), "#eb6f92"))
+            return
         if not self._asked:
             self._under(Text(_START.format(views=", ".join(self.names)), FAINT))
 
@@ -190,8 +194,7 @@ class SqlScreen(Screen[None]):
                 lambda catalog: run_sql(catalog, statement, limit=SHOWN + 1), self.say
             )
         except SimcatError as error:
-            stopped = "INTERRUPT" in str(error)
-            self._under(Text("stopped" if stopped else str(error), "#eb6f92"))
+            self._under(Text(str(error), "#eb6f92"))
             return
         finally:
             self._running = False

@@ -14,6 +14,8 @@ from queries.browser.questions import Pair, slice_of
 from queries.browser.state import Layer, Slice, State
 
 KEY, FAINT, STRONG = "bold #f6c177", "#908caa", "bold #e0def4"
+_ORIGIN = ("citation", "licence", "tolerance", "file", "command", "started", "finished", "outcome", "host", "device",
+           "threads")  # fmt: skip
 _SWITCHES = (("m", "measure"), ("n", "configuration"), ("c", "corpus"), ("s", "source"))
 
 
@@ -32,11 +34,11 @@ def switches(state: State, zoom: str) -> Text:
     """Return the line that says what is shown, with the keys that change it."""
     if state.slice is None:
         return Text()
-    said = Text(no_wrap=True, overflow="ellipsis")
+    said = Text()
     parts = [(key, str(getattr(state.slice, name))) for key, name in _SWITCHES]
     if len(state.choices("pooling")) > 1:
         parts.append(("p", f"pooling {state.slice.pooling}"))
-    for key, value in [*parts, ("f", f"towards {state.columns.title}"), ("z", zoom)]:
+    for key, value in [*parts, ("f", f"to {state.columns.title}"), ("z", zoom)]:
         said.append(f" {key} ", KEY).append(value, STRONG).append(" ")
     return said
 
@@ -46,9 +48,7 @@ def heading(root: Path, state: State) -> Text:
     layers = state.overview.of(state.slice) if state.slice else []
     models = len({each.model for each in layers})
     counted = f"  {models} models, {len(layers)} layers, {state.overview.scores:,} scores" if layers else ""
-    return Text.assemble(
-        (" simcat ", "bold #191724 on #9ccfd8"), f" {root}", (counted, FAINT), no_wrap=True, overflow="ellipsis"
-    )
+    return Text.assemble((" simcat ", "bold #191724 on #9ccfd8"), f" {root}", (counted, FAINT))
 
 
 def detail(state: State, pair: Pair | None) -> Text:
@@ -74,13 +74,14 @@ def _second_line(record: dict[str, Any]) -> str:
         return f"refused: {record['refused']}"
     back = f"the other way {record['reverse']:.4f}  " if record["reverse"] is not None else ""
     words = f"{record['words']:,} words  " if record["words"] is not None else ""
-    return f"{back}{words}version {record['version']}  {cell(record['measured'])}  {record['source']}"
+    version = f"version {record['version']}  " if record["version"] is not None else ""
+    return f"{back}{words}{version}{cell(record['measured'])}  {record['source']}"
 
 
 def comparison(pair: Pair, which: Slice) -> Grid:
     """Return all measures of one pair on the slice's corpus, side by side with both directions."""
     grid = Grid.grid(padding=(0, 2))
-    grid.add_row(*(Text(name, FAINT) for name in ("", "measure", "configuration", "towards", "the other way", "words")))
+    grid.add_row(*(Text(name, FAINT) for name in ("", "measure", "configuration", "value", "the other way", "words")))
     for record in pair.records:
         if (record["source"], record["corpus"]) == (which.source, which.corpus):
             mark = "▸" if slice_of(record) == which else ""
@@ -101,8 +102,7 @@ def provenance(record: dict[str, Any], run: dict[str, Any], a: Layer, b: Layer) 
         ("version", record["version"]), ("corpus", record["corpus"]), ("words", record["words"]),
         ("pooling", record["pooling"]), ("kind", record["kind"]), ("source", record["source"]),
         ("measured", record["measured"]), ("diagnostics", _plain_json(record["diagnostics"])), ("run", record["run"]),
-        *((name, run.get(name)) for name in ("command", "started", "finished", "outcome", "host", "device", "threads")),
-        ("versions", _plain_json(run.get("versions"))),
+        *((name, run.get(name)) for name in _ORIGIN), ("versions", _plain_json(run.get("versions"))),
     ]  # fmt: skip
     for name, value in lines:
         if value not in (None, ""):
@@ -126,8 +126,9 @@ def welcome(root: Path, why: str) -> Text:
         ("There is nothing to look at yet\n\n", STRONG), f"{why[0].upper()}{why[1:]}.\n\n",
         ("In a checkout, a small study of trained models, offline, in a few minutes:\n\n", FAINT),
         (f"    python cli.py run studies/demo.toml --store {root}\n\n", KEY),
+        ("The published figures of Wu et al. 2020, in seconds:\n\n", FAINT),
+        (f"    python cli.py run studies/wu2020-published.toml --store {root}\n\n", KEY),
         ("Your own models:\n\n", FAINT),
         (f"    simcat extract MODEL MODEL --corpus FILE --store {root}\n    simcat measure --store {root}\n\n", KEY),
-        ("Leave this open: it goes on by itself when there are scores.  ", FAINT), ("?", KEY), (" help  ", FAINT),
-        ("q", KEY), (" quit", FAINT),
+        ("Leave this open: it goes on by itself when there are scores.", FAINT),
     )  # fmt: skip

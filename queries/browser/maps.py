@@ -105,6 +105,8 @@ class MapScreen(Screen[None]):
         first = switcher.current == "welcome"
         self.state.read(found)
         switcher.current = "map"
+        if first:
+            self.refresh_bindings()
         self._list()
         if first or focused is None:
             self.query_one(Heat).focus()
@@ -152,18 +154,19 @@ class MapScreen(Screen[None]):
         self._describe()
 
     def _describe(self) -> None:
-        self.refresh_bindings()
         heading = texts.heading(self._browser.reader.root, self.state)
-        self.query_one("#heading", Static).update(heading)
-        self.query_one("#switches", Static).update(texts.switches(self.state, self.query_one(Heat).zoom))
-        shown = self.query_one(ContentSwitcher).current == "map"
-        self.query_one("#detail", Static).display = shown
+        self.query_one("#heading", Static).update(heading, layout=False)
+        switches = texts.switches(self.state, self.query_one(Heat).zoom)
+        self.query_one("#switches", Static).update(switches, layout=False)
+        detail = self.query_one("#detail", Static)
+        detail.display = self.query_one(ContentSwitcher).current == "map"
         said = texts.detail(self.state, self.pair)
-        tall = self.size.height >= _TALL and self.pair is not None and self.state.slice is not None
-        if tall and self.pair is not None and self.state.slice is not None:
-            self.query_one("#detail", Static).update(Group(said, "", texts.comparison(self.pair, self.state.slice)))
+        tall, which = self.size.height >= _TALL, self.state.slice
+        detail.styles.height = 4 + self.state.comparable if tall else 2  # set by the slice: it does not jump with cells
+        if tall and which is not None and self.pair is not None:
+            detail.update(Group(said, "", texts.comparison(self.pair, which)), layout=False)
         else:
-            self.query_one("#detail", Static).update(said)
+            detail.update(said, layout=False)
 
     def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[Scope]) -> None:
         """The map follows the list."""

@@ -138,7 +138,7 @@ class Painter:
             for place in range(group.start, group.end):
                 layer = self._matrix.columns[place].layer
                 said = f"{layer:>3}" if width == 4 else str(layer)
-                if layer % self._zoom.every == 0 and place * width + len(said) <= group.end * width:
+                if layer % self._zoom.every == 0 and place * width + len(said) < group.end * width + (width == 4):
                     text[place * width : place * width + len(said)] = said
         start = self._cursor[1] * width
         said = f"{self._matrix.columns[self._cursor[1]].layer:>{min(width, 3)}}"

@@ -208,6 +208,12 @@ class State:
         found = float(self.matrix.values[self.cursor])
         return None if np.isnan(found) else found
 
+    @property
+    def comparable(self) -> int:
+        """How many scores a pair can have on the slice's corpus, from its source."""
+        here = [each for each in self.overview.slices if self.slice and each.corpus == self.slice.corpus]
+        return sum(each.source == self.slice.source for each in here if self.slice)
+
     def table(self) -> Table:
         """The matrix as rows, one a scored pair, with all that says what its values are."""
         names = tuple(name for name in DIMENSIONS if name != "measure")

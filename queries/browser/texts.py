@@ -12,6 +12,7 @@ from rich.text import Text
 
 from queries.browser.questions import Pair, slice_of
 from queries.browser.state import Layer, Slice, State
+from store.store import default_root
 
 KEY, FAINT, STRONG = "bold #f6c177", "#908caa", "bold #e0def4"
 _ORIGIN = ("citation", "licence", "tolerance", "file", "command", "started", "finished", "outcome", "host", "device",
@@ -60,7 +61,7 @@ def detail(state: State, pair: Pair | None) -> Text:
     if state.value is not None:
         said.append(f"{state.value:.4f}", "bold #9ccfd8").append(f" {state.slice.measure}", FAINT)
     elif a == b:
-        said.append("a layer with itself is 1 by definition and not stored", FAINT)
+        said.append("itself: 1 by definition", FAINT)
     record = pair.of(state.slice) if pair is not None and (pair.a, pair.b) == (a, b) else None
     if record is not None:
         said.append("\n ").append(_second_line(record), FAINT)
@@ -122,13 +123,14 @@ def _plain_json(text: str | None) -> str:
 
 def welcome(root: Path, why: str) -> Text:
     """Return the first screen of a store that has nothing to show yet."""
+    there = "" if root == default_root() else f" --store {root}"
     return Text.assemble(
         ("There is nothing to look at yet\n\n", STRONG), f"{why[0].upper()}{why[1:]}.\n\n",
         ("In a checkout, a small study of trained models, offline, in a few minutes:\n\n", FAINT),
-        (f"    python cli.py run studies/demo.toml --store {root}\n\n", KEY),
+        (f"    python cli.py run studies/demo.toml{there}\n\n", KEY),
         ("The published figures of Wu et al. 2020, in seconds:\n\n", FAINT),
-        (f"    python cli.py run studies/wu2020-published.toml --store {root}\n\n", KEY),
+        (f"    python cli.py run studies/wu2020-published.toml{there}\n\n", KEY),
         ("Your own models:\n\n", FAINT),
-        (f"    simcat extract MODEL MODEL --corpus FILE --store {root}\n    simcat measure --store {root}\n\n", KEY),
+        (f"    simcat extract MODEL MODEL --corpus FILE{there}\n    simcat measure{there}\n\n", KEY),
         ("Leave this open: it goes on by itself when there are scores.", FAINT),
     )  # fmt: skip

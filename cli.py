@@ -20,7 +20,7 @@ import click
 from queries.commands import COMMANDS
 from queries.drawing import OUTPUT, PLOTS
 from queries.options import asking, format_option, store_option
-from store.errors import NothingYet, SimcatError
+from store.errors import BadRequest, NothingYet, SimcatError, StoreBusy
 from store.progress import Progress
 from store.store import Store
 from store.study import CHOICES, MeasureSpec, ResultsSpec, load_study, study_of
@@ -236,6 +236,22 @@ def sql(store: Store, statement: str, form: str) -> None:
     with asking(store, _versions()) as catalog:
         answer = run_sql(catalog, statement)
     render.render(answer, form)
+
+
+@cli.command()
+@store_option
+def browse(store: Store) -> None:
+    """Look around the catalog in the terminal: heatmaps, pairs, SQL. `?` shows the keys.
+
+    Example: simcat browse
+    """
+    from queries.browser import browse as open_browser
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadRequest("browse needs a terminal; for scripts there are `simcat query` and `simcat sql`")
+    with suppress(StoreBusy):  # the browser itself waits for a writer
+        store.declare(_versions())
+    open_browser(store.root)
 
 
 @cli.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -12,6 +13,8 @@ from store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_ROWS = 10_000  # fetched in one step; between steps other threads (a terminal's) go on
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,19 @@ class Table:
 
 
 def ask(
-    catalog: DuckDBPyConnection, sql: str, values: Mapping[str, Any] | None = None, *, title: str = "", says: str = ""
-) -> Table:
-    """Run one query with its values bound; values that it does not name are left out."""
+    catalog: DuckDBPyConnection, sql: str, values: Mapping[str, Any] | None = None, *, title: str = "", says: str = "",
+    limit: int | None = None,
+) -> Table:  # fmt: skip
+    """Run one query with its values bound (what it does not name is left out); return its rows, at most `limit`."""
     named = _names(sql)
     bound = {name: value for name, value in (values or {}).items() if name in named}
     cursor = catalog.execute(sql, bound)
     columns = tuple(column[0] for column in cursor.description or ())
-    return Table(title, columns, cursor.fetchall(), says, written_out(sql, bound))
+    rows: list[tuple[Any, ...]] = []
+    most = limit if limit is not None else sys.maxsize
+    while len(rows) < most and (some := cursor.fetchmany(min(_ROWS, most - len(rows)))):
+        rows += some
+    return Table(title, columns, rows, says, written_out(sql, bound))
 
 
 def question(name: str) -> str:

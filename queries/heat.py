@@ -173,14 +173,21 @@ def _in_colour(console: Console) -> bool:
     return console.color_system is not None and not console.no_color
 
 
-def _colour(value: float | None) -> str:
-    """A dark-to-light ramp (viridis-like), legible with black or white text on it."""
-    if value is None:
-        return "dim"
+def ramp(value: float) -> tuple[int, int, int]:
+    """Return the colour (red, green, blue) of a similarity: dark to light, viridis-like; clipped to [0, 1]."""
     position = min(max(value, 0.0), 1.0) * (len(_STOPS) - 1)
     low = min(int(position), len(_STOPS) - 2)
-    mix = [round(x + (y - x) * (position - low)) for x, y in zip(_STOPS[low], _STOPS[low + 1], strict=True)]
-    return f"{'black' if value > 0.5 else 'white'} on rgb({mix[0]},{mix[1]},{mix[2]})"
+    red, green, blue = (
+        round(x + (y - x) * (position - low)) for x, y in zip(_STOPS[low], _STOPS[low + 1], strict=True)
+    )
+    return red, green, blue
+
+
+def _colour(value: float | None) -> str:
+    """Black or white text, whichever is legible, on the colour of a similarity."""
+    if value is None:
+        return "dim"
+    return f"{'black' if value > 0.5 else 'white'} on rgb{str(ramp(value)).replace(' ', '')}"
 
 
 def _shade(value: float) -> str:

@@ -28,7 +28,7 @@ _UNBOUNDED = 100_000  # columns
 def render(table: Table, form: str) -> None:
     """Write a table to stdout in one of options.FORMATS; titles and meanings only where people read."""
     if form == "json":
-        print(json.dumps(_records(table), indent=2, ensure_ascii=False))
+        print(json.dumps(as_records(table), indent=2, ensure_ascii=False))
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.columns)
@@ -36,7 +36,9 @@ def render(table: Table, form: str) -> None:
     elif form == "markdown":
         print(_markdown(table))
     elif form == "parquet":
-        _parquet(table, sys.stdout.buffer)
+        if sys.stdout.buffer.isatty():
+            raise BadRequest("parquet is not for a terminal: redirect it to a file")
+        write_parquet(table, sys.stdout.buffer)
     else:
         _print_table(table)
 
@@ -44,7 +46,7 @@ def render(table: Table, form: str) -> None:
 def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) -> None:
     """Write questions with their numbers and verdicts."""
     if form == "json":
-        answers = [{"question": table.title, "seen": seen, "verdict": verdict, "rows": _records(table)}
+        answers = [{"question": table.title, "seen": seen, "verdict": verdict, "rows": as_records(table)}
                    for table, seen, verdict in found]  # fmt: skip
         print(json.dumps(answers, indent=2, ensure_ascii=False))
         return
@@ -132,7 +134,8 @@ def _cell(value: Any) -> str:
     return str(value).replace("[", r"\[")
 
 
-def _records(table: Table) -> list[dict[str, Any]]:
+def as_records(table: Table) -> list[dict[str, Any]]:
+    """Return one dictionary a row, of values that JSON has."""
     return [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
 
 
@@ -152,12 +155,11 @@ def _markdown(table: Table) -> str:
     return "\n".join([line(table.columns), line(["---"] * len(table.columns)), *rows])
 
 
-def _parquet(table: Table, out: IO[bytes]) -> None:
+def write_parquet(table: Table, out: IO[bytes]) -> None:
+    """Write a table as Parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if out.isatty():
-        raise BadRequest("parquet is not for a terminal: redirect it to a file")
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
     buffer = io.BytesIO()
     pq.write_table(pa.table({name: list(values) for name, values in zip(table.columns, columns, strict=True)}), buffer)

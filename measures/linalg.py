@@ -27,8 +27,8 @@ def add_product(total: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None
 
 def add_square(total: Tensor, factor: Tensor) -> None:  # total [neurons, neurons], factor [words, neurons]
     """Add factorᵀ factor, in float64; numpy sees that it is symmetric and does half the work."""
-    for words in factor.split(_EXACT_WORDS):
-        exact = words.double()
+    for start in range(0, len(factor), _EXACT_WORDS):
+        exact = factor[start : start + _EXACT_WORDS].double()
         if total.device.type == "cpu":
             matrix = exact.numpy()
             total.add_(torch.from_numpy(matrix.T @ matrix))

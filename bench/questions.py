@@ -19,13 +19,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from measures import MEASURES, configuration, configure
+from measures import configuration, configure
 from measures.runner import configuration_row
 from store.identity import ArtifactIdentity, Settings
 from store.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, LAYERS, NEURONS = 18, 25, 768
+NAMES = ("neuronsim", "mixedsim", "svsim", "pwsim", "ckasim")
 TIMES = 5
 
 
@@ -67,7 +68,7 @@ def stage(store: Store) -> None:
                                "kind": "activations", "layer": i % LAYERS, "pooling": "last", "words": 25_000,
                                "neurons": NEURONS, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
                               for i, artifact in enumerate(artifacts)])  # fmt: skip
-    for name in MEASURES:
+    for name in NAMES:
         identity = configuration(configure(name))
         store.stage("configurations", [configuration_row(identity)])
         values = random.random((len(artifacts), len(artifacts))) / (2 if name == "neuronsim" else 1)

@@ -21,7 +21,7 @@ def neurons(catalog: DuckDBPyConnection, asked: Asked, *, of: str, least: bool =
     model, layer = model_and_layer(of)
     asked = asked if asked.measures else asked.measuring("neuronsim")
     one = scope(catalog, asked, naming=(model,))
-    check_layer(catalog, one, model, layer)
+    check_layer(catalog, [one], model, layer)
     title = one.title(f"Neurons of {model} layer {layer}, {'worst' if least else 'best'} matched elsewhere first")
     values = {**one.values, "model": model, "layer": layer, "least": least}
     answer = ask(catalog, question("neurons"), values, title=title)

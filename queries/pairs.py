@@ -60,7 +60,7 @@ def nearest(catalog: DuckDBPyConnection, asked: Asked, *, of: str) -> Table:
     """
     model, layer = model_and_layer(of)
     chosen = scopes(catalog, asked, naming=(model,), every_measure=True)
-    check_layer(catalog, chosen[0], model, layer)
+    check_layer(catalog, chosen, model, layer)
     values = {"model": model, "layer": layer}
     answers = [ask(catalog, question("nearest"), {**one.values, **values, "limit": asked.limit or 5}) for one in chosen]
     answer = joined(answers, chosen[0].title(f"Nearest to {model} layer {layer}", chosen))

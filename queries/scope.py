@@ -107,6 +107,12 @@ def scopes(
     there = _one(there, "corpus", asked.corpus)
     there = _one(there, "pooling", asked.pooling)
     found = {row["measure"]: _scope(row, called, asked) for row in there}
+    for name in asked.measures:
+        if name not in found:
+            one = next(iter(found.values()))
+            raise BadRequest(
+                f"{name} has no scores ({called}) on {one.corpus} with pooling {one.pooling}: ask it alone"
+            )
     return [found[name] for name in chosen if name in found]
 
 
@@ -120,13 +126,17 @@ def check_model(catalog: DuckDBPyConnection, source: str, name: str, *, or_famil
         raise BadRequest(f"{unknown(kind, name, known)} {add}")
 
 
-def check_layer(catalog: DuckDBPyConnection, scope: Scope, model: str, layer: int) -> None:
-    """Raise BadRequest when a model of this scope has no such layer."""
-    check_model(catalog, scope.source, model)
-    sql = "SELECT DISTINCT layer FROM artifacts WHERE model = ? AND source = ? AND corpus = ? AND kind = ? ORDER BY 1"
-    layers = [row[0] for row in catalog.execute(sql, [model, scope.source, scope.corpus, scope.kind]).fetchall()]
+def check_layer(catalog: DuckDBPyConnection, chosen: Sequence[Scope], model: str, layer: int) -> None:
+    """Raise BadRequest when a model has no such layer in any of these scopes."""
+    check_model(catalog, chosen[0].source, model)
+    sql = (
+        "SELECT DISTINCT layer FROM artifacts WHERE model = ? AND source = ? AND corpus = ? "
+        "AND list_contains(?, kind) ORDER BY 1"
+    )
+    values = [model, chosen[0].source, chosen[0].corpus, [one.kind for one in chosen]]
+    layers = [row[0] for row in catalog.execute(sql, values).fetchall()]
     if layer not in layers:
-        there = f"{layers[0]} to {layers[-1]}" if layers else f"none on {scope.corpus}"
+        there = f"{layers[0]} to {layers[-1]}" if layers else f"none on {chosen[0].corpus}"
         raise BadRequest(f"{model} has no layer {layer}; there is: {there}")
 
 

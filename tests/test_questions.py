@@ -19,7 +19,6 @@ import pytest
 import toy
 from scipy.stats import spearmanr
 
-from measures import MEASURES
 from queries import agreement, ask, models, pairs
 from queries.commands import COMMANDS
 from queries.neurons import neurons
@@ -33,7 +32,8 @@ from store.study import load_study
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "terminal"
-SYMMETRIC = {name: kind.symmetric for name, kind in MEASURES.items()}
+SYMMETRIC = toy.SYMMETRIC
+MEASURES = tuple(SYMMETRIC)
 Rows = list[dict[str, Any]]
 Catalog = duckdb.DuckDBPyConnection
 
@@ -175,6 +175,22 @@ def test_measures_agree_as_scipy_says(asked: tuple[Catalog, Rows, str, str]) -> 
             a, b = ([scores[row[side]][pair] for pair in common] for side in ("measure", "other"))
             assert row["spearman"] == pytest.approx(spearmanr(a, b).statistic, abs=1e-12)
             assert row["layer_pairs"] == len(common)
+
+
+def test_attention_meets_activations_layer_by_layer(stores: dict[str, Path], tmp_path: Path) -> None:
+    store = Store(shutil.copytree(stores["simcat"], tmp_path / "s"))
+    toy.add_attention(store)
+    with reading(store.root) as catalog:
+        (row,) = agreement.measures(catalog, Asked(("ckasim", "looksim"))).records()
+        layers = sum(blocks for _, blocks in toy.MODELS.values())
+        assert row["spearman"] == pytest.approx(-1) and row["layer_pairs"] == layers * (layers - 1)
+        assert {row["measure"] for row in pairs.nearest(catalog, Asked(), of="bee:0").records()} == set(MEASURES)
+        assert "looksim" in {row["measure"] for row in pairs.nearest(catalog, Asked(), of="bee:1").records()}
+        with pytest.raises(BadRequest, match="bee has no layer 0; there is: 1 to 4"):
+            pairs.nearest(catalog, Asked(("looksim",)), of="bee:0")
+        found = [row for row in models.coverage(catalog).records() if row["measure"] == "looksim"]
+        assert sum(row["layer_pairs"] for row in found) == layers * (layers - 1)
+        assert not any(row["missing"] for row in found)
 
 
 def test_coverage_counts_what_is_scored_refused_and_missing(own: Catalog, published: Catalog) -> None:

@@ -215,5 +215,6 @@ def _label(identity: Configuration) -> str:
     for preset in PRESETS:
         base = configure(identity.measure, preset)
         changes = [f"{key}={value}" for key, value in identity.parameters.items() if value != getattr(base, key)]
-        labels.append([preset] * (preset != PRESETS[0] or not changes) + changes)
-    return ", ".join(min(labels, key=len))
+        labels.append(changes if changes and preset == PRESETS[0] else [preset, *changes])
+    nearest = min(labels, key=len)
+    return ", ".join(nearest)

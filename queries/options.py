@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from queries.scope import Asked
-from store.catalog import reading
+from store.catalog import is_current, reading
 from store.store import Store, default_root
 
 if TYPE_CHECKING:
@@ -48,33 +49,41 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def asking(store: Store, versions: dict[str, int]) -> Iterator[DuckDBPyConnection]:
     """Open the catalog for questions. `versions`: the measures' newest; scores of older ones are no answer any more."""
+    with reading(store.root) as catalog:
+        if is_current(catalog, versions):
+            yield catalog
+            return
     store.declare(versions)
     with reading(store.root) as catalog:
         yield catalog
 
 
-def question(*, limit: int | None = None, draw: str = "table") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def question(
+    *, limit: int | None = None, draws: bool = False, a_measure: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a command of a function (catalog, Asked, its own options) -> Table.
 
     It gets the shared options, opens the catalog, and prints the answer, its SQL (--explain) or a drawing of it.
-    `limit`: rows that are printed unless --limit says otherwise. `draw`: how `--format table` looks: table or heat.
+    `limit`: rows that are printed unless --limit says otherwise. `a_measure`: --limit counts each
+    measure's, and the function heeds it. `draws`: `--format table` is a heatmap.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def with_answer(store: Store, form: str, explain: bool, **given: Any) -> None:
-            from queries import render
+            from queries import heat, render
 
-            shared = {name: given.pop(name) for name in Asked.__dataclass_fields__}
+            shared = {option.name: given.pop(option.name) for option in fields(Asked) if option.name in given}
+            drawn = draws and form == "table" and not explain
             versions = click.get_current_context().find_object(dict) or {}
             with asking(store, versions) as catalog:
-                answer = command(catalog, Asked(**shared), **given)
+                answer = command(catalog, Asked(**shared, columns=heat.room() if drawn else None), **given)
             if explain:
                 click.echo(answer.sql)
-            elif form == "table" and draw == "heat":
-                render.heat(answer)
+            elif drawn:
+                heat.draw(answer)
             else:
-                render.render(answer, form)
+                render.render(answer if a_measure else answer.first(shared["limit"]), form)
 
         options = (
             *_SHARED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queries.ask import Table, ask, question
-from queries.scope import Asked, check_model, joined, scope, scopes
+from queries.scope import Asked, check_layer, check_model, joined, model_and_layer, scope, scopes
 from store.errors import NothingYet
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def top(
     catalog: DuckDBPyConnection,
-    asked: Asked = Asked(),  # noqa: B008 - frozen
+    asked: Asked = Asked(),
     *,
     across: str | None = None,
     within: str | None = None,
@@ -51,6 +51,29 @@ def _meaning(answer: Table, *, least: bool) -> str:
     return (
         f"the {'least' if least else 'most'} similar by {first['measure']} are {pair}, {whose}, at {first['value']:.2f}"
     )
+
+
+def nearest(catalog: DuckDBPyConnection, asked: Asked, *, of: str) -> Table:
+    """The layers of other models that are the most similar to MODEL:LAYER, `limit` a measure, ranked under each.
+
+    Raises BadRequest for an unknown model or layer, NothingYet when no pair is left.
+    """
+    model, layer = model_and_layer(of)
+    chosen = scopes(catalog, asked, naming=(model,), every_measure=True)
+    check_layer(catalog, chosen, model, layer)
+    values = {"model": model, "layer": layer}
+    answers = [ask(catalog, question("nearest"), {**one.values, **values, "limit": asked.limit or 5}) for one in chosen]
+    answer = joined(answers, chosen[0].title(f"Nearest to {model} layer {layer}", chosen))
+    if not answer.rows:
+        raise NothingYet(f"no layer of another model is compared with {model} layer {layer}: run `simcat measure`")
+    first = [row for row in answer.records() if row["rank"] == 1]
+    if len({(row["model"], row["layer"]) for row in first}) == 1:
+        figures = ", ".join(f"{row['measure']} {row['value']:.2f}" for row in first)
+        return answer.saying(
+            f"{first[0]['model']} layer {first[0]['layer']} is the nearest by every measure: {figures}"
+        )
+    places = [f"{row['model']} layer {row['layer']} ({row['measure']} {row['value']:.2f})" for row in first]
+    return answer.saying(f"the nearest: {', '.join(places)}")
 
 
 def layer_heatmap(catalog: DuckDBPyConnection, asked: Asked, *, left: str, right: str) -> Table:

@@ -6,19 +6,21 @@ import csv
 import io
 import json
 import math
+import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from queries.ask import Table
+from queries.fit import fitted
 from store.errors import BadRequest
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_BLOCKS = " ░▒▓█"
 _CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words", "source")
 _UNBOUNDED = 100_000  # columns
 
@@ -53,75 +55,55 @@ def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) 
         print(f"=> {verdict}\n")
 
 
-def heat(table: Table) -> None:
-    """Draw a layer heatmap (columns layer_a, layer_b, value) as coloured blocks, or shades where there is no colour."""
+def width() -> int | None:
+    """Columns that stdout has; None where it is no terminal and $COLUMNS says nothing."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isdecimal() and int(named):
+        return int(named)
+    return terminal().width if sys.stdout.isatty() else None
+
+
+def terminal() -> Console:
+    """The terminal, or a pipe, which has no colours and no width to fit; $NO_COLOR and $COLUMNS are heeded."""
     from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def print_lines(text: str, *, bold: bool = False) -> None:
+    """Print a title or a sentence, in lines where there is a width."""
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
-    place = {name: index for index, name in enumerate(table.columns)}
-    values = {(row[place["layer_a"]], row[place["layer_b"]]): row[place["value"]] for row in table.rows}
-    lines, columns = (sorted({key[side] for key in values}) for side in (0, 1))
-    console.print(table.title, style="bold")
-    console.print("      " + "".join(f"{column:>5}" for column in columns))
-    for line in lines:
-        text = Text(f"{line:>5} ")
-        for column in columns:
-            value = values.get((line, column))
-            text.append("    ·" if value is None else f" {value:4.2f}", _colour(value))
-            if not console.is_terminal and value is not None:
-                text = text[:-5] + Text(f"{_shade(value)}{value:4.2f}")
-        console.print(text)
-    _say(console, table)
-
-
-def ramp(value: float) -> tuple[int, int, int]:
-    """Return the colour (red, green, blue) of a similarity: dark to light, viridis-like; clipped to [0, 1]."""
-    stops = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)]
-    position = min(max(value, 0.0), 1.0) * (len(stops) - 1)
-    low = min(int(position), len(stops) - 2)
-    red, green, blue = (round(x + (y - x) * (position - low)) for x, y in zip(stops[low], stops[low + 1], strict=True))
-    return red, green, blue
-
-
-def _colour(value: float | None) -> str:
-    if value is None:
-        return "dim"
-    return f"{'black' if value > 0.5 else 'white'} on rgb{str(ramp(value)).replace(' ', '')}"
-
-
-def _shade(value: float) -> str:
-    return _BLOCKS[min(int(max(value, 0.0) * len(_BLOCKS)), len(_BLOCKS) - 1)]
+    for line in textwrap.wrap(text, width() or _UNBOUNDED, break_long_words=False, break_on_hyphens=False):
+        terminal().print(Text(line, style="bold" if bold else ""), soft_wrap=True)
 
 
 def _print_table(table: Table) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
-    from rich.text import Text
 
     title, table = _context_in_title(table)
+    names = [
+        name + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
+    ]  # SQL may repeat
     numeric = {
-        index for index in range(len(table.columns))
+        name for index, name in enumerate(names)
         if any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in table.rows)
     }  # fmt: skip
+    cells = {name: [_cell(row[index]) for row in table.rows] for index, name in enumerate(names)}
+    cells, left_out = fitted(cells, width() or _UNBOUNDED)
     drawn = RichTable(box=None, pad_edge=False)
-    for index, column in enumerate(table.columns):
-        drawn.add_column(column, justify="right" if index in numeric else "left", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(_cell(value) for value in row))
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a pipe has no width to fit
+    for name in cells:
+        drawn.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    for row in zip(*cells.values(), strict=True):
+        drawn.add_row(*row)
+    console = terminal()
+    if width() is None:
         console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum)
-    if title:
-        console.print(Text(title, style="bold"), soft_wrap=True)
+    print_lines(title, bold=True)
     console.print(drawn)
-    _say(console, table)
-
-
-def _say(console: Console, table: Table) -> None:
-    """What the figures mean, below them."""
-    if table.says:
-        console.print(f"=> {table.says}", markup=False, soft_wrap=True)
+    print_lines(f"(left out at this width: {', '.join(left_out)})" if left_out else "")
+    print_lines(f"=> {table.says}" if table.says else "")
 
 
 def _context_in_title(table: Table) -> tuple[str, Table]:

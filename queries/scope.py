@@ -7,7 +7,7 @@ the default configuration, the corpus with the most scores. Scores of several so
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from queries.ask import Table, ask, question
@@ -32,6 +32,11 @@ class Asked:
     configuration: str | None = None
     pooling: str | None = None
     limit: int | None = None
+    columns: int | None = None  # of a drawing; no option
+
+    def measuring(self, measure: str) -> Asked:
+        """The same, under this measure."""
+        return replace(self, measures=(measure,))
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def scopes(
     names = [row["measure"] for row in there]
     for name in asked.measures:
         if name not in names:
-            add = f". To add one: `simcat measure --measure {name}`" if there[0]["source"] == OWN else ""
+            add = f" To add one: `simcat measure --measure {name}`" if there[0]["source"] == OWN else ""
             raise BadRequest(unknown("measure", name, names) + add)
     if every_measure and not asked.measures:
         chosen = sorted(set(names))
@@ -102,6 +107,12 @@ def scopes(
     there = _one(there, "corpus", asked.corpus)
     there = _one(there, "pooling", asked.pooling)
     found = {row["measure"]: _scope(row, called, asked) for row in there}
+    for name in asked.measures:
+        if name not in found:
+            one = next(iter(found.values()))
+            raise BadRequest(
+                f"{name} has no scores ({called}) on {one.corpus} with pooling {one.pooling}: ask it alone"
+            )
     return [found[name] for name in chosen if name in found]
 
 
@@ -111,17 +122,21 @@ def check_model(catalog: DuckDBPyConnection, source: str, name: str, *, or_famil
     known = {row[0] for row in rows} | ({row[1] for row in rows} if or_family else set())
     if name not in known:
         kind = "model or family" if or_family else "model"
-        add = ". To add one: `simcat extract MODEL --corpus FILE`" if source == OWN else f" (source {source})"
-        raise BadRequest(unknown(kind, name, known) + add)
+        add = "To add one: `simcat extract MODEL --corpus FILE`" if source == OWN else f"(source {source})"
+        raise BadRequest(f"{unknown(kind, name, known)} {add}")
 
 
-def check_layer(catalog: DuckDBPyConnection, scope: Scope, model: str, layer: int) -> None:
-    """Raise BadRequest when a model of this scope has no such layer."""
-    check_model(catalog, scope.source, model)
-    sql = "SELECT DISTINCT layer FROM artifacts WHERE model = ? AND source = ? AND corpus = ? AND kind = ? ORDER BY 1"
-    layers = [row[0] for row in catalog.execute(sql, [model, scope.source, scope.corpus, scope.kind]).fetchall()]
+def check_layer(catalog: DuckDBPyConnection, chosen: Sequence[Scope], model: str, layer: int) -> None:
+    """Raise BadRequest when a model has no such layer in any of these scopes."""
+    check_model(catalog, chosen[0].source, model)
+    sql = (
+        "SELECT DISTINCT layer FROM artifacts WHERE model = ? AND source = ? AND corpus = ? "
+        "AND list_contains(?, kind) ORDER BY 1"
+    )
+    values = [model, chosen[0].source, chosen[0].corpus, [one.kind for one in chosen]]
+    layers = [row[0] for row in catalog.execute(sql, values).fetchall()]
     if layer not in layers:
-        there = f"{layers[0]} to {layers[-1]}" if layers else f"none on {scope.corpus}"
+        there = f"{layers[0]} to {layers[-1]}" if layers else f"none on {chosen[0].corpus}"
         raise BadRequest(f"{model} has no layer {layer}; there is: {there}")
 
 
@@ -136,8 +151,8 @@ def model_and_layer(text: str) -> tuple[str, int]:
 def joined(answers: Sequence[Table], title: str) -> Table:
     """Put answers of the same columns, one a measure, under one another."""
     rows = [row for answer in answers for row in answer.rows]
-    statements = ";\n\n".join(answer.sql for answer in answers)
-    return Table(title, answers[0].columns, rows, sql=statements)
+    statements = [f"({answer.sql})" for answer in answers] if len(answers) > 1 else [answers[0].sql]
+    return Table(title, answers[0].columns, rows, sql="\nUNION ALL\n".join(statements))
 
 
 def _of_source(there: list[dict[str, Any]], source: str | None, naming: Iterable[str]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -85,7 +85,7 @@ def merge(root: Path, folder: Path) -> int:
     return len(taken)
 
 
-def declare(root: Path, versions: dict[str, int]) -> None:
+def declare(root: Path, versions: Mapping[str, int]) -> None:
     """Tell the catalog which version of each measure is the newest; scores of older ones become stale."""
     with writing(root) as connection:
         connection.execute("BEGIN")
@@ -225,13 +225,12 @@ def _pending(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     return [(name, statements) for name, statements in _migrations() if int(name[:4]) not in done]
 
 
-def is_current(root: Path) -> bool:
-    """Whether the catalog, if there is one, has every migration."""
-    try:
-        with reading(root) as connection:
-            return not _pending(connection)
-    except NothingYet:
-        return True
+def is_current(connection: duckdb.DuckDBPyConnection, versions: Mapping[str, int]) -> bool:
+    """Whether a catalog has every migration and knows of no older version of a measure than these."""
+    if _pending(connection):
+        return False
+    known = dict(connection.execute("SELECT measure, version FROM base.versions").fetchall())
+    return all(known.get(measure, version) >= version for measure, version in versions.items())
 
 
 def _refuse_newer(connection: duckdb.DuckDBPyConnection, file: Path) -> None:

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def commands() -> list[str]:
-    block = README.split("<!-- examples", 1)[1].split("```", 2)[1]
+def commands(block: str = "examples") -> list[str]:
+    block = README.split(f"<!-- {block}", 1)[1].split("```", 2)[1]
     return [line.split(" #")[0].strip() for line in block.splitlines() if line.startswith("python cli.py")]
 
 
@@ -39,6 +39,15 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
         check=True,
     ).stdout  # fmt: skip
     assert len(re.findall(r"^=> (seen|not seen|cannot be said): ", findings, re.MULTILINE)) == 5
+
+
+def test_the_readmes_questions_are_answered(tmp_path: Path) -> None:
+    assert len(commands("questions")) == 8
+    for command in commands("questions"):
+        arguments = [sys.executable, *shlex.split(command.replace("--store published", f"--store {tmp_path}"))[1:]]
+        done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, (command, done.stderr)
+        assert "cli.py query" not in command or "=> " in done.stdout
 
 
 def test_the_readmes_study_has_only_keys_that_exist(tmp_path: Path) -> None:
@@ -66,6 +75,11 @@ def test_the_readmes_arrays_compare() -> None:
 def test_shipped_studies_load(name: str) -> None:
     study = load_study(ROOT / "studies" / f"{name}.toml")
     assert study.models and study.corpora[0].path.is_file()
+
+
+def test_the_published_study_loads_and_needs_no_model() -> None:
+    study = load_study(ROOT / "studies" / "wu2020-published.toml")
+    assert [spec.name for spec in study.results] == ["wu2020-ewt", "wu2020-finetuned"] and not study.models
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from measures import MEASURES
+from measures import MEASURES, configuration, configure
+from measures.runner import configuration_row
 from queries import pairs
 from queries.scope import Asked
 from store import catalog
@@ -74,7 +75,10 @@ def test_what_is_missing_measured_and_verified_leaves_results_from_elsewhere_alo
     assert measured.returncode == 3 and "nothing is extracted yet" in measured.stderr
     assert "wu2020" not in simcat("status", "--store", published.root).stdout
     assert simcat("verify", "--store", published.root).returncode == 0
+    published.stage("configurations", [configuration_row(configuration(configure("ckasim")))])
+    published.merge()
     published.declare(dict.fromkeys(MEASURES, 99))  # raising a version of ours makes none of theirs stale
+    assert published.rows("SELECT version FROM base.versions WHERE measure = 'ckasim'") == [(99,)]
     assert published.rows("SELECT count(*) FROM layer_pairs") == [(45_110,)]
 
 
@@ -156,7 +160,8 @@ def test_a_catalog_from_before_is_brought_up_to_date(tmp_path: Path) -> None:
         older.execute("INSERT INTO schema_migrations VALUES (1, '0001_catalog.sql', now()::TIMESTAMP)")
     store = Store(tmp_path)
     store.declare({})
-    assert catalog.is_current(tmp_path)
+    with catalog.reading(tmp_path) as connection:
+        assert catalog.is_current(connection, {})
     ensure_results(store, ResultsSpec(written(tmp_path), "theirs"), symmetric=SYMMETRIC)
     with catalog.reading(tmp_path) as connection:
         assert pairs.top(connection, Asked()).records()[0]["value"] == 0.5

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from queries.browser.state import Layer, Matrix
-from queries.render import ramp
+from queries.heat import ramp
 
 HEADER = 2  # lines: models, layers
 _NUMBER = 4  # characters for a layer's number and a space

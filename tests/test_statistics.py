@@ -48,7 +48,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBPyConnection
 def figures() -> pl.DataFrame:
     """The published file, with families by hand."""
     family = {"bert_base_cased": "bert", "bert_large_cased": "bert", "elmo_original": "elmo", "elmo_4x4096_512": "elmo",
-              "calypso_transformer_6_512_base": "elmo", "openai_transformer": "gpt", "xlnet_large_cased": "xlnet"}  # fmt: skip
+              "calypso_transformer_6_512_base": "elmo", "openai_transformer": "gpt",
+              "xlnet_large_cased": "xlnet"}  # fmt: skip
     return pl.read_parquet(PUBLISHED / "wu2020_ewt.parquet").with_columns(
         family_a=pl.col("model_a").replace(family), family_b=pl.col("model_b").replace(family)
     )

@@ -24,12 +24,12 @@ class Chooser(ModalScreen[int | None]):
 
     def __init__(self, title: str, options: list[str], current: int) -> None:
         super().__init__()
-        self._title, self._options, self._current = title, options, current
+        self._heading, self._options, self._current = title, options, current
 
     def compose(self) -> ComposeResult:
         """Draw the list."""
         with Vertical(classes="window"):
-            yield Label(self._title, classes="heading")
+            yield Label(self._heading, classes="heading")
             yield OptionList(*(Option(Text(each)) for each in self._options))
 
     def on_mount(self) -> None:
@@ -99,9 +99,10 @@ class Help(ModalScreen[None]):
 
 
 _WORDS = """\
-Rows are the layers selected in the list on the left: all, a family, a model or one layer. Columns are what `f` says.
-A cell is the similarity of the row's layer towards the column's. Layer 0 is the embedding layer.
-·  not measured     =  a layer with itself, 1 by definition, not stored
+  Rows are the layers selected in the list on the left, columns what f says.
+  A cell is the similarity of the row's layer towards the column's.
+  Layer 0 is the embedding layer.
+  ·  not measured    =  a layer with itself: 1 by definition, not stored
 """
 _NAMES = {"question_mark": "?", "colon": ":", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]",
           "pageup": "page up", "pagedown": "page down", "shift+tab": "shift-tab", "ctrl+s": "ctrl-s"}  # fmt: skip

@@ -62,18 +62,20 @@ class Heat(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw one visible line."""
+        width = self.scrollable_content_region.width
         if not self._state.matrix.values.size:
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(width, self.rich_style)
         if y == 0 or self._drawn is None:
             self._drawn = self._painter
         x, top = self.scroll_offset
-        drawn = Strip(self._drawn.line(y, x, top, self.size.width)).adjust_cell_length(self.size.width)
+        drawn = Strip(self._drawn.line(y, x, top, width)).adjust_cell_length(width)
         return drawn.apply_style(self.rich_style)
 
     def _scroll_to_cursor(self) -> None:
         painter = self._painter
         x, y = painter.place_of(*self._state.cursor)
-        width, height = self.size.width - painter.margin, self.size.height - HEADER
+        room = self.scrollable_content_region.size  # `size` counts the scrollbars
+        width, height = room.width - painter.margin, room.height - HEADER
         left, top = self.scroll_offset
         cell = ZOOMS[self._zoom].width
         left, top = max(min(left, x), x + cell - width), max(min(top, y), y + 1 - height)
@@ -110,7 +112,9 @@ class Heat(ScrollView, can_focus=True):
 
     def action_page(self, direction: int) -> None:
         """Move the cursor by what fits on the screen."""
-        self.action_move(direction * max(self.size.height - HEADER - 1, 1) * ZOOMS[self._zoom].rows, 0)
+        self.action_move(
+            direction * max(self.scrollable_content_region.height - HEADER - 1, 1) * ZOOMS[self._zoom].rows, 0
+        )
 
     def action_edge(self, last: int) -> None:
         """Move the cursor to the first or the last column."""

@@ -140,8 +140,8 @@ class Painter:
                 said = f"{layer:>3}" if width == 4 else str(layer)
                 if layer % self._zoom.every == 0 and place * width + len(said) < group.end * width + (width == 4):
                     text[place * width : place * width + len(said)] = said
-        start = self._cursor[1] * width
         said = f"{self._matrix.columns[self._cursor[1]].layer:>{min(width, 3)}}"
+        start = max(min(self._cursor[1] * width, min(x + room, length) - len(said)), 0)  # whole, also at the right edge
         text[start : start + len(said)] = said
         styles[start : start + len(said)] = [self._mark] * len(said)
         return [Segment(each, style) for each, style in zip(text, styles, strict=True)][x : min(x + room, length)]

@@ -106,7 +106,7 @@ class SqlScreen(Screen[None]):
         self._candidates: list[str] = []
         self._completing = ""
         self._asked = ""
-        self._running = False
+        self._answering = False
 
     @property
     def _browser(self) -> Browser:
@@ -188,7 +188,7 @@ class SqlScreen(Screen[None]):
     @work(exclusive=True, group="sql")
     async def _run(self, statement: str) -> None:
         self._under(Text("running … Escape stops it", FAINT))
-        self._running = True
+        self._answering = True
         try:
             table = await self._browser.reader.answer(
                 lambda catalog: run_sql(catalog, statement, limit=SHOWN + 1), self.say
@@ -197,7 +197,7 @@ class SqlScreen(Screen[None]):
             self._under(Text(str(error), "#eb6f92"))
             return
         finally:
-            self._running = False
+            self._answering = False
         self._asked = statement
         self._under(Text(f" first {SHOWN:,} rows; an export has all" if len(table.rows) > SHOWN
                          else f" {len(table.rows):,} rows", FAINT))  # fmt: skip
@@ -215,7 +215,7 @@ class SqlScreen(Screen[None]):
 
     def action_leave(self) -> None:
         """Stop what runs, else go back."""
-        if self._running:
+        if self._answering:
             self._browser.reader.interrupt()
         else:
             self.app.pop_screen()

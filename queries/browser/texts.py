@@ -49,7 +49,7 @@ def heading(root: Path, state: State) -> Text:
     layers = state.overview.of(state.slice) if state.slice else []
     models = len({each.model for each in layers})
     counted = f"  {models} models, {len(layers)} layers, {state.overview.scores:,} scores" if layers else ""
-    return Text.assemble((" simcat ", "bold #191724 on #9ccfd8"), f" {root}", (counted, FAINT))
+    return Text.assemble((" simcat ", "bold #191724 on #9ccfd8"), counted, (f"  {root}", FAINT))
 
 
 def detail(state: State, pair: Pair | None) -> Text:

@@ -43,10 +43,11 @@ def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}  # readline sets them
     return subprocess.Popen(
         [sys.executable, "cli.py", *map(str, arguments)], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **environment},
+        env={**kept, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **environment},
     )  # fmt: skip
 
 

@@ -392,10 +392,15 @@ def in_a_terminal(root: Path, *arguments: str, **environment: str) -> str:
     return shown.decode()
 
 
-@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name != "findings"])
+#: What a question needs to be named; statistics go beyond their SQL, and are tested on their own.
+NAMED = {"nearest": ["bee:1"], "neurons": ["bee:1"], "finetuning": ["bee"], "correspondence": ["bee", "cat"]}
+STATISTICS = ("findings", "families", "finetuning", "correspondence", "factors")
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name not in STATISTICS])
 def test_explained_sql_gives_the_same_rows(stores: dict[str, Path], name: str) -> None:
     root = stores["simcat"]
-    arguments = [name, *{"nearest": ["bee:1"], "neurons": ["bee:1"]}.get(name, []), "--family", "a-family"]  # fmt: skip
+    arguments = [name, *NAMED.get(name, []), "--family", "a-family"]
     explained = simcat(root, *arguments, "--explain")
     assert explained.returncode == 0 and "$" not in explained.stdout, explained.stderr
     rows = simcat(root, *arguments, "--format", "csv")
@@ -407,8 +412,7 @@ def test_explained_sql_gives_the_same_rows(stores: dict[str, Path], name: str) -
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
 def test_an_empty_catalog_says_what_to_run(tmp_path: Path, name: str) -> None:
-    arguments = {"nearest": ["a:1"], "neurons": ["a:1"]}.get(str(name), [])
-    done = simcat(tmp_path / "none", str(name), *arguments)
+    done = simcat(tmp_path / "none", str(name), *NAMED.get(str(name), []))
     assert done.returncode == 3 and "run `simcat" in done.stderr and len(done.stderr.splitlines()) == 1
 
 

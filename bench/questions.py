@@ -45,6 +45,7 @@ def ask(store: Path, model: str, other: str, what: str, target: float) -> None:
     questions = [
         ["top-pairs"], ["top-pairs", "--across", "families", "--least"], ["nearest", f"{model}:3"],
         ["heatmap", model, other], ["heatmap"], ["models"], ["measures"], ["consistency"], ["coverage"],
+        ["families"], ["localization"], ["correspondence", model, other], ["factors"],
     ]  # fmt: skip
     if what != "published figures":
         questions.append(["neurons", f"{model}:3"])

@@ -221,7 +221,7 @@ def _designs(models: list[dict[str, Any]]) -> dict[str, Matrix]:
         origin = by_name.get(model["finetuned_from"], model)
         return model["objective"] or origin["objective"] or OBJECTIVES.get(model["family"], model["family"])
 
-    size = np.log([float(model["parameters"] or model["layers"] * model["neurons"] ** 2 or 1) for model in models])
+    size = np.log([_size(model) for model in models])
     depth = np.array([float(model["layers"] or 0) for model in models])
     tuned, control = (np.array([bool(model[key]) for model in models]) for key in ("finetuned_from", "untrained"))
     related = np.array(
@@ -238,6 +238,11 @@ def _designs(models: list[dict[str, Any]]) -> dict[str, Matrix]:
         "untrained (of the two)": control[:, None].astype(float) + control,
     }
     return {name: np.asarray(matrix, dtype=float) for name, matrix in made.items()}
+
+
+def _size(model: dict[str, Any]) -> float:
+    """Parameters, where they are known; else what the blocks' width and number make of them; 1 where nothing is."""
+    return float(model["parameters"] or (model["layers"] or 0) * (model["neurons"] or 0) ** 2 or 1)
 
 
 def _independent(

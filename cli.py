@@ -6,27 +6,24 @@ stdout carries data, stderr progress and warnings. Exit codes: 0 ok, 1 failed, 2
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 import click
 
-from queries.render import FORMATS
-from store.catalog import reading
-from store.errors import NothingYet, SimcatError
+from queries.commands import COMMANDS
+from queries.drawing import OUTPUT, PLOTS
+from queries.options import asking, format_option, store_option
+from store.errors import BadRequest, NothingYet, SimcatError, StoreBusy
 from store.progress import Progress
-from store.store import Store, default_root
-from store.study import CHOICES, MeasureSpec, load_study, study_of
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from store.store import Store
+from store.study import CHOICES, MeasureSpec, ResultsSpec, load_study, study_of
 
 
 class _Group(click.Group):
@@ -49,29 +46,10 @@ class Bytes(click.ParamType[int]):
         return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
 
 
-def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the store that it works on."""
-
-    @click.option(
-        "--store", "root", type=click.Path(path_type=Path), help="Data folder; else $SIMCAT_STORE, else ./simcat-data."
-    )
-    @functools.wraps(command)
-    def with_store(root: Path | None, **options: Any) -> Any:
-        return command(Store(root or default_root()), **options)
-
-    return with_store
-
-
-STORE_HELP = "Data folder; else $SIMCAT_STORE, else ./simcat-data."
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 memory_option = click.option("--memory", type=Bytes(), default="2GB", help="For the sums of one pass over the words.")
-format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
 device_option = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
-
-
-configuration_option = click.option("--configuration", default="default", help="default, wu2020, or as in `status`.")
-corpus_option = click.option("--corpus", help="Only on this corpus.")
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -98,6 +76,9 @@ def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> N
     from measures import runner as measuring
 
     wanted = load_study(study)
+    _import(store, wanted.results)
+    if not wanted.models:
+        return
     measures = measuring.chosen_measures(wanted.measures)
     known = extraction.present(store, wanted)
     if not (refresh or extraction.plan(store, wanted) or measuring.plan(store, known, measures)):
@@ -182,82 +163,66 @@ def measure(
     _finish(store, measured)
 
 
+@cli.command("import-results")
+@click.argument("file", type=EXISTING)
+@click.option("--name", required=True, help="Of the source, for --source.")
+@click.option("--models", type=EXISTING, help="TOML that describes the models; else beside FILE, ending in .toml.")
+@click.option("--replace", is_flag=True, help="Replace what was imported under this name.")
+@store_option
+def import_results(store: Store, file: Path, name: str, models: Path | None, replace: bool) -> None:
+    """Take similarities from elsewhere, Parquet or CSV, into the catalog under a name of their own.
+
+    Example: simcat import-results studies/published/wu2020_ewt.parquet --name wu2020-ewt
+    """
+    _import(store, [ResultsSpec(file, name, models)], replace=replace)
+
+
 @cli.group(cls=_Group)
-def query() -> None:
+@click.pass_context
+def query(context: click.Context) -> None:
     """Ask the catalog. Nothing is recomputed.
 
     Example: simcat query top-pairs --across families
     """
+    context.obj = _versions()
 
 
-configuration_option = click.option(
-    "--configuration", default="default", help="Of the measure: default, wu2020, or as `status` names it."
-)
-corpus_option = click.option("--corpus", help="Only on this corpus.")
+for command in COMMANDS:
+    query.add_command(command)
 
 
-@query.command("top-pairs")
-@click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable. Else ckasim.")
-@click.option("--across", type=click.Choice(("families", "models")), help="Only pairs of different families or models.")
-@click.option("--within", metavar="FAMILY|MODEL", help="Only pairs inside this family or model.")
-@click.option("--model", help="Only pairs with a layer of this model.")
-@click.option("--layer", type=click.IntRange(min=0), help="Only pairs with this layer (of --model, when given).")
-@click.option("--min-words", type=click.IntRange(min=0), default=0, help="Only scores over at least so many words.")
-@click.option("--limit", type=click.IntRange(min=1), default=10, help="Pairs a measure.")
-@corpus_option
-@configuration_option
-@format_option
-@store_option
-def top_pairs(store: Store, form: str, **filters: Any) -> None:
-    """The most similar layer pairs: "of a towards b", symmetric measures each pair once.
+@cli.group(cls=_Group)
+@click.pass_context
+def plot(context: click.Context) -> None:
+    """Draw answers of the catalog as PNG, SVG or PDF.
 
-    Example: simcat query top-pairs --across families --measure ckasim
+    Example: simcat plot heatmap --measure ckasim -o heatmap.png
     """
-    from queries import pairs, render
-
-    with _asking(store) as catalog:
-        answer = pairs.top(catalog, **filters)
-    render.render(answer, form)
+    context.obj = _versions()
 
 
-@query.command()
-@click.argument("model_a")
-@click.argument("model_b")
-@click.option("--measure", help="Else ckasim.")
-@corpus_option
-@configuration_option
-@format_option
+for command in PLOTS:
+    plot.add_command(command)
+
+
+@cli.command()
+@click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable.")
+@click.option("--configuration", help="Only this configuration of the measures.")
+@click.option("--corpus", help="Only this corpus.")
+@click.option("--source", help="Only simcat, our own scores, or only this name of imported results.")
+@click.option("-o", "--output", type=OUTPUT, default="report.html", show_default=True, help="The file to write.")
 @store_option
-def heatmap(store: Store, model_a: str, model_b: str, measure: str | None, form: str, **filters: Any) -> None:
-    """Layers × layers of two models, as blocks in the terminal or as rows.
+def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str | None) -> None:
+    """Everything on one HTML page: figures to explore, tables, and the provenance of every number. Works offline.
 
-    Example: simcat query heatmap bert-base gpt2 --measure ckasim
+    Example: simcat report -o report.html
     """
-    from queries import pairs, render
+    from queries.report import gather, page
 
-    with _asking(store) as catalog:
-        measure = measure or pairs.default_measure(catalog)[0]
-        answer = pairs.layer_heatmap(catalog, measure=measure, left=model_a, right=model_b, **filters)
-    if form == "table":
-        render.heat(answer)
-    else:
-        render.render(answer, form)
-
-
-@query.command()
-@click.option("--format", "form", type=click.Choice(("table", "json")), default="table", help="How to print.")
-@store_option
-def findings(store: Store, form: str) -> None:
-    """The paper's five questions, answered from the catalog, each with a verdict computed from its numbers.
-
-    Example: simcat query findings
-    """
-    from queries import render
-    from queries.findings import findings as answer
-
-    with _asking(store) as catalog:
-        found = answer(catalog)
-    render.render_findings([(finding.table, finding.seen, finding.verdict) for finding in found], form)
+    with asking(store, _versions()) as catalog:
+        found = gather.gather(catalog, measures=measures, **filters)
+    page.write(found, output)
+    click.echo(f"wrote {output}: open it in a browser", err=True)
 
 
 @cli.command()
@@ -272,9 +237,25 @@ def sql(store: Store, statement: str, form: str) -> None:
     from queries import render
     from queries.sql_box import run_sql
 
-    with _asking(store) as catalog:
+    with asking(store, _versions()) as catalog:
         answer = run_sql(catalog, statement)
     render.render(answer, form)
+
+
+@cli.command()
+@store_option
+def browse(store: Store) -> None:
+    """Look around the catalog in the terminal: heatmaps, pairs, SQL. `?` shows the keys.
+
+    Example: simcat browse
+    """
+    from queries.browser import browse as open_browser
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadRequest("browse needs a terminal; for scripts there are `simcat query` and `simcat sql`")
+    with suppress(StoreBusy):  # the browser itself waits for a writer
+        store.declare(_versions())
+    open_browser(store.root)
 
 
 @cli.command()
@@ -288,7 +269,7 @@ def status(store: Store, form: str) -> None:
     from queries import render
     from queries.status import overview
 
-    with _asking(store) as catalog:
+    with asking(store, _versions()) as catalog:
         tables = overview(catalog)
     for table in tables if form == "table" else tables[:1]:
         render.render(table, form)
@@ -340,14 +321,21 @@ def _working(store: Store, device: str) -> Iterator[_Work]:
         yield _Work(run, device, TerminalProgress())
 
 
-@contextmanager
-def _asking(store: Store) -> Iterator[DuckDBPyConnection]:
-    """Open the catalog for questions; scores of a measure whose version was raised since are no answer any more."""
+def _versions() -> dict[str, int]:
+    """The newest version of each measure: scores of older ones are no answer any more."""
     from measures import MEASURES
 
-    store.declare({name: kind.version for name, kind in MEASURES.items()})
-    with reading(store.root) as catalog:
-        yield catalog
+    return {name: kind.version for name, kind in MEASURES.items()}
+
+
+def _import(store: Store, specs: Sequence[ResultsSpec], *, replace: bool = False) -> None:
+    """Import what the store lacks of these results, and say so."""
+    from measures import MEASURES
+    from store.results import ensure_results
+
+    symmetric = {name: kind.symmetric for name, kind in MEASURES.items()}
+    for spec in specs:
+        click.echo(ensure_results(store, spec, symmetric=symmetric, replace=replace), err=True)
 
 
 def _finish(store: Store, *summaries: Any) -> None:
@@ -362,6 +350,11 @@ def _finish(store: Store, *summaries: Any) -> None:
         sys.exit(code)
 
 
+def _interrupted() -> NoReturn:
+    click.echo("simcat: interrupted; what is finished is kept, run the same command to go on", err=True)
+    sys.exit(130)
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line, a bug keeps its traceback."""
     try:
@@ -373,8 +366,11 @@ def main() -> None:
         click.echo(f"simcat: {error}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("simcat: interrupted; what is finished is kept, run the same command to go on", err=True)
-        sys.exit(130)
+        _interrupted()
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # what DuckDB makes of Ctrl-C
+            raise
+        _interrupted()
     except BrokenPipeError:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

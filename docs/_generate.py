@@ -37,8 +37,10 @@ COLUMNS = {
     "outcome": "finished, failed, interrupted, running (or killed)",
     "host": "machine", "device": "cpu, cuda, …", "threads": "of torch", "versions": "of Python and packages, as JSON",
     "sentences": "how many", "content": "fingerprint", "reason": "why there is no score",
+    "objective": "what it was trained to do", "citation": "of imported results", "licence": "or terms of use",
+    "tolerance": "how exact a value is", "digest": "of the imported files",
 }  # fmt: skip
-VIEWS = ("layer_pairs", "model_pairs", "neurons", "refusals", "models", "artifacts", "corpora", "runs")
+VIEWS = ("layer_pairs", "model_pairs", "neurons", "refusals", "models", "artifacts", "corpora", "sources", "runs")
 
 
 def measures_table(of: str = "activations") -> str:

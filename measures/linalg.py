@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_EXACT_WORDS = 4096  # widened to float64 at once: few enough that their memory is used again, not asked for anew
+
 
 def add_product(total: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
     """Add leftᵀ right to a float64 total; `out` takes the product in the dtype of its factors.
@@ -18,19 +20,20 @@ def add_product(total: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None
     """
     if total.device.type == "cpu":
         np.matmul(left.numpy().T, right.numpy(), out=out.numpy())
+        np.add(total.numpy(), out.numpy(), out=total.numpy())  # torch would first copy `out` to float64: 6 × slower
     else:
-        torch.mm(left.T, right, out=out)
-    total.add_(out)
+        total.add_(torch.mm(left.T, right, out=out))
 
 
 def add_square(total: Tensor, factor: Tensor) -> None:  # total [neurons, neurons], factor [words, neurons]
     """Add factorᵀ factor, in float64; numpy sees that it is symmetric and does half the work."""
-    exact = factor.double()
-    if total.device.type == "cpu":
-        matrix = exact.numpy()
-        total.add_(torch.from_numpy(matrix.T @ matrix))
-    else:
-        total.addmm_(exact.T, exact)
+    for start in range(0, len(factor), _EXACT_WORDS):
+        exact = factor[start : start + _EXACT_WORDS].double()
+        if total.device.type == "cpu":
+            matrix = exact.numpy()
+            total.add_(torch.from_numpy(matrix.T @ matrix))
+        else:
+            total.addmm_(exact.T, exact)
 
 
 def symmetric_eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:  # [size, size] -> [size], [size, size]

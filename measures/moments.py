@@ -120,7 +120,7 @@ class Cross:
 
     def canonical(self, kept_a: int, kept_b: int) -> Canonical:
         """Return the canonical correlations of the first kept components."""
-        if kept_a > kept_b:
+        if kept_a > kept_b or (kept_b, kept_a) in self.flipped._canonical:
             return self.flipped.canonical(kept_b, kept_a).flipped
         if (kept_a, kept_b) not in self._canonical:
             whitened = (self.explained(kept_b) @ self.a.whitener(kept_a)).T  # [kept_a, kept_b]

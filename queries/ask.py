@@ -1,36 +1,62 @@
-"""How a question reaches the catalog: its SQL file, its names checked, its values bound, its rows as a table."""
+"""How a question reaches the catalog: its SQL file, its values bound, its rows as a table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from store.errors import BadRequest, NothingYet, unknown
+from store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-
-_MEASURED = """
-SELECT DISTINCT measure FROM base.configurations k JOIN base.versions USING (measure, version)
-WHERE EXISTS (SELECT 1 FROM base.scores s WHERE s.configuration = k.id AND s.refused IS NULL) ORDER BY 1
-"""
+_ROWS = 10_000  # fetched in one step; between steps other threads (a terminal's) go on
 
 
 @dataclass(frozen=True)
 class Table:
-    """An answer: columns, rows, and a title that says what was asked of what."""
+    """An answer: columns, rows, a title that says what was asked of what, and what the figures mean, in words.
+
+    `sql` is the statement that gave the rows, its values written out, so that `simcat sql` can run it.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+    says: str = ""
+    sql: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows, each by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def first(self, rows: int | None) -> Table:
+        """The same answer, cut to so many rows."""
+        return replace(self, rows=self.rows[:rows])
+
+    def saying(self, says: str) -> Table:
+        """The same answer, with its meaning in words."""
+        return replace(self, says=says)
 
 
-def ask(catalog: DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None, *, title: str = "") -> Table:
-    """Run one query with its values bound."""
-    cursor = catalog.execute(sql, values or {})
-    return Table(title, tuple(column[0] for column in cursor.description or ()), cursor.fetchall())
+def ask(
+    catalog: DuckDBPyConnection, sql: str, values: Mapping[str, Any] | None = None, *, title: str = "", says: str = "",
+    limit: int | None = None,
+) -> Table:  # fmt: skip
+    """Run one query with its values bound (what it does not name is left out); return its rows, at most `limit`."""
+    named = _names(sql)
+    bound = {name: value for name, value in (values or {}).items() if name in named}
+    cursor = catalog.execute(sql, bound)
+    columns = tuple(column[0] for column in cursor.description or ())
+    rows: list[tuple[Any, ...]] = []
+    most = limit if limit is not None else sys.maxsize
+    while len(rows) < most and (some := cursor.fetchmany(min(_ROWS, most - len(rows)))):
+        rows += some
+    return Table(title, columns, rows, says, written_out(sql, bound))
 
 
 def question(name: str) -> str:
@@ -39,26 +65,37 @@ def question(name: str) -> str:
 
 
 def measured(catalog: DuckDBPyConnection) -> list[str]:
-    """Return the measures that have scores. Raises NothingYet when there is none."""
-    names = [name for (name,) in catalog.execute(_MEASURED).fetchall()]
+    """Return the measures of our own that have scores. Raises NothingYet when there is none."""
+    sql = (
+        "SELECT DISTINCT measure FROM base.configurations k JOIN base.versions USING (measure, version) "
+        "WHERE EXISTS (SELECT 1 FROM base.scores s WHERE s.configuration = k.id AND s.refused IS NULL) ORDER BY 1"
+    )
+    names = [name for (name,) in catalog.execute(sql).fetchall()]
     if not names:
-        raise NothingYet("the catalog has no scores yet: run `simcat run STUDY.toml` or `simcat measure`")
+        raise NothingYet("the catalog has no scores of our own yet: run `simcat run STUDY.toml` or `simcat measure`")
     return names
 
 
-def check_measures(catalog: DuckDBPyConnection, names: tuple[str, ...]) -> None:
-    """Raise BadRequest when a measure has no scores."""
-    known = measured(catalog)
-    for name in names:
-        if name not in known:
-            raise BadRequest(f"{unknown('measure', name, known)}. To add one: `simcat measure --measure {name}`")
+def written_out(sql: str, values: Mapping[str, Any]) -> str:
+    """Return a statement with its bound values in place of their names, without the comments above it."""
+
+    def literal(found: re.Match[str]) -> str:
+        return _literal(values[found[1]]) if found[1] in values else found[0]
+
+    statement = re.sub(r"\A(\s*--.*\n)+", "", sql).strip()
+    lines = [line.partition("--") for line in statement.splitlines()]
+    return "\n".join(re.sub(r"\$(\w+)", literal, code) + dashes + comment for code, dashes, comment in lines)
 
 
-def check_model(catalog: DuckDBPyConnection, name: str, *, or_family: bool = False) -> None:
-    """Raise BadRequest when no model (or family) has this name."""
-    known = {row[0] for row in catalog.execute("SELECT model FROM models").fetchall()}
-    if or_family:
-        known |= {row[0] for row in catalog.execute("SELECT family FROM models").fetchall()}
-    if name not in known:
-        kind = "model or family" if or_family else "model"
-        raise BadRequest(f"{unknown(kind, name, known)}. To add one: `simcat extract MODEL --corpus FILE`")
+def _names(sql: str) -> set[str]:
+    return {name for line in sql.splitlines() for name in re.findall(r"\$(\w+)", line.partition("--")[0])}
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_literal, value))}]" if value else "[]::VARCHAR[]"
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'"

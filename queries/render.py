@@ -6,24 +6,29 @@ import csv
 import io
 import json
 import math
+import os
 import sys
+import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from queries.ask import Table
+from queries.fit import fitted
 from store.errors import BadRequest
 
-FORMATS = ("table", "json", "csv", "parquet", "markdown")
-_BLOCKS = " ░▒▓█"
-_CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words")
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words", "source")
 _UNBOUNDED = 100_000  # columns
 
 
 def render(table: Table, form: str) -> None:
-    """Write a table to stdout in one of FORMATS; titles only where people read."""
+    """Write a table to stdout in one of options.FORMATS; titles and meanings only where people read."""
     if form == "json":
-        print(json.dumps(_records(table), indent=2, ensure_ascii=False))
+        print(json.dumps(as_records(table), indent=2, ensure_ascii=False))
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.columns)
@@ -31,7 +36,9 @@ def render(table: Table, form: str) -> None:
     elif form == "markdown":
         print(_markdown(table))
     elif form == "parquet":
-        _parquet(table, sys.stdout.buffer)
+        if sys.stdout.buffer.isatty():
+            raise BadRequest("parquet is not for a terminal: redirect it to a file")
+        write_parquet(table, sys.stdout.buffer)
     else:
         _print_table(table)
 
@@ -39,7 +46,7 @@ def render(table: Table, form: str) -> None:
 def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) -> None:
     """Write questions with their numbers and verdicts."""
     if form == "json":
-        answers = [{"question": table.title, "seen": seen, "verdict": verdict, "rows": _records(table)}
+        answers = [{"question": table.title, "seen": seen, "verdict": verdict, "rows": as_records(table)}
                    for table, seen, verdict in found]  # fmt: skip
         print(json.dumps(answers, indent=2, ensure_ascii=False))
         return
@@ -48,63 +55,55 @@ def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) 
         print(f"=> {verdict}\n")
 
 
-def heat(table: Table) -> None:
-    """Draw a layer heatmap (columns layer_a, layer_b, value) as coloured blocks, or shades where there is no colour."""
+def width() -> int | None:
+    """Columns that stdout has; None where it is no terminal and $COLUMNS says nothing."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isdecimal() and int(named):
+        return int(named)
+    return terminal().width if sys.stdout.isatty() else None
+
+
+def terminal() -> Console:
+    """The terminal, or a pipe, which has no colours and no width to fit; $NO_COLOR and $COLUMNS are heeded."""
     from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def print_lines(text: str, *, bold: bool = False) -> None:
+    """Print a title or a sentence, in lines where there is a width."""
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
-    place = {name: index for index, name in enumerate(table.columns)}
-    values = {(row[place["layer_a"]], row[place["layer_b"]]): row[place["value"]] for row in table.rows}
-    lines, columns = (sorted({key[side] for key in values}) for side in (0, 1))
-    console.print(table.title, style="bold")
-    console.print("      " + "".join(f"{column:>5}" for column in columns))
-    for line in lines:
-        text = Text(f"{line:>5} ")
-        for column in columns:
-            value = values.get((line, column))
-            text.append("    ·" if value is None else f" {value:4.2f}", _colour(value))
-            if not console.is_terminal and value is not None:
-                text = text[:-5] + Text(f"{_shade(value)}{value:4.2f}")
-        console.print(text)
-
-
-def _colour(value: float | None) -> str:
-    """A dark-to-light ramp of one hue (viridis-like), legible with black or white text on it."""
-    if value is None:
-        return "dim"
-    stops = [(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)]
-    position = min(max(value, 0.0), 1.0) * (len(stops) - 1)
-    low = min(int(position), len(stops) - 2)
-    mix = [round(x + (y - x) * (position - low)) for x, y in zip(stops[low], stops[low + 1], strict=True)]
-    return f"{'black' if value > 0.5 else 'white'} on rgb({mix[0]},{mix[1]},{mix[2]})"
-
-
-def _shade(value: float) -> str:
-    return _BLOCKS[min(int(max(value, 0.0) * len(_BLOCKS)), len(_BLOCKS) - 1)]
+    for line in textwrap.wrap(text, width() or _UNBOUNDED, break_long_words=False, break_on_hyphens=False):
+        terminal().print(Text(line, style="bold" if bold else ""), soft_wrap=True)
 
 
 def _print_table(table: Table) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
-    from rich.text import Text
 
     title, table = _context_in_title(table)
+    names = [
+        name + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
+    ]  # SQL may repeat
     numeric = {
-        index for index in range(len(table.columns))
+        name for index, name in enumerate(names)
         if any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in table.rows)
     }  # fmt: skip
+    cells = {name: [_cell(row[index]) for row in table.rows] for index, name in enumerate(names)}
+    cells, left_out = fitted(cells, width() or _UNBOUNDED)
     drawn = RichTable(box=None, pad_edge=False)
-    for index, column in enumerate(table.columns):
-        drawn.add_column(column, justify="right" if index in numeric else "left", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(_cell(value) for value in row))
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a pipe has no width to fit
+    for name in cells:
+        drawn.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    for row in zip(*cells.values(), strict=True):
+        drawn.add_row(*row)
+    console = terminal()
+    if width() is None:
         console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum)
-    if title:
-        console.print(Text(title, style="bold"), soft_wrap=True)
+    print_lines(title, bold=True)
     console.print(drawn)
+    print_lines(f"(left out at this width: {', '.join(left_out)})" if left_out else "")
+    print_lines(f"=> {table.says}" if table.says else "")
 
 
 def _context_in_title(table: Table) -> tuple[str, Table]:
@@ -115,9 +114,14 @@ def _context_in_title(table: Table) -> tuple[str, Table]:
         if table.title and len(table.rows) > 1 and name in _CONTEXT and len({row[index] for row in table.rows}) == 1
     }
     kept = [index for index, name in enumerate(table.columns) if name not in constant]
-    said = [f"{name} {_cell(value)}" for name, value in constant.items() if str(value) not in table.title]
+    named = {word.strip("(),") for word in table.title.split()}
+    said = [
+        f"{name} {_cell(value)}" for name, value in constant.items()
+        if value is not None and not {_cell(value), f"{value:,}" if isinstance(value, int) else _cell(value)} & named
+    ]  # fmt: skip
     rows = [tuple(row[index] for index in kept) for row in table.rows]
-    return " · ".join([table.title, *said]), Table(table.title, tuple(table.columns[index] for index in kept), rows)
+    shown = replace(table, columns=tuple(table.columns[index] for index in kept), rows=rows)
+    return " · ".join([table.title, *said]), shown
 
 
 def _cell(value: Any) -> str:
@@ -130,7 +134,8 @@ def _cell(value: Any) -> str:
     return str(value).replace("[", r"\[")
 
 
-def _records(table: Table) -> list[dict[str, Any]]:
+def as_records(table: Table) -> list[dict[str, Any]]:
+    """Return one dictionary a row, of values that JSON has."""
     return [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
 
 
@@ -150,12 +155,11 @@ def _markdown(table: Table) -> str:
     return "\n".join([line(table.columns), line(["---"] * len(table.columns)), *rows])
 
 
-def _parquet(table: Table, out: IO[bytes]) -> None:
+def write_parquet(table: Table, out: IO[bytes]) -> None:
+    """Write a table as Parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if out.isatty():
-        raise BadRequest("parquet is not for a terminal: redirect it to a file")
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
     buffer = io.BytesIO()
     pq.write_table(pa.table({name: list(values) for name, values in zip(table.columns, columns, strict=True)}), buffer)

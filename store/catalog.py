@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -23,6 +23,8 @@ READ_PATIENCE = 2.0  # seconds a reader waits for the merger
 WRITE_PATIENCE = 20.0  # seconds the merger waits for readers
 _STORAGE_VERSION = "v1.0.0"  # any DuckDB from 1.0 can open it; measured to cost nothing here
 
+_VERSIONS = "SELECT measure, max(version) AS newest FROM staged GROUP BY 1 HAVING newest IS NOT NULL"
+
 #: Tables whose rows carry an id of their own: what makes two rows the same, and what a later row may change.
 _KEYS = {
     "runs": ("run",),
@@ -31,6 +33,7 @@ _KEYS = {
     "artifacts": ("artifact",),
     "configurations": ("configuration",),
     "failures": ("model", "corpus"),
+    "sources": ("source",),
 }
 
 
@@ -86,7 +89,7 @@ def merge(root: Path, folder: Path) -> int:
     return len(taken)
 
 
-def declare(root: Path, versions: dict[str, int]) -> None:
+def declare(root: Path, versions: Mapping[str, int]) -> None:
     """Tell the catalog which version of each measure is the newest; scores of older ones become stale."""
     with writing(root) as connection:
         connection.execute("BEGIN")
@@ -115,6 +118,8 @@ def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) 
     else:
         if table == "artifacts":
             _forget_failures(connection)
+        if table == "sources":
+            _forget_results(connection)
         _upsert(connection, table)
 
 
@@ -136,7 +141,7 @@ def _upsert(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     if table == "artifacts":
         connection.execute("UPDATE base.artifacts t SET damaged = NULL FROM staged s WHERE t.artifact = s.artifact")
     if table == "configurations":
-        for measure, version in connection.execute("SELECT measure, max(version) FROM staged GROUP BY 1").fetchall():
+        for measure, version in connection.execute(_VERSIONS).fetchall():
             _raise_version(connection, measure, version)
 
 
@@ -167,6 +172,17 @@ def _forget_failures(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _forget_results(connection: duckdb.DuckDBPyConnection) -> None:
+    """Results that are imported anew replace all that their source had."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gone AS SELECT a.id, m.weights FROM staged s JOIN base.models m USING (source) "
+        "LEFT JOIN base.artifacts a USING (weights)"
+    )
+    connection.execute("DELETE FROM base.scores s USING gone WHERE s.artifact_a = gone.id")
+    connection.execute("DELETE FROM base.artifacts a USING gone WHERE a.id = gone.id")
+    connection.execute("DELETE FROM base.models m USING gone WHERE m.weights = gone.weights")
+
+
 def _take_scores(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
     once = "DISTINCT ON (k.id, a.id, b.id)" if len(paths) > 1 else ""  # one worker names a pair once, two may both
     connection.execute(
@@ -194,8 +210,8 @@ def _take_scores(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> Non
 
 def _migrate(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     connection.execute("CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER, name VARCHAR, applied TIMESTAMP)")
-    done = _refuse_newer(connection, file)
-    for name, statements in _migrations()[done:]:
+    _refuse_newer(connection, file)
+    for name, statements in _pending(connection):
         connection.execute("BEGIN")
         connection.execute(statements)
         connection.execute(
@@ -209,15 +225,28 @@ def _migrations() -> list[tuple[str, str]]:
     return [(file.name, file.read_text(encoding="utf-8")) for file in sorted(files, key=lambda file: file.name)]
 
 
-def _refuse_newer(connection: duckdb.DuckDBPyConnection, file: Path) -> int:
+def _pending(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return the migrations that this catalog has not seen; their numbers may have gaps."""
+    done = {number for (number,) in connection.execute("SELECT number FROM schema_migrations").fetchall()}
+    return [(name, statements) for name, statements in _migrations() if int(name[:4]) not in done]
+
+
+def is_current(connection: duckdb.DuckDBPyConnection, versions: Mapping[str, int]) -> bool:
+    """Whether a catalog has every migration and knows of no older version of a measure than these."""
+    if _pending(connection):
+        return False
+    known = dict(connection.execute("SELECT measure, version FROM base.versions").fetchall())
+    return all(known.get(measure, version) >= version for measure, version in versions.items())
+
+
+def _refuse_newer(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     try:
         row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()
     except duckdb.CatalogException:
         raise CatalogDamaged(f"{file} is a DuckDB file, but no simcat catalog") from None
     number = int(row[0]) if row else 0
-    if number > len(_migrations()):
+    if number > max(int(name[:4]) for name, _ in _migrations()):
         raise CatalogDamaged(f"{file} was written by a newer simcat (schema {number}): upgrade simcat to open it")
-    return number
 
 
 def _patiently(

@@ -40,6 +40,10 @@ class AttentionMissing(SimcatError):  # noqa: N818
     """A model that has attention gave none, or not for every block."""
 
 
+class MissingPackage(SimcatError):  # noqa: N818
+    """An optional package is not installed. The message says which extra brings it."""
+
+
 class StoreBusy(SimcatError):  # noqa: N818
     """Another process holds what this one needs."""
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 #: The columns of each staged table; the merger's statements in catalog.py use these names.
 COLUMNS: dict[str, dict[str, str]] = {
+    "sources": {
+        "source": "string", "digest": "string", "origin": "string", "citation": "string", "licence": "string",
+        "tolerance": "double", "run": "string",
+    },
     "runs": {
         "run": "string", "command": "string", "started": "timestamp", "finished": "timestamp", "outcome": "string",
         "host": "string", "device": "string", "threads": "int32", "versions": "string",
@@ -24,7 +28,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "models": {
         "weights": "string", "name": "string", "family": "string", "architecture": "string", "origin": "string",
         "revision": "string", "finetuned_from": "string", "untrained_seed": "int32", "layers": "int32",
-        "neurons": "int32", "parameters": "int64", "source": "string", "heads": "int32",
+        "neurons": "int32", "parameters": "int64", "source": "string", "objective": "string",
+        "heads": "int32",
     },
     "corpora": {"corpus": "string", "name": "string", "origin": "string", "sentences": "int64", "words": "int64"},
     "artifacts": {

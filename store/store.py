@@ -124,12 +124,16 @@ class Store:
                 return 0
 
     def declare(self, versions: Mapping[str, int]) -> None:
-        """Make scores of older versions of these measures stale; does nothing when the catalog knows."""
-        known = dict(self.rows("SELECT measure, version FROM base.versions"))
-        raised = {measure: version for measure, version in versions.items() if known.get(measure, version) < version}
-        if raised:
-            with self.lock("merge"):
-                catalog.declare(self.root, raised)
+        """Bring an older catalog up to date: its schema, and which measures' scores are stale; else do nothing."""
+        try:
+            with catalog.reading(self.root) as connection:
+                if catalog.is_current(connection, versions):
+                    return
+        except NothingYet:
+            return
+        known = {measure for (measure,) in self.rows("SELECT measure FROM base.versions")}
+        with self.lock("merge"):
+            catalog.declare(self.root, {measure: version for measure, version in versions.items() if measure in known})
 
     def waiting(self) -> int:
         """Return how many staged files no merger has taken yet."""

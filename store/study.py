@@ -18,6 +18,10 @@ kinds = ["activations", "attention"]   # optional: activations alone otherwise
 [[measures]]
 name = "svsim"
 variance = 0.95
+
+[[results]]                       # similarities that were computed elsewhere; a study may have these alone
+file = "published/scores.parquet"
+name = "published"                # the source, by which questions find them
 """
 
 from __future__ import annotations
@@ -76,8 +80,17 @@ class MeasureSpec:
 
 
 @dataclass(frozen=True)
+class ResultsSpec:
+    """A file of results from elsewhere, the source's name, and the file that describes its models (else beside it)."""
+
+    file: Path
+    name: str
+    models: Path | None = None
+
+
+@dataclass(frozen=True)
 class Study:
-    """What to extract and what to measure. No layers means every layer, no measures every measure of these kinds.
+    """What to extract, measure and import. No layers means every layer, no measures every measure of these kinds.
 
     settings are those of activations; special_tokens is what attention has instead of pooling.
     """
@@ -90,6 +103,7 @@ class Study:
     measures: tuple[MeasureSpec, ...] = ()
     kinds: tuple[Kind, ...] = ("activations",)
     special_tokens: SpecialTokens = "drop"
+    results: tuple[ResultsSpec, ...] = ()
 
     def settings_of(self, kind: Kind) -> Settings | AttentionSettings:
         """The settings that are part of the identity of artifacts of one kind."""
@@ -162,15 +176,19 @@ class _Reader:
 
     def study(self, data: dict[str, Any]) -> Study:
         """Return the study that the parsed tables stand for. Raises BadRequest naming the line."""
-        self._keys(data, ("models", "corpora", "extraction", "measures"), table="")
+        self._keys(data, ("models", "corpora", "extraction", "measures", "results"), table="")
         models = tuple(self._model(entry, i) for i, entry in enumerate(self._tables(data, "models")))
         corpora = tuple(self._corpus(entry, i) for i, entry in enumerate(self._tables(data, "corpora")))
         measures = tuple(self._measure(entry, i) for i, entry in enumerate(self._tables(data, "measures")))
-        for table, entries in (("models", models), ("corpora", corpora)):
-            if not entries:
+        results = tuple(self._result(entry, i) for i, entry in enumerate(self._tables(data, "results")))
+        alone = bool(results) and not models and not corpora
+        for table, entries in (("models", models), ("corpora", corpora), ("results", results)):
+            if not entries and not alone and table != "results":
                 raise BadRequest(f"{self._path}: a study needs at least one [[{table}]]")
             self._unique(table, [entry.name for entry in entries])
-        return Study(models, corpora, measures=measures, **self._extraction(data.get("extraction", {})))
+        return Study(
+            models, corpora, measures=measures, results=results, **self._extraction(data.get("extraction", {}))
+        )
 
     def _model(self, entry: dict[str, Any], index: int) -> ModelSpec:
         self._keys(entry, [f.name for f in fields(ModelSpec)], "models", index)
@@ -193,6 +211,17 @@ class _Reader:
         if not path.is_file():
             self._fail(f"there is no corpus file {entry['path']}", "corpora", index, "path")
         return CorpusSpec(path, entry.get("name") or corpus_name(path), entry.get("limit"))
+
+    def _result(self, entry: dict[str, Any], index: int) -> ResultsSpec:
+        self._keys(entry, [f.name for f in fields(ResultsSpec)], "results", index)
+        self._types(entry, {}, "results", index)
+        for key in ("file", "name"):
+            self._require(entry, key, "results", index)
+        found = {key: (self._path.parent / entry[key]).resolve() for key in ("file", "models") if key in entry}
+        for key, path in found.items():
+            if not path.is_file():
+                self._fail(f"there is no file {entry[key]}", "results", index, key)
+        return ResultsSpec(found["file"], entry["name"], found.get("models"))
 
     def _measure(self, entry: dict[str, Any], index: int) -> MeasureSpec:
         self._require(entry, "name", "measures", index)

@@ -43,10 +43,11 @@ def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}  # readline sets them
     return subprocess.Popen(
         [sys.executable, "cli.py", *map(str, arguments)], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **environment},
+        env={**kept, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **environment},
     )  # fmt: skip
 
 
@@ -146,7 +147,9 @@ def test_heatmap(finished: Path) -> None:
     cells = rows(finished, "heatmap", "bert-a", "gpt2-a", "--measure", "mixedsim")
     assert [(cell["layer_a"], cell["layer_b"]) for cell in cells] == [(a, b) for a in range(3) for b in range(3)]
     drawn = simcat("query", "heatmap", "bert-a", "gpt2-a", "--store", finished).stdout
-    assert drawn.splitlines()[0] == "ckasim (default), bert-a towards gpt2-a" and len(drawn.splitlines()) == 5
+    lines = drawn.splitlines()
+    assert lines[0].startswith("bert-a towards gpt2-a, ckasim (default) · ewt · 2,") and len(lines) == 6, lines
+    assert lines[0].endswith(" words · source simcat") and lines[-1].startswith("=> the most similar are layer ")
 
 
 def test_sql_reads_the_catalog_and_nothing_else(finished: Path) -> None:
@@ -269,12 +272,21 @@ def test_killed_twenty_times_then_run_once(study: Path, finished: Path, tmp_path
 
 def test_interrupted_with_ctrl_c(study: Path, finished: Path, tmp_path: Path) -> None:
     process = start("run", study, "--store", tmp_path / "s")
-    time.sleep(4)
+    while process.poll() is None and not (tmp_path / "s" / "activations").exists():  # it is at work, not yet finished
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode in (130, 0) and "Traceback" not in err, err
     assert simcat("run", study, "--store", tmp_path / "s").returncode == 0
     assert_same(tmp_path / "s", finished)
+
+
+def test_ctrl_c_inside_a_query_is_an_interrupt_not_a_bug(finished: Path) -> None:
+    process = start("sql", "SELECT count(*) FROM range(10_000_000_000) a WHERE sqrt(range) < 0", "--store", finished)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and len(err.splitlines()) == 1, err
 
 
 @pytest.mark.slow

@@ -20,15 +20,15 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def commands() -> list[str]:
-    block = README.split("<!-- examples", 1)[1].split("```", 2)[1]
+def commands(block: str = "examples") -> list[str]:
+    block = README.split(f"<!-- {block}", 1)[1].split("```", 2)[1]
     return [line.split(" #")[0].strip() for line in block.splitlines() if line.startswith("python cli.py")]
 
 
 @pytest.mark.slow
 def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
     environment = {**os.environ, "SIMCAT_STORE": str(tmp_path / "store"), "HF_HUB_OFFLINE": "1"}
-    assert len(commands()) == 7
+    assert len(commands()) == 8
     for command in commands():
         arguments = [sys.executable, *shlex.split(command)[1:]]
         done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -39,6 +39,25 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
         check=True,
     ).stdout  # fmt: skip
     assert len(re.findall(r"^=> (seen|not seen|cannot be said): ", findings, re.MULTILINE)) == 5
+
+
+def test_the_readmes_questions_are_answered(tmp_path: Path) -> None:
+    assert len(commands("questions")) == 13
+    for command in commands("questions"):
+        arguments = [sys.executable, *shlex.split(command.replace("--store published", f"--store {tmp_path}"))[1:]]
+        done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, (command, done.stderr)
+        assert "cli.py query" not in command or "=> " in done.stdout
+
+
+def test_the_readmes_pictures_are_drawn(tmp_path: Path) -> None:
+    assert len(commands("pictures")) == 4
+    for command in (commands("questions")[0], *commands("pictures")):
+        here = command.replace("--store published", f"--store {tmp_path}/s").replace("-o ", f"-o {tmp_path}/")
+        done = subprocess.run([sys.executable, *shlex.split(here)[1:]], cwd=ROOT, capture_output=True, check=False)
+        assert done.returncode == 0, (here, done.stderr)
+    drawn = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert drawn == {"heatmap.png", "families.svg", "finetuning.pdf", "report.html"}
 
 
 def test_the_readmes_study_has_only_keys_that_exist(tmp_path: Path) -> None:
@@ -68,6 +87,11 @@ def test_the_readmes_arrays_compare() -> None:
 def test_shipped_studies_load(name: str) -> None:
     study = load_study(ROOT / "studies" / f"{name}.toml")
     assert study.models and study.corpora[0].path.is_file()
+
+
+def test_the_published_study_loads_and_needs_no_model() -> None:
+    study = load_study(ROOT / "studies" / "wu2020-published.toml")
+    assert [spec.name for spec in study.results] == ["wu2020-ewt", "wu2020-finetuned"] and not study.models
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:

@@ -56,7 +56,7 @@ def draw(seed: int = 0) -> torch.Generator:
 def test_every_family_and_copy_is_shipped_and_all_are_small() -> None:
     assert {BASES[name].family for name in SHIPPED} == {base.family for base in BASES.values()}
     assert set(COPIES) == set(FINETUNED)
-    assert sum(map(megabytes, (*SHIPPED, *COPIES))) < 45
+    assert sum(map(megabytes, (*SHIPPED, *COPIES))) < 42
 
 
 def test_the_readme_shows_what_the_folders_record() -> None:

@@ -2,6 +2,11 @@
 
 ALTER TABLE base.models ADD COLUMN heads INTEGER;  -- of a block; 0 without attention, NULL while nobody asked for it
 
+CREATE OR REPLACE VIEW models AS
+SELECT m.name AS model, m.family, m.architecture, m.layers, m.neurons, m.parameters, m.finetuned_from,
+       m.untrained_seed, m.origin, m.revision, m.weights, m.source, m.objective, m.heads
+FROM base.models m;
+
 CREATE VIEW heads AS
 SELECT k.measure, k.label AS configuration, a.pooling, c.name AS corpus,
        ma.name AS model_a, a.layer AS layer_a, mb.name AS model_b, b.layer AS layer_b,

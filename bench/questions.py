@@ -1,0 +1,98 @@
+"""How long does every question take, its process from start to end?
+
+    python bench/questions.py
+
+On what Wu et al. published (studies/wu2020-published.toml, 45,110 scores) and on a catalog of a million: 18 models × 25
+layers, five measures, single neurons for one layer. Targets: 0.3 s and 1 s.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+
+from measures import configuration, configure
+from measures.runner import configuration_row
+from store.identity import ArtifactIdentity, Settings
+from store.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS, LAYERS, NEURONS = 18, 25, 768
+NAMES = ("neuronsim", "mixedsim", "svsim", "pwsim", "ckasim")
+TIMES = 5
+
+
+def main() -> None:
+    """Build both catalogs, ask, print seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        published, large = Path(folder) / "published", Path(folder) / "large"
+        run(["run", "studies/wu2020-published.toml", "--store", str(published)])
+        stage(Store(large))
+        ask(published, "bert_base_cased", "xlnet_large_cased", "published figures", 0.3)
+        ask(large, "model-0", "model-5", "a million scores", 1.0)
+
+
+def ask(store: Path, model: str, other: str, what: str, target: float) -> None:
+    """Time every question on one catalog."""
+    questions = [
+        ["top-pairs"], ["top-pairs", "--across", "families", "--least"], ["nearest", f"{model}:3"],
+        ["heatmap", model, other], ["heatmap"], ["models"], ["measures"], ["consistency"], ["coverage"],
+        ["families"], ["localization"], ["correspondence", model, other], ["factors"],
+    ]  # fmt: skip
+    if what != "published figures":
+        questions.append(["neurons", f"{model}:3"])
+    print(f"{what} (target {target} s, median of {TIMES})")
+    for question in questions:
+        taken = [run(["query", *question, "--store", str(store)]) for _ in range(TIMES)]
+        middle = statistics.median(taken)
+        late = "" if middle < target else "  LATE"
+        print(f"  {' '.join(question):<45} {middle:5.2f} s  ({min(taken):.2f} to {max(taken):.2f}){late}")
+
+
+def stage(store: Store) -> None:
+    """Fill a store with random scores of every ordered pair of layers under every measure."""
+    random = np.random.default_rng(0)
+    weights = [f"v1:{model}" for model in range(MODELS)]
+    artifacts = [ArtifactIdentity(w, "v1:c", layer, Settings()).artifact for w in weights for layer in range(LAYERS)]
+    store.stage("models", [{"weights": w, "name": f"model-{i}", "family": f"family-{i % 6}", "layers": LAYERS - 1,
+                            "source": "simcat"} for i, w in enumerate(weights)])  # fmt: skip
+    store.stage("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
+    store.stage("artifacts", [{"artifact": artifact, "weights": weights[i // LAYERS], "corpus": "v1:c",
+                               "kind": "activations", "layer": i % LAYERS, "pooling": "last", "words": 25_000,
+                               "neurons": NEURONS, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
+                              for i, artifact in enumerate(artifacts)])  # fmt: skip
+    for name in NAMES:
+        identity = configuration(configure(name))
+        store.stage("configurations", [configuration_row(identity)])
+        values = random.random((len(artifacts), len(artifacts))) / (2 if name == "neuronsim" else 1)
+        values = (values + values.T) / 2
+        rows = [{"configuration": identity.configuration, "artifact_a": a, "artifact_b": b, "words": 25_000,
+                 "value": float(values[i, j]), "diagnostics": '{"words": 25000}', "run": "bench",
+                 **(neurons(random) if name == "neuronsim" and i == 3 else {})}
+                for i, a in enumerate(artifacts) for j, b in enumerate(artifacts) if i != j]  # fmt: skip
+        store.stage("scores", rows)
+    store.merge()
+
+
+def neurons(random: np.random.Generator) -> dict[str, object]:
+    """Scores and matches of single neurons."""
+    return {"neurons": random.random(NEURONS).tolist(), "matches": random.integers(0, NEURONS, NEURONS).tolist()}
+
+
+def run(arguments: list[str]) -> float:
+    """Run simcat to its end; return its seconds."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "cli.py", *arguments], cwd=ROOT, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

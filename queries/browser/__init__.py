@@ -1,0 +1,17 @@
+"""The interactive browser over a catalog. Reads only. Screens are Textual, an extra; what is below knows none."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from store.errors import SimcatError
+
+
+def browse(root: Path) -> None:
+    """Open the browser on a store. Raises SimcatError when Textual is not installed."""
+    if find_spec("textual") is None:
+        raise SimcatError("the browser needs Textual, which is not installed: run `pip install 'simcat[browse]'`")
+    from queries.browser.app import run
+
+    run(root)

@@ -1,0 +1,99 @@
+"""The application: its screens share one reader, and it watches the catalog for new results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from queries.ask import Table
+from queries.browser.complete import History, history_file
+from queries.browser.dialogs import FileName, Help
+from queries.browser.export import export
+from queries.browser.heat import Heat
+from queries.browser.maps import MapScreen
+from queries.browser.pair import PairScreen
+from queries.browser.reader import Reader
+from queries.browser.sql import SqlScreen, Statement
+from store.errors import SimcatError
+
+WATCH = 1.0  # seconds between looks at the catalog's file
+
+
+class Browser(App[None]):
+    """Look around a catalog in the terminal."""
+
+    TITLE = "simcat"
+    CSS_PATH = "browser.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - as App has it
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "help", "Help", key_display="? F1", tooltip="this page"),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    def __init__(self, root: Path, *, history: Path | None = None) -> None:
+        super().__init__()
+        self.reader = Reader(root)
+        self.history = History(history)
+        self.theme = "rose-pine"
+        self._stamp = self.reader.stamp()
+
+    def on_mount(self) -> None:
+        """Show the maps and start to watch."""
+        self.push_screen(MapScreen())
+        self.set_interval(WATCH, self._watch)
+
+    def _watch(self) -> None:
+        """Read again when the catalog's file has changed."""
+        stamp = self.reader.stamp()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        for screen in self.screen_stack:
+            if isinstance(screen, MapScreen | PairScreen | SqlScreen):
+                screen.reread()
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        sections = [("Map", [*MapScreen.BINDINGS, *Heat.BINDINGS]), ("Pair (Enter)", PairScreen.BINDINGS),
+                    ("SQL (:)", [*Statement.BINDINGS, *SqlScreen.BINDINGS]), ("All", Browser.BINDINGS)]  # fmt: skip
+        self.push_screen(Help(sections))
+
+    async def action_quit(self) -> None:
+        """Leave; a question that still runs is stopped."""
+        self.reader.interrupt("the browser was left")
+        self.exit()
+
+    def export(self, what: str, suggestion: str, table: Callable[[], Table]) -> None:
+        """Ask for a file and write a table into it, off the event loop."""
+        self.push_screen(FileName(what, suggestion), lambda path: self._written(table, path))
+
+    def _written(self, table: Callable[[], Table], path: Path | None) -> None:
+        if path is not None:
+            self._export(table, path)
+
+    @work(exclusive=True, group="export")
+    async def _export(self, table: Callable[[], Table], path: Path) -> None:
+        try:
+            rows = await asyncio.to_thread(_write, table, path)
+        except SimcatError as error:
+            self.notify(str(error), severity="error", timeout=8)
+        else:
+            self.notify(f"wrote {rows:,} rows to {path}")
+
+
+def _write(table: Callable[[], Table], path: Path) -> int:
+    made = table()
+    export(made, path)
+    return len(made.rows)
+
+
+def run(root: Path) -> None:
+    """Open the browser on a store, until the user leaves it."""
+    Browser(root, history=history_file()).run()

@@ -1,0 +1,199 @@
+"""A heatmap as lines of coloured text: the names of models and layers stay in sight, whatever is scrolled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from rich.segment import Segment
+from rich.style import Style
+
+from queries.browser.state import Layer, Matrix
+from queries.heat import ramp
+
+HEADER = 2  # lines: models, layers
+_NUMBER = 4  # characters for a layer's number and a space
+_LONGEST_NAME = 30
+_GROUPS = (Style.parse("bold #9ccfd8"), Style.parse("bold #f6c177"))  # neighbouring models differ
+_PLAIN = Style.parse("#908caa")
+_NOTHING, _ITSELF = Style.parse("#6e6a86"), Style.parse("#908caa on #26233a")
+_CURSOR, _AWAY = Style.parse("bold #ffffff on #d7005f"), Style.parse("#ffffff on #8a3a5a")
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """How large a cell is drawn."""
+
+    name: str
+    width: int  # characters
+    rows: int  # of the matrix in one line
+    every: int  # how many layers apart numbers stand above the columns
+
+
+ZOOMS = (Zoom("numbers", 4, 1, 1), Zoom("colours", 2, 1, 4), Zoom("overview", 1, 2, 8))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Neighbouring layers of one model: `start` is the first, `end` the one after the last."""
+
+    model: str
+    start: int
+    end: int
+
+
+def groups(layers: Sequence[Layer]) -> list[Group]:
+    """Return the models along an axis."""
+    if not layers:
+        return []
+    starts = [i for i, layer in enumerate(layers) if i == 0 or layers[i - 1].model != layer.model]
+    return [Group(layers[i].model, i, j) for i, j in zip(starts, [*starts[1:], len(layers)], strict=True)]
+
+
+def clip(text: str, width: int) -> str:
+    """Shorten a text to a width, marked as shortened."""
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…" if width > 0 else ""
+
+
+def number(value: float) -> str:
+    """Return a value in at most four characters: .87, 1.0, -.05."""
+    return f"{value:.2f}".replace("0.", ".") if abs(value) < 0.995 else f"{value:.1f}"
+
+
+@lru_cache(maxsize=2048)
+def _style(bucket: int) -> Style:
+    colour = "rgb({},{},{})".format(*ramp(bucket / 255))
+    return Style.parse(f"{'#000000' if bucket > 130 else '#ffffff'} on {colour}")
+
+
+@lru_cache(maxsize=65536)
+def _halves(top: int, bottom: int) -> Style:
+    upper, lower = (_colour(bucket) for bucket in (top, bottom))
+    return Style.parse(f"{upper} on {lower}")
+
+
+def _colour(bucket: int) -> str:
+    if bucket < 0:
+        return ("#000000", "#26233a", "#d7005f")[-bucket - 1]  # nothing, a layer with itself, the cursor
+    return "rgb({},{},{})".format(*ramp(bucket / 255))
+
+
+class Painter:
+    """Draws one matrix; x and y are what is scrolled away, in characters and lines of the part below the header."""
+
+    def __init__(self, matrix: Matrix, cursor: tuple[int, int], zoom: Zoom, *, room: int, active: bool = True) -> None:
+        self._matrix, self._cursor, self._zoom, self._active = matrix, cursor, zoom, active
+        self._rows, self._columns = groups(matrix.rows), groups(matrix.columns)
+        longest = max((len(group.model) for group in self._rows), default=0)
+        self._name = min(longest, max(room // 4, 8), _LONGEST_NAME)
+        self._row_group = [index for index, group in enumerate(self._rows) for _ in range(group.start, group.end)]
+
+    @property
+    def margin(self) -> int:
+        """Characters of the row labels."""
+        return self._name + _NUMBER
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the whole drawing with labels and header."""
+        height, width = self._matrix.values.shape
+        return self.margin + width * self._zoom.width, HEADER + -(-height // self._zoom.rows)
+
+    def cell_at(self, x: int, y: int) -> tuple[int, int] | None:
+        """Return the cell drawn at a place of the whole drawing."""
+        if x < self.margin or y < HEADER:
+            return None
+        return (y - HEADER) * self._zoom.rows, (x - self.margin) // self._zoom.width
+
+    def place_of(self, row: int, column: int) -> tuple[int, int]:
+        """Return where a cell is drawn, without labels and header."""
+        return column * self._zoom.width, row // self._zoom.rows
+
+    def line(self, at: int, x: int, y: int, width: int) -> list[Segment]:
+        """Return line `at` of the visible part."""
+        room = width - self.margin
+        if at == 0:
+            return [Segment(" " * self.margin), *self._models(x, room)]
+        if at == 1:
+            return [Segment(" " * self.margin), *self._layers(x, room)]
+        first = (y + at - HEADER) * self._zoom.rows
+        if first >= len(self._matrix.rows):
+            return []
+        return [*self._label(first, at == HEADER), *self._cells(first, x, room)]
+
+    def _models(self, x: int, room: int) -> list[Segment]:
+        found = []
+        for index, group in enumerate(self._columns):
+            left, right = (max(min(place * self._zoom.width, x + room), x) for place in (group.start, group.end))
+            if right > left:
+                found.append(Segment(clip(group.model, right - left - 1).ljust(right - left), _GROUPS[index % 2]))
+        return found
+
+    def _layers(self, x: int, room: int) -> list[Segment]:
+        width, length = self._zoom.width, len(self._matrix.columns) * self._zoom.width
+        text, styles = [" "] * (length + _NUMBER), [_PLAIN] * (length + _NUMBER)
+        for group in self._columns:
+            for place in range(group.start, group.end):
+                layer = self._matrix.columns[place].layer
+                said = f"{layer:>3}" if width == 4 else str(layer)
+                if layer % self._zoom.every == 0 and place * width + len(said) < group.end * width + (width == 4):
+                    text[place * width : place * width + len(said)] = said
+        said = f"{self._matrix.columns[self._cursor[1]].layer:>{min(width, 3)}}"
+        start = max(min(self._cursor[1] * width, min(x + room, length) - len(said)), 0)  # whole, also at the right edge
+        text[start : start + len(said)] = said
+        styles[start : start + len(said)] = [self._mark] * len(said)
+        return [Segment(each, style) for each, style in zip(text, styles, strict=True)][x : min(x + room, length)]
+
+    @property
+    def _mark(self) -> Style:
+        return _CURSOR if self._active else _AWAY
+
+    def _label(self, first: int, topmost: bool) -> list[Segment]:
+        rows = range(first, min(first + self._zoom.rows, len(self._matrix.rows)))
+        begins = [row for row in rows if self._rows[self._row_group[row]].start == row]
+        marked = self._cursor[0] in rows
+        row = self._cursor[0] if marked else (begins or [first])[0]
+        group, layer = self._row_group[row], self._matrix.rows[row]
+        name = clip(layer.model, self._name) if topmost or begins or marked else ""
+        style = self._mark if marked else _GROUPS[group % 2]
+        return [Segment(name.ljust(self._name), style if marked else _GROUPS[group % 2]),
+                Segment(f"{layer.layer:>3}", style if marked else _PLAIN), Segment(" ")]  # fmt: skip
+
+    def _cells(self, first: int, x: int, room: int) -> list[Segment]:
+        width = self._zoom.width
+        left, right = x // width, min(-(-(x + room) // width), len(self._matrix.columns))
+        draw = self._two_cells if self._zoom.rows == 2 else self._cell
+        found = [draw(first, column) for column in range(left, right)]
+        return _cut(found, x - left * width, room)
+
+    def _bucket(self, row: int, column: int) -> int:
+        if row >= len(self._matrix.rows):
+            return -1
+        if self._matrix.rows[row] == self._matrix.columns[column]:
+            return -2
+        value = self._matrix.values[row, column]
+        return -1 if np.isnan(value) else int(min(max(value, 0.0), 1.0) * 255)
+
+    def _cell(self, row: int, column: int) -> Segment:
+        width, bucket = self._zoom.width, self._bucket(row, column)
+        said = {-1: "·", -2: "="}.get(bucket) or (number(self._matrix.values[row, column]) if width == 4 else "")
+        if (row, column) == self._cursor:
+            return Segment(said.rjust(width) if said else "[]", self._mark)
+        return Segment(said.rjust(width), {-1: _NOTHING, -2: _ITSELF}.get(bucket) or _style(bucket))
+
+    def _two_cells(self, row: int, column: int) -> Segment:
+        top, bottom = (-3 if (each, column) == self._cursor else self._bucket(each, column) for each in (row, row + 1))
+        return Segment("▀", _halves(top, bottom))
+
+
+def _cut(segments: list[Segment], start: int, length: int) -> list[Segment]:
+    """Return `length` characters from `start` on."""
+    found, at = [], 0
+    for text, style, _ in segments:
+        part = text[max(start - at, 0) : max(start + length - at, 0)]
+        at += len(text)
+        if part:
+            found.append(Segment(part, style))
+    return found

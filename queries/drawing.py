@@ -1,0 +1,144 @@
+"""The commands of `simcat plot`: each parses, asks one question and draws its rows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from queries import grids, summaries
+from queries.ask import Table
+from queries.options import asking, shared_options, store_option
+from queries.scope import Asked
+from store.errors import BadRequest, NothingYet
+from store.store import Store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from matplotlib.figure import Figure
+
+Draw = Callable[[], "Figure"]
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+
+
+def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
+    """Make a command of a function (catalog, Asked, its own options) -> what draws the answer.
+
+    It gets the shared options and --output, opens the catalog, closes it, and only then draws.
+    """
+
+    @functools.wraps(command)
+    def drawn(store: Store, output: Path, asked: Asked, **given: Any) -> None:
+        from queries.figures import style
+
+        style.check_target(output)
+        versions = click.get_current_context().find_object(dict) or {}
+        with asking(store, versions) as catalog:
+            draw = command(catalog, asked, **given)
+        style.picture(output, draw)
+        click.echo(f"wrote {output}", err=True)
+
+    said = "FILE.png, FILE.svg or FILE.pdf."
+    return click.option("-o", "--output", type=OUTPUT, required=True, help=said)(shared_options(store_option(drawn)))
+
+
+@click.command()
+@click.argument("pair", nargs=-1, metavar="[MODEL_A [MODEL_B]]")
+@click.option("--stretch", is_flag=True, help="Colours from the smallest to the largest value, not from 0 to 1.")
+@picture
+def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...], stretch: bool) -> Draw:
+    """Layers × layers as colours: of all models, of one with itself, or of one towards another.
+
+    Example: simcat plot heatmap bert-tiny gpt2-tiny --measure ckasim -o heatmap.svg
+    """
+    from queries.figures import heatmap as figure
+
+    answer = grids.pair_grid(catalog, asked, pair=pair)
+    return lambda: figure.draw(answer, stretch=stretch)
+
+
+@click.command()
+@picture
+def families(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
+    """Within a family against across families, under every measure or the named ones.
+
+    Example: simcat plot families -o families.png
+    """
+    from queries.figures import families as figure
+    from queries.figures import plots
+
+    measured, known = _measured(catalog, asked)
+    answer = _some(summaries.families(measured, known), "measured models of two families")
+    return lambda: plots.draw(figure.chart(answer))
+
+
+@click.command()
+@picture
+def localization(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
+    """Single neurons against whole layers: measures side by side, from local to global.
+
+    Example: simcat plot localization -o localization.svg
+    """
+    from queries.figures import localization as figure
+    from queries.figures import plots
+
+    measured, known = _measured(catalog, asked)
+    answer = _some(summaries.localization(measured, known), "measured models that are no fine-tuned copies")
+    return lambda: plots.draw(figure.chart(answer))
+
+
+@click.command()
+@picture
+def finetuning(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
+    """Each layer of fine-tuned models against the same layer before.
+
+    Example: simcat plot finetuning --measure ckasim -o finetuning.pdf
+    """
+    from queries.figures import finetuning as figure
+    from queries.figures import plots
+
+    pairs = grids.pair_grid(catalog, asked)
+    answer = summaries.finetuning(pairs, summaries.models(catalog, _source(pairs)))
+    answer = _some(answer, "a fine-tuned model (finetuned_from in a study) measured with its origin")
+    return lambda: plots.draw(figure.chart(answer))
+
+
+@click.command()
+@click.argument("pair", nargs=-1, metavar="[MODEL_A MODEL_B]")
+@picture
+def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...]) -> Draw:
+    """The depth of each layer's most similar layer in other models, of all or of two models.
+
+    Example: simcat plot correspondence bert-tiny gpt2-tiny -o correspondence.png
+    """
+    from queries.figures import correspondence as figure
+    from queries.figures import plots
+
+    if len(pair) == 1:
+        raise BadRequest(f"name the model in which to look for the layers of {pair[0]}, or no model for all")
+    pairs = grids.pair_grid(catalog, asked, pair=pair)
+    answer = summaries.correspondence(pairs, summaries.models(catalog, _source(pairs)))
+    answer = _some(answer, "two measured models that are no fine-tuned copies")
+    return lambda: plots.draw(figure.chart(answer))
+
+
+def _measured(catalog: DuckDBPyConnection, asked: Asked) -> tuple[list[Table], dict[str, summaries.Model]]:
+    measured = grids.pair_grids(catalog, asked)
+    return measured, summaries.models(catalog, _source(measured[0]))
+
+
+def _source(pairs: Table) -> str:
+    """The source whose scores these pairs are."""
+    return str(pairs.rows[0][pairs.columns.index("source")])
+
+
+def _some(answer: Table, needs: str) -> Table:
+    if not answer.rows:
+        raise NothingYet(f"nothing to draw: that takes {needs}. `simcat status` says what there is")
+    return answer
+
+
+PLOTS = (heatmap, families, localization, finetuning, correspondence)

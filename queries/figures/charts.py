@@ -1,0 +1,96 @@
+"""What a chart shows, apart from who draws it: matplotlib (`plots.py`) or the report's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from queries.ask import Table
+from queries.figures.style import bounds
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a series, with its interval where it has one."""
+
+    series: int
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """One line of a dot chart: a category with a point a series."""
+
+    name: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Dots:
+    """A dot chart: categories below one another, one value axis."""
+
+    form: ClassVar[str] = "dots"
+    id: str
+    title: str
+    caption: str
+    axis: str
+    series: tuple[str, ...]
+    groups: tuple[Group, ...]
+    table: Table
+    interval: str = ""  # what the intervals are
+
+    def ends(self) -> tuple[float, float]:
+        """Return the ends of the value axis."""
+        return _ends(value for group in self.groups for point in group.points for value in _extent(point))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series over x, ordered by x."""
+
+    series: int
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines that share their axes."""
+
+    name: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Small multiples of lines with a common value axis."""
+
+    form: ClassVar[str] = "lines"
+    id: str
+    title: str
+    caption: str
+    x: str
+    axis: str
+    series: tuple[str, ...]
+    panels: tuple[Panel, ...]
+    table: Table
+    diagonal: bool = False  # whether a dashed line marks where x and value are equal
+
+    def ends(self) -> tuple[float, float]:
+        """Return the ends of the value axis."""
+        return _ends(value for panel in self.panels for line in panel.lines for _, value in line.points)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names as a reader expects: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))
+
+
+def _extent(point: Point) -> Iterable[float]:
+    return (value for value in (point.low, point.value, point.high) if value is not None)
+
+
+def _ends(values: Iterable[float]) -> tuple[float, float]:
+    return bounds(list(values))

@@ -1,0 +1,130 @@
+"""Dot charts and line charts with matplotlib."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import TYPE_CHECKING
+
+from queries.figures.charts import Dots, Line, Lines
+from queries.figures.style import COLOURS, INK, MARKERS, MUTED, split_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH = 6.6  # inches
+_PANELS = 3  # side by side
+_PANEL, _BETWEEN = 2.4, 0.85  # inches: height of a panel, and room below it for its axis and the next one's name
+
+
+def draw(chart: Dots | Lines) -> Figure:
+    """Draw a chart with its title, caption and legend, and what its table's title says of the scope."""
+    note = split_title(chart.table.title)[1]
+    return _dots(chart, note) if isinstance(chart, Dots) else _lines(chart, note)
+
+
+def _dots(chart: Dots, note: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    height = 0.38 * len(chart.groups)
+    figure = Figure(figsize=(_WIDTH, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    for place, group in enumerate(chart.groups):
+        values = [point.value for point in group.points]
+        axes.plot([min(values), max(values)], [place, place], color="#b4b9bf", linewidth=1.6, zorder=1)
+        for point in group.points:
+            if point.low is not None and point.high is not None:
+                axes.plot([point.low, point.high], [place, place], color=_colour(point.series), linewidth=4.5,
+                          alpha=0.35, solid_capstyle="butt", zorder=2)  # fmt: skip
+            axes.plot([point.value], [place], marker=_marker(point.series), color=_colour(point.series), markersize=6.5,
+                      markeredgecolor="white", markeredgewidth=0.7, linestyle="", zorder=3)  # fmt: skip
+    axes.set_yticks(range(len(chart.groups)), [group.name for group in chart.groups])
+    axes.set_ylim(len(chart.groups) - 0.5, -0.5)
+    low, high = chart.ends()
+    axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+    axes.set_xlabel(chart.axis)
+    axes.tick_params(axis="y", length=0, labelsize=9)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    _words(figure, chart, note, below=0.5)
+    return figure
+
+
+def _lines(chart: Lines, note: str) -> Figure:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    columns = min(_PANELS, len(chart.panels))
+    rows = math.ceil(len(chart.panels) / columns)
+    width = max(_WIDTH, 2.9 * columns) if columns > 1 else _WIDTH * 0.8
+    height = _PANEL * rows + _BETWEEN * (rows - 1)
+    figure = Figure(figsize=(width, height))
+    low, high = chart.ends()
+    for place, panel in enumerate(chart.panels):
+        column, row = place % columns, place // columns
+        room = (1 - 0.08 * (columns - 1)) / columns
+        bottom = 1 - (_PANEL + row * (_PANEL + _BETWEEN)) / height
+        axes = figure.add_axes((column * (room + 0.08), bottom, room, _PANEL / height))
+        if chart.diagonal:
+            axes.plot([low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)), zorder=1)
+        for line in panel.lines:
+            _line(axes, line)
+        axes.set_ylim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        axes.set_title(panel.name, fontsize=9, pad=5)
+        axes.set_xlabel(chart.x)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=_whole(chart)))
+        if column == 0:
+            axes.set_ylabel(chart.axis)
+    _words(figure, chart, note, below=0.5)
+    return figure
+
+
+def _line(axes: Axes, line: Line) -> None:
+    axes.plot(
+        [x for x, _ in line.points], [value for _, value in line.points], color=_colour(line.series), linewidth=1.4,
+        marker=_marker(line.series), markersize=4.5, markeredgecolor="white", markeredgewidth=0.5,
+    )  # fmt: skip
+
+
+def _words(figure: Figure, chart: Dots | Lines, note: str, *, below: float) -> None:
+    """Title, note and legend above the axes, the caption below; distances in inches, so that any height looks alike."""
+    from matplotlib.lines import Line2D
+
+    width, height = figure.get_size_inches()
+    marks = [
+        Line2D([], [], color=_colour(place), marker=_marker(place), linestyle="", markersize=6, label=name)
+        for place, name in enumerate(chart.series)
+    ]
+    above = 0.3 if isinstance(chart, Lines) else 0.08  # a panel's name stands there
+    legend = figure.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1 + above / height), borderaxespad=0,
+                           ncols=_legend_columns(chart, width), handletextpad=0.2, columnspacing=1.4)  # fmt: skip
+    lines = math.ceil(len(chart.series) / _legend_columns(chart, width))
+    above += 0.16 * lines + 0.16
+    legend.set_in_layout(True)
+    if note:
+        figure.text(0, 1 + above / height, note, color=MUTED, fontsize=8, va="bottom")
+        above += 0.2
+    figure.text(0, 1 + above / height, chart.title, color=INK, fontsize=10.5, fontweight="bold", va="bottom")
+    caption = "\n".join(textwrap.wrap(chart.caption, int(width * 16), break_on_hyphens=False))
+    figure.text(0, -below / height, caption, color=MUTED, fontsize=8, va="top", linespacing=1.4)
+
+
+def _legend_columns(chart: Dots | Lines, width: float) -> int:
+    longest = max(len(name) for name in chart.series) * 0.075 + 0.45
+    return max(1, min(len(chart.series), int(width / longest)))
+
+
+def _whole(chart: Lines) -> bool:
+    return all(float(x).is_integer() for panel in chart.panels for line in panel.lines for x, _ in line.points)
+
+
+def _colour(series: int) -> str:
+    return COLOURS[series % len(COLOURS)]
+
+
+def _marker(series: int) -> str:
+    return MARKERS[series % len(MARKERS)]

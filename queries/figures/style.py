@@ -1,0 +1,103 @@
+"""What all pictures share: fonts, colours, files that are equal whenever the rows are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from store.errors import BadRequest, MissingPackage
+from store.files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's colours, told apart with any colour vision; yellow, too pale on white, is left out.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK, MUTED, RULE, MISSING = "#1a1a1a", "#5f6368", "#d9dce0", "#e3e3e3"
+#: No dates, no version of the drawing library: the same rows give the same bytes.
+_METADATA: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": "simcat"},
+    ".pdf": {"CreationDate": None, "Creator": "simcat", "Producer": None},
+}
+SUFFIXES = tuple(_METADATA)
+_DOTS_PER_INCH = 200
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    "font.size": 8.5, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "axes.edgecolor": MUTED, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
+    "axes.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
+    "grid.color": RULE, "grid.linewidth": 0.6, "legend.frameon": False,
+    "svg.fonttype": "none", "svg.hashsalt": "simcat", "pdf.fonttype": 42, "figure.dpi": 100,
+}  # fmt: skip
+
+
+def picture(path: Path, draw: Callable[[], Figure]) -> None:
+    """Draw in the house's style and write the figure to `path`."""
+    check_target(path)
+    with drawing():
+        save(draw(), path)
+
+
+def check_target(path: Path) -> None:
+    """Raise BadRequest when a picture cannot be written there, MissingPackage when nothing can draw it."""
+    if path.suffix.lower() not in SUFFIXES:
+        said = f"'{path.suffix}'" if path.suffix else "nothing"
+        raise BadRequest(f"a picture's name ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, got {said}: {path}")
+    if path.is_dir() or not path.parent.is_dir():
+        raise BadRequest(f"cannot write {path}: " + ("it is a folder" if path.is_dir() else f"no folder {path.parent}"))
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise MissingPackage("pictures need matplotlib: pip install 'simcat[pictures]'") from None
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw and save in the house's style, whatever the user's matplotlibrc says."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)  # type: ignore[arg-type]  # its stubs list every key as a literal
+        yield
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all, in the format of the path's suffix."""
+    suffix = path.suffix.lower()
+    with whole_file(path) as temporary:
+        figure.savefig(
+            temporary, format=suffix[1:], dpi=_DOTS_PER_INCH, metadata=_METADATA[suffix], bbox_inches="tight",
+            pad_inches=0.12, facecolor="white",
+        )  # fmt: skip
+
+
+def split_title(title: str) -> tuple[str, str]:
+    """Split a table's title into what is shown and of what: corpus, words, source."""
+    what, _, scope = title.partition(" · ")
+    return what, scope
+
+
+def titled(axes: Axes, title: str, note: str = "") -> None:
+    """Put a title above the axes, and in smaller grey letters what the figure is of."""
+    axes.set_title(title, pad=30 if note else 14)
+    if note:
+        axes.annotate(
+            note, (0, 1), xytext=(0, 17), xycoords="axes fraction", textcoords="offset points", color=MUTED, fontsize=8
+        )
+
+
+def bounds(values: Sequence[float], *, stretch: bool = False) -> tuple[float, float]:
+    """Return the ends of a colour or value scale: 0 to 1, so that pictures compare, unless values lie outside.
+
+    With `stretch` the scale ends at the smallest and largest value.
+    """
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    if stretch or low < 0 or high > 1:
+        return (low, high) if high > low else (low - 0.5, high + 0.5)
+    return 0.0, 1.0

@@ -1,0 +1,263 @@
+"""Do families and design choices explain similarity? Intervals and p-values over models, which are what was sampled.
+
+Layers of one model depend on each other, and so do pairs that share a model: neither can be resampled alone. So the
+bootstrap draws models, and permutations exchange models, a model's whole row and column at once. numpy with a seed:
+importing scipy.stats alone takes longer than any of these answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from queries.ask import Table, ask, question
+from queries.scope import Asked, Scope, scope, scopes
+from store.errors import NothingYet
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Matrix = npt.NDArray[np.float64]
+
+#: What a family was trained to predict, where a model does not say.
+OBJECTIVES = {
+    "bert": "masked words", "roberta": "masked words", "albert": "masked words", "distilbert": "masked words",
+    "deberta": "masked words", "xlm": "masked words", "electra": "replaced words", "gpt": "next word",
+    "openai-gpt": "next word", "gpt2": "next word", "gpt_neox": "next word", "llama": "next word", "mamba": "next word",
+    "xlnet": "permutation", "elmo": "both directions", "simcat-elmo": "both directions", "t5": "masked spans",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Means:
+    """Mean similarities of models: sums and counts of layer pairs, both [models, models], a towards b."""
+
+    models: list[str]
+    families: list[str]
+    total: Matrix
+    pairs: Matrix
+    sql: str = ""
+
+    @property
+    def mean(self) -> Matrix:
+        """Mean over layer pairs [models, models]; NaN where there is none."""
+        with np.errstate(invalid="ignore"):
+            return self.total / self.pairs
+
+    def only(self, kept: Sequence[str]) -> Means:
+        """The same of some models."""
+        place = [index for index, model in enumerate(self.models) if model in kept]
+        grid = np.ix_(place, place)
+        names = [[of[index] for index in place] for of in (self.models, self.families)]
+        return Means(names[0], names[1], self.total[grid], self.pairs[grid], self.sql)
+
+
+def model_means(catalog: DuckDBPyConnection, one: Scope) -> Means:
+    """Sum up every pair of models under one measure."""
+    answer = ask(catalog, question("families"), one.values)
+    family = {row["model_a"]: row["family_a"] for row in answer.records()}
+    models = sorted(family)
+    place = {model: index for index, model in enumerate(models)}
+    total, pairs = np.zeros((2, len(models), len(models)))
+    for row in answer.records():
+        total[place[row["model_a"]], place[row["model_b"]]] = row["total"]
+        pairs[place[row["model_a"]], place[row["model_b"]]] = row["pairs"]
+    return Means(models, [family[model] for model in models], total, pairs, answer.sql)
+
+
+def families(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: int = 1999, seed: int = 0) -> Table:
+    """One row a measure: means over layer pairs in one model, of one family's models, across families.
+
+    `difference` is family minus across, `low` and `high` its 95 % percentile interval when models are drawn with
+    replacement, `p` how often families dealt out to the models at random differ as much (one-sided). Of trained models
+    that are no fine-tuned copies. Raises NothingYet when there are no two such models.
+    """
+    chosen = scopes(catalog, asked, every_measure=not asked.measures)
+    described = _described(catalog, chosen[0].source)
+    base = [name for name, row in described.items() if not (row["finetuned_from"] or row["untrained"])]
+    rows, sql = [], ""
+    for one in chosen:
+        means = model_means(catalog, one).only(base)
+        sql = means.sql
+        if len(means.models) > 1:
+            rows.append((one.measure, *_levels(means, resamples, np.random.default_rng(seed))))
+    if not rows:
+        raise NothingYet("families takes two measured models that are trained and no fine-tuned copies")
+    columns = ("measure", "same_model", "same_family", "across", "difference", "low", "high", "p")
+    title = chosen[0].title("Within a family against across families", chosen)
+    return Table(title, columns, rows, _family_words(rows), sql)
+
+
+def _levels(means: Means, resamples: int, rng: np.random.Generator) -> tuple[float | None, ...]:
+    """Means at the three levels; difference, interval and p."""
+    off, same = ~np.eye(len(means.models), dtype=bool), _same(means.families)
+    levels = [_ratio(means, place) for place in (~off, off & same, off & ~same)]
+    if levels[1] is None or levels[2] is None:
+        return (*levels, None, None, None, None)
+    difference = levels[1] - levels[2]
+    size = len(means.models)
+    drawn = rng.multinomial(size, np.full(size, 1 / size), resamples).astype(float)  # [resamples, models]
+    inside, outside = (
+        _weighted(drawn, means.total * place) / _weighted(drawn, means.pairs * place)
+        for place in (off & same, off & ~same)
+    )
+    spread = inside - outside
+    low, high = np.quantile(spread[np.isfinite(spread)], [0.025, 0.975]) if np.isfinite(spread).any() else (None, None)
+    orders = rng.permuted(np.tile(np.arange(size), (resamples, 1)), axis=1)
+    codes = np.unique(means.families, return_inverse=True)[1][orders]  # [resamples, models]
+    alike = (codes[:, :, None] == codes[:, None, :]) & off
+    apart = off & ~alike
+    chance = (alike * means.total).sum((1, 2)) / (alike * means.pairs).sum((1, 2)) - (apart * means.total).sum(
+        (1, 2)
+    ) / (apart * means.pairs).sum((1, 2))
+    p = (1 + int((chance >= difference - 1e-12).sum())) / (1 + resamples)
+    return (*levels, difference, None if low is None else float(low), None if high is None else float(high), p)
+
+
+def _ratio(means: Means, place: npt.NDArray[np.bool_]) -> float | None:
+    pairs = means.pairs[place].sum()
+    return float(means.total[place].sum() / pairs) if pairs else None
+
+
+def _weighted(drawn: Matrix, matrix: Matrix) -> Matrix:  # [resamples, models], [models, models] -> [resamples]
+    """Sum a matrix over pairs of drawn models; NaN where none is left to divide by."""
+    summed = np.einsum("ra,ab,rb->r", drawn, matrix, drawn, optimize=True)
+    return np.where(summed == 0, np.nan, summed)
+
+
+def _same(labels: Sequence[Any]) -> npt.NDArray[np.bool_]:
+    found = np.unique([str(label) for label in labels], return_inverse=True)[1]
+    same: npt.NDArray[np.bool_] = found[:, None] == found
+    return same
+
+
+def _family_words(rows: list[tuple[Any, ...]]) -> str:
+    tested = [row for row in rows if row[4] is not None]
+    if not tested:
+        return "no family has two models here: nothing can be said of families"
+    sure = [row[0] for row in tested if row[7] <= 0.05]
+    higher = sum(row[4] > 0 for row in tested)
+    return (
+        f"models of one family are more similar than across families in {higher} of {len(tested)} measures; by "
+        f"more than families dealt out at random (p ≤ 0.05): {', '.join(sure) or 'none'}"
+    )
+
+
+def factors(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: int = 1999, seed: int = 0) -> Table:
+    """One row a design factor: its coefficient in one regression over all pairs of models, and a QAP p-value.
+
+    The mean similarity of two models (over layer pairs, both directions) is explained by what they share. p: two-sided,
+    from the t statistic under double semi-partialing (Dekker et al. 2007): the part of a factor that the others do not
+    explain has its models exchanged. Factors that do not vary, or follow from others, are left out by name.
+    """
+    one = scope(catalog, asked)
+    described = _described(catalog, one.source)
+    means = model_means(catalog, one)
+    both = (means.mean + means.mean.T) / 2
+    upper = np.triu_indices(len(means.models), 1)
+    if len(upper[0]) < 4 or not np.isfinite(both[upper]).all():
+        raise NothingYet("factors takes at least four models, all measured with each other: `simcat query coverage`")
+    names, matrices, left_out = _independent(_designs([described[model] for model in means.models]), upper)
+    if not names or len(upper[0]) <= len(names) + 1:
+        raise NothingYet(f"factors takes more models, or models that differ: left out {', '.join(left_out)}")
+    rows = regress(both, dict(zip(names, matrices, strict=True)), resamples=resamples, seed=seed)
+    explained = rows[0][-1]
+    found = [row[0] for row in rows if row[3] <= 0.05]
+    says = f"together they explain {explained:.0%} of the variance between pairs of models"
+    says += f"; p ≤ 0.05: {', '.join(found) or 'none'}"
+    says += f"; left out, as they do not vary or follow from the others: {', '.join(left_out)}" if left_out else ""
+    columns = ("factor", "coefficient", "t", "p", "models", "r_squared")
+    table = [(*row[:4], len(means.models), row[-1]) for row in rows]
+    return Table(one.title("What explains the similarity of two models"), columns, table, says, means.sql)
+
+
+def regress(
+    outcome: Matrix, designs: dict[str, Matrix], *, resamples: int = 1999, seed: int = 0
+) -> list[tuple[str, float, float, float, float]]:
+    """Regress a symmetric matrix [models, models] on others; return (name, coefficient, t, p, r²) of each."""
+    rng = np.random.default_rng(seed)
+    size = len(outcome)
+    upper = np.triu_indices(size, 1)
+    y = outcome[upper]
+    x = np.column_stack([np.ones(len(y)), *(matrix[upper] for matrix in designs.values())])  # [pairs, 1 + factors]
+    spare = len(y) - x.shape[1]
+    residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    explained = 1 - float(residual @ residual) / float(((y - y.mean()) ** 2).sum() or 1.0)
+    orders = rng.permuted(np.tile(np.arange(size), (resamples, 1)), axis=1)  # [resamples, models]
+    rows = []
+    for index, name in enumerate(designs, start=1):
+        basis = np.linalg.qr(np.delete(x, index, axis=1))[0]  # of the other factors
+        own = x[:, index] - basis @ (basis.T @ x[:, index])
+        grid = np.zeros((size, size))
+        grid[upper] = own
+        grid += grid.T
+        exchanged = grid[orders[:, upper[0]], orders[:, upper[1]]]  # [resamples, pairs]
+        free = y - basis @ (basis.T @ y)
+        coefficient, t = _t(own[None], free, basis, spare)
+        chance = _t(exchanged, free, basis, spare)[1]
+        p = (1 + int((np.abs(chance) >= abs(t[0]) - 1e-12).sum())) / (1 + resamples)
+        rows.append((name, float(coefficient[0]), float(t[0]), p, explained))
+    return rows
+
+
+def _t(designs: Matrix, free: Matrix, basis: Matrix, spare: int) -> tuple[Matrix, Matrix]:
+    """Coefficients and t of designs [resamples, pairs] beside the others' basis, on what these leave of the outcome."""
+    own = designs - (designs @ basis) @ basis.T
+    square = (own**2).sum(1)
+    coefficient = own @ free / square
+    rest = np.maximum(free @ free - coefficient**2 * square, 1e-300)
+    return coefficient, coefficient * np.sqrt(square * spare / rest)
+
+
+def _designs(models: list[dict[str, Any]]) -> dict[str, Matrix]:
+    """What each two models share, each [models, models]."""
+    by_name = {model["model"]: model for model in models}
+
+    def objective(model: dict[str, Any]) -> Any:
+        origin = by_name.get(model["finetuned_from"], model)
+        return model["objective"] or origin["objective"] or OBJECTIVES.get(model["family"], model["family"])
+
+    size = np.log([_size(model) for model in models])
+    depth = np.array([float(model["layers"] or 0) for model in models])
+    tuned, control = (np.array([bool(model[key]) for model in models]) for key in ("finetuned_from", "untrained"))
+    related = np.array(
+        [[a["model"] == b["finetuned_from"] or b["model"] == a["finetuned_from"] for b in models] for a in models]
+    )
+    made = {
+        "same family": _same([model["family"] for model in models]),
+        "same architecture": _same([model["architecture"] for model in models]),
+        "same objective": _same([objective(model) for model in models]),
+        "size ratio (log)": np.abs(size[:, None] - size),
+        "depth difference": np.abs(depth[:, None] - depth),
+        "one is tuned from the other": related,
+        "fine-tuned (of the two)": tuned[:, None].astype(float) + tuned,
+        "untrained (of the two)": control[:, None].astype(float) + control,
+    }
+    return {name: np.asarray(matrix, dtype=float) for name, matrix in made.items()}
+
+
+def _size(model: dict[str, Any]) -> float:
+    """Parameters, where they are known; else what the blocks' width and number make of them; 1 where nothing is."""
+    return float(model["parameters"] or (model["layers"] or 0) * (model["neurons"] or 0) ** 2 or 1)
+
+
+def _independent(
+    designs: dict[str, Matrix], upper: tuple[npt.NDArray[np.intp], ...]
+) -> tuple[list[str], list[Matrix], list[str]]:
+    """Keep the factors that vary and do not follow from those before them."""
+    kept: list[str] = []
+    columns = [np.ones(len(upper[0]))]
+    for name, matrix in designs.items():
+        column = matrix[upper]
+        if np.linalg.matrix_rank(np.column_stack([*columns, column])) > len(columns):
+            kept.append(name)
+            columns.append(column)
+    return kept, [designs[name] for name in kept], [name for name in designs if name not in kept]
+
+
+def _described(catalog: DuckDBPyConnection, source: str) -> dict[str, dict[str, Any]]:
+    return {row["model"]: row for row in ask(catalog, question("factors"), {"source": source}).records()}

@@ -1,0 +1,126 @@
+// Small charts of rows: dots (one line a category) and lines (one panel a group). Every mark says its value on hover.
+
+const SHAPES = [
+  (x, y) => svg("circle", { cx: x, cy: y, r: 5 }),
+  (x, y) => svg("rect", { x: x - 4.5, y: y - 4.5, width: 9, height: 9 }),
+  (x, y) => svg("path", { d: `M${x} ${y - 6}L${x + 5.5} ${y + 4}L${x - 5.5} ${y + 4}Z` }),
+  (x, y) => svg("path", { d: `M${x} ${y - 6}L${x + 6} ${y}L${x} ${y + 6}L${x - 6} ${y}Z` }),
+];
+
+function mark(series, x, y, lines) {
+  const node = SHAPES[series % SHAPES.length](x, y);
+  fill(node, { fill: COLOURS[series % COLOURS.length], stroke: "#fff", "stroke-width": 1, class: "mark" }, []);
+  node.addEventListener("pointermove", (event) => tip.show(lines, event.clientX, event.clientY));
+  node.addEventListener("pointerleave", () => tip.hide());
+  return node;
+}
+
+function legend(names) {
+  return html("ul", { class: "legend" }, names.map((name, index) => {
+    const sample = svg("svg", { width: 13, height: 13, "aria-hidden": "true" });
+    sample.append(fill(SHAPES[index % SHAPES.length](6.5, 6.5), { fill: COLOURS[index % COLOURS.length] }, []));
+    return html("li", {}, [sample, name]);
+  }));
+}
+
+function niceTicks(low, high) {
+  const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10].find((each) => (high - low) / each <= 5.01) || (high - low) / 5;
+  const ticks = [];
+  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + 1e-9; at += step) ticks.push(Number(at.toFixed(6)));
+  return ticks;
+}
+
+// spec: {title, low, high, axis, series: [name], groups: [{name, points: [{series, value, low?, high?}]}]}
+function dots(spec, width) {
+  const left = Math.min(Math.max(...spec.groups.map((group) => textWidth(group.name, 13))) + 12, width * 0.42);
+  const line = 34, height = spec.groups.length * line, right = 14;
+  const scale = (value) => left + ((value - spec.low) / (spec.high - spec.low)) * (width - left - right);
+  const picture = svg("svg", { width, height: height + 40, viewBox: `0 0 ${width} ${height + 40}`, role: "img",
+    "aria-label": `${spec.title}. ${spec.caption}` });
+  for (const tick of niceTicks(spec.low, spec.high))
+    picture.append(
+      svg("line", { x1: scale(tick), x2: scale(tick), y1: 0, y2: height, stroke: "#d8dee4" }),
+      svg("text", { x: scale(tick), y: height + 16, "text-anchor": "middle", "font-size": 11, class: "muted" }, String(tick)));
+  picture.append(svg("text", { x: (left + width - right) / 2, y: height + 34, "text-anchor": "middle", "font-size": 12 }, spec.axis));
+  spec.groups.forEach((group, index) => {
+    const y = (index + 0.5) * line, values = group.points.map((point) => point.value);
+    picture.append(
+      svg("text", { x: left - 10, y: y + 4, "text-anchor": "end", "font-size": 13 }, fitted(group.name, left - 12, 13)),
+      svg("line", { x1: scale(Math.min(...values)), x2: scale(Math.max(...values)), y1: y, y2: y, stroke: "#afb8c1", "stroke-width": 2 }));
+    for (const point of group.points) {
+      if (Number.isFinite(point.low))
+        picture.append(svg("line", { x1: scale(point.low), x2: scale(point.high), y1: y, y2: y, "stroke-width": 5,
+          "stroke-opacity": 0.35, stroke: COLOURS[point.series % COLOURS.length] }));
+      const interval = Number.isFinite(point.low) ? [["div", `${spec.interval}: ${shown(point.low)} to ${shown(point.high)}`]] : [];
+      picture.append(mark(point.series, scale(point.value), y,
+        [["b", shown(point.value)], ["div", `${group.name}, ${spec.series[point.series]}`], ...interval]));
+    }
+  });
+  return [legend(spec.series), picture];
+}
+
+function fitted(text, room, size) {
+  if (textWidth(text, size) <= room) return text;
+  let kept = text;
+  while (kept.length > 4 && textWidth(`${kept}…`, size) > room) kept = kept.slice(0, -1);
+  return `${kept}…`;
+}
+
+// spec: {title, low, high, x, axis, panels: [{name, lines: [{series, points: [[x, value]]}]}], series: [name]}
+function lines(spec, width) {
+  const columns = Math.max(1, Math.min(spec.panels.length, Math.floor(width / 230)));
+  const each = width / columns, height = 190, left = 56, foot = 44, head = 30;
+  const rows = Math.ceil(spec.panels.length / columns);
+  const total = rows * (height + head + foot);
+  const picture = svg("svg", { width, height: total, viewBox: `0 0 ${width} ${total}`, role: "img",
+    "aria-label": `${spec.title}. ${spec.caption}` });
+  spec.panels.forEach((panel, index) => {
+    const x0 = (index % columns) * each + left, x1 = (index % columns) * each + each - 14;
+    const y0 = Math.floor(index / columns) * (height + head + foot) + head;
+    const xs = panel.lines.flatMap((one) => one.points.map((point) => point[0]));
+    const most = Math.max(...xs), least = Math.min(...xs);
+    const across = (x) => x0 + (most > least ? (x - least) / (most - least) : 0.5) * (x1 - x0);
+    const up = (value) => y0 + height - ((value - spec.low) / (spec.high - spec.low)) * height;
+    picture.append(svg("text", { x: x0, y: y0 - 12, "font-size": 13, "font-weight": 600 }, fitted(panel.name, x1 - x0, 13)),
+      svg("text", { transform: `translate(${x0 - 38} ${y0 + height / 2}) rotate(-90)`, "text-anchor": "middle",
+        "font-size": 12 }, spec.axis));
+    for (const tick of niceTicks(spec.low, spec.high))
+      picture.append(svg("line", { x1: x0, x2: x1, y1: up(tick), y2: up(tick), stroke: "#d8dee4" }),
+        svg("text", { x: x0 - 6, y: up(tick) + 4, "text-anchor": "end", "font-size": 11, class: "muted" }, String(tick)));
+    const marks = most <= 1 ? [0, 0.25, 0.5, 0.75, 1] : [...new Set(xs)].sort((a, b) => a - b);
+    const step = Math.ceil((marks.length * 18) / (x1 - x0));
+    marks.filter((_, place) => place % step === 0).forEach((x) => picture.append(
+      svg("text", { x: across(x), y: y0 + height + 16, "text-anchor": "middle", "font-size": 11, class: "muted" }, String(x))));
+    picture.append(svg("text", { x: (x0 + x1) / 2, y: y0 + height + 32, "text-anchor": "middle", "font-size": 12 }, spec.x));
+    if (spec.diagonal)
+      picture.append(svg("line", { x1: across(least), y1: up(least), x2: across(most), y2: up(most), stroke: "#57606a",
+        "stroke-dasharray": "5 5" }));
+    for (const one of panel.lines) {
+      const path = one.points.map(([x, value]) => `${across(x)},${up(value)}`).join(" ");
+      picture.append(svg("polyline", { points: path, fill: "none", stroke: COLOURS[one.series % COLOURS.length], "stroke-width": 2 }));
+      for (const [x, value] of one.points)
+        picture.append(mark(one.series, across(x), up(value),
+          [["b", shown(value)], ["div", `${spec.series[one.series]}, ${spec.x} ${x}`], ["div", panel.name]]));
+    }
+  });
+  return [legend(spec.series), picture];
+}
+
+function chart(spec, width) {
+  const drawn = (spec.form === "dots" ? dots : lines)(spec, width);
+  const numbers = html("div", { class: "scroll", tabindex: 0 });
+  const details = html("details", {}, [html("summary", {}, "The numbers"), numbers]);
+  details.addEventListener("toggle", () => numbers.replaceChildren(table(spec.columns, spec.rows)), { once: true });
+  return html("figure", { class: `chart ${spec.form}`, "data-figure": spec.id }, [
+    html("h3", {}, spec.title), html("p", { class: "note" }, spec.note), ...drawn, html("figcaption", {}, spec.caption), details,
+  ]);
+}
+
+function table(columns, rows) {
+  const numeric = columns.map((_, at) => rows.some((row) => typeof row[at] === "number"));
+  const cell = (value) => (value === null ? "" : typeof value === "number" && !Number.isInteger(value) ? value.toFixed(4) : String(value));
+  return html("table", {}, [
+    html("thead", {}, html("tr", {}, columns.map((name, at) => html("th", numeric[at] ? { class: "number" } : {}, name.replaceAll("_", " "))))),
+    html("tbody", {}, rows.map((row) => html("tr", {}, row.map((value, at) => html("td", numeric[at] ? { class: "number" } : {}, cell(value)))))),
+  ]);
+}

@@ -1,0 +1,298 @@
+"""Pictures: really in their format, never blank, equal whenever the rows are, and drawing the rows' values."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import catalogs
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from queries import summaries
+from queries.ask import Table
+from queries.figures import correspondence, families, finetuning, heatmap, localization, plots, style
+from queries.figures.charts import Dots, Group, Line, Lines, Panel, Point
+from queries.figures.grid import grid
+from queries.summaries import Model
+
+ROOT = Path(__file__).resolve().parent.parent
+COLUMNS = ("model_a", "layer_a", "family_a", "model_b", "layer_b", "family_b", "value")
+
+
+def pairs(models: dict[str, tuple[str, int]], right: dict[str, tuple[str, int]] | None = None) -> Table:
+    """All pairs of layers, none with itself, with values that differ."""
+    rng = np.random.default_rng(0)
+    left, right = ([(m, n, f) for m, (f, blocks) in side.items() for n in range(blocks + 1)]
+                   for side in (models, right or models))  # fmt: skip
+    rows = [(*a, *b, float(rng.uniform(0.1, 0.9))) for a in left for b in right if a != b]
+    return Table("All layers, ckasim (default) · on ewt", COLUMNS, rows)
+
+
+SEVEN = {"bert-base": ("bert", 12), "bert-large": ("bert", 24), "a-transformer-with-a-long-name": ("elmo", 6),
+         "elmo-wide": ("elmo", 4), "elmo": ("elmo", 2), "gpt": ("gpt", 12), "xlnet": ("xlnet", 24)}  # fmt: skip
+FAMILIES = Table("families · on ewt", ("measure", "within", "across", "difference"),
+                 [("ckasim", 0.7, 0.4, 0.3), ("neuronsim", 0.2, 0.25, -0.05), ("svsim", None, 0.5, None)])  # fmt: skip
+PLACES = Table("places · on ewt", ("measure", "same_model", "same_family", "other_families"),
+               [("neuronsim", 0.5, 0.2, 0.1), ("mixedsim", 0.8, None, 0.6)])  # fmt: skip
+MATCHES = Table("matches · on ewt",
+                ("model_a", "layer_a", "depth_a", "model_b", "family_b", "layer_b", "depth_b", "value"),
+                [(a, layer, layer / 4, b, "f", 4 - layer, 1 - layer / 4, 0.5) for a in "xyz" for b in "xyz" if a != b
+                 for layer in range(5)])  # fmt: skip
+TUNED = Table("", ("model", "finetuned_from", "layer", "layers", "value"),
+              [(f"{origin}-{task}", origin, layer, 4, 1 - layer * fall) for origin in ("bert", "gpt2")
+               for task, fall in (("pos", 0.1), ("domain", 0.2)) for layer in range(5)])  # fmt: skip
+FIGURES = {
+    "heatmap": lambda: heatmap.draw(pairs(SEVEN)),
+    "two models": lambda: heatmap.draw(pairs({"bert-base": ("bert", 3)}, {"gpt": ("gpt", 5)})),
+    "families": lambda: plots.draw(families.chart(FAMILIES)),
+    "localization": lambda: plots.draw(localization.chart(PLACES)),
+    "correspondence": lambda: plots.draw(correspondence.chart(MATCHES)),
+    "finetuning": lambda: plots.draw(finetuning.chart(TUNED)),
+}
+
+
+def drawn(name: str) -> Figure:
+    with style.drawing():
+        return FIGURES[name]()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("suffix", style.SUFFIXES)
+def test_a_picture_is_what_its_suffix_says_and_shows_something(tmp_path: Path, name: str, suffix: str) -> None:
+    path = tmp_path / f"picture{suffix}"
+    style.picture(path, FIGURES[name])
+    content = path.read_bytes()
+    if suffix == ".png":
+        image = imread(io.BytesIO(content), format="png")
+        assert min(image.shape[:2]) > 400
+        assert len(np.unique(image[..., :3].reshape(-1, 3), axis=0)) > 30, "blank"
+        edge = np.concatenate([image[:8, :, :3].ravel(), image[-8:, :, :3].ravel(), image[:, :8, :3].ravel()])
+        assert (edge == 1).all(), "something touches the edge: it is cut off"
+    elif suffix == ".svg":
+        assert ET.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"
+    else:
+        assert content.startswith(b"%PDF-") and content.rstrip().endswith(b"%%EOF") and len(content) > 4000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("suffix", style.SUFFIXES)
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path, name: str, suffix: str) -> None:
+    for part in ("a", "b"):
+        style.picture(tmp_path / f"{part}{suffix}", FIGURES[name])
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "heatmap",
+            [
+                *SEVEN,
+                "bert",
+                "elmo",
+                "xlnet",
+                "All layers, ckasim (default)",
+                "on ewt · 8,190 scores",
+                "row towards",
+                "10",
+                "22",
+            ],
+        ),
+        ("two models", ["bert-base", "gpt", "on ewt · 24 scores", "0", "5"]),
+        ("families", ["ckasim", "neuronsim", "svsim", "within a family", "across families", "on ewt"]),
+        ("localization", ["neuronsim", "mixedsim", "same model", "other families", "on ewt"]),
+        ("correspondence", ["x", "y", "z", "depth of the layer", "depth of its match", "0.0", "1.0"]),
+        ("finetuning", ["bert", "gpt2", "domain", "pos", "layer", "0", "4"]),
+    ],
+)
+def test_names_and_numbers_are_text_in_the_svg(tmp_path: Path, name: str, says: list[str]) -> None:
+    style.picture(tmp_path / "picture.svg", FIGURES[name])
+    root = ET.parse(tmp_path / "picture.svg").getroot()
+    texts = ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert set(says) <= set(texts), set(says) - set(texts)
+
+
+def test_the_colours_of_a_heatmap_are_the_rows_values() -> None:
+    table = pairs(SEVEN)
+    (mesh,) = (child for child in drawn("heatmap").axes[0].get_children() if isinstance(child, QuadMesh))
+    shown = np.ma.getdata(mesh.get_array()), np.ma.getmaskarray(mesh.get_array())
+    order = sorted((family, model, layer) for model, (family, blocks) in SEVEN.items() for layer in range(blocks + 1))
+    place = {layer: index for index, layer in enumerate(order)}
+    assert shown[0].shape == (91, 91) and (shown[1] == np.eye(91, dtype=bool)).all(), "only the diagonal is unknown"
+    for row in table.rows:
+        model_a, layer_a, family_a, model_b, layer_b, family_b, value = row
+        assert shown[0][place[family_a, model_a, layer_a], place[family_b, model_b, layer_b]] == value
+    assert mesh.get_clim() == (0, 1)
+
+
+def test_no_two_labels_of_the_large_heatmap_overlap() -> None:
+    figure = drawn("heatmap")
+    axes = figure.axes[0]
+    with style.drawing():
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+            boxes = [label.get_window_extent(renderer) for label in labels]
+            assert len(boxes) > 30
+            assert not any(a.overlaps(b) for index, a in enumerate(boxes) for b in boxes[index + 1 :])
+
+
+def test_a_grid_of_two_models_is_not_square() -> None:
+    found = grid(pairs({"b": ("x", 1)}, {"a": ("x", 2)}))
+    assert found.values.shape == (2, 3) and not np.isnan(found.values).any() and not found.is_square
+    assert [(block.model, block.layers) for block in found.columns] == [("a", (0, 1, 2))]
+
+
+def test_scales_are_the_same_in_every_picture_unless_values_leave_them() -> None:
+    assert style.bounds([0.3, 0.5]) == (0, 1)
+    assert style.bounds([0.3, 0.5], stretch=True) == (0.3, 0.5)
+    assert style.bounds([-0.2, 0.5]) == (-0.2, 0.5)
+    low, high = style.bounds([0.4, 0.4], stretch=True)
+    assert low < 0.4 < high
+
+
+def test_captions_say_what_the_rows_say() -> None:
+    assert families.chart(FAMILIES).caption == (
+        "Models of one family are more similar to one another than to other families under 1 of 2 measures (ckasim). "
+        "The widest gap: ckasim, 0.70 within against 0.40 across."
+    )
+    assert finetuning.chart(TUNED).caption == (
+        "The upper half of the layers changed more than the lower in 4 of 4 fine-tuned models. The most changed layer "
+        "is layer 4 of bert-domain: 0.20."
+    )
+    assert "at 0.10, all neurons of a layer together at 0.60: what models share is spread" in (
+        localization.chart(PLACES).caption
+    )
+    assert (
+        "Over 30 matches the two depths correlate at -1.00 and lie 0.60 apart" in correspondence.chart(MATCHES).caption
+    )
+    assert finetuning.chart(TUNED).series == ("domain", "pos")
+
+
+def test_points_and_intervals_stand_where_their_values_are() -> None:
+    chart = Dots("x", "t", "c", "axis", ("one", "two"),
+                 (Group("g", (Point(0, 0.25, 0.2, 0.3), Point(1, 0.75))),), FAMILIES)  # fmt: skip
+    with style.drawing():
+        lines = plots.draw(chart).axes[0].get_lines()
+    assert [list(line.get_xdata()) for line in lines] == [[0.25, 0.75], [0.2, 0.3], [0.25], [0.75]]
+    many = Lines("x", "t", "c", "layer", "axis", ("one",), tuple(
+        Panel(str(n), (Line(0, ((0.0, 0.1 * n), (1.0, 0.2)),),)) for n in range(4)), FAMILIES)  # fmt: skip
+    with style.drawing():
+        figure = plots.draw(many)
+    assert [list(axes.get_lines()[0].get_ydata()) for axes in figure.axes] == [[0.1 * n, 0.2] for n in range(4)]
+
+
+def test_summaries_are_the_means_and_matches_of_all_pairs() -> None:
+    models = {"a1": ("a", 2), "a2": ("a", 1), "b1": ("b", 2), "a1-tuned": ("a", 2), "b1-random": ("b", 2)}
+    pairs_of = pairs(models)
+    columns = ("measure", "configuration", *pairs_of.columns)
+    measured = [
+        Table(f"All layers, {name} (default) · on ewt", columns,
+              [(name, "default", *row[:-1], row[-1] * share) for row in pairs_of.rows])
+        for name, share in (("ckasim", 1), ("neuronsim", 0.5))
+    ]  # fmt: skip
+    known = {name: Model(blocks, "a1" if name == "a1-tuned" else None, name == "b1-random")
+             for name, (_, blocks) in models.items()}  # fmt: skip
+    base = [row for row in pairs_of.records() if {row["model_a"], row["model_b"]} <= {"a1", "a2", "b1"}]
+    across = np.mean([row["value"] for row in base if row["family_a"] != row["family_b"]])
+    within = np.mean([row["value"] for row in base if {row["model_a"], row["model_b"]} == {"a1", "a2"}])
+    same = np.mean([row["value"] for row in base if row["model_a"] == row["model_b"]])
+    (row, half) = summaries.families(measured, known).rows
+    assert row == ("ckasim", pytest.approx(within), pytest.approx(across), pytest.approx(within - across), 12, 30)
+    assert half[:3] == ("neuronsim", pytest.approx(within / 2), pytest.approx(across / 2))
+    places = summaries.localization(measured, known)
+    assert places.title == "Single neurons, or whole layers · configuration default · on ewt"
+    assert places.rows == [(name, *(pytest.approx(mean * share) for mean in (same, within, across)))
+                           for name, share in (("neuronsim", 0.5), ("ckasim", 1))]  # fmt: skip
+    tuned = summaries.finetuning(measured[0], known)
+    assert tuned.title.split(" · ")[1:] == ["ckasim (default)", "on ewt"]
+    assert [row[1:5] for row in tuned.rows] == [("a1-tuned", "a1", layer, 2) for layer in range(3)]
+    matches = summaries.correspondence(measured[0], known).records()
+    assert len(matches) == 3 * 2 + 2 * 2 + 3 * 2
+    for match in matches:
+        key = ("model_a", "layer_a", "model_b")
+        there = {row["layer_b"]: row["value"] for row in base if all(row[name] == match[name] for name in key)}
+        assert match["value"] == max(there.values()) == there[match["layer_b"]]
+        assert match["depth_b"] == match["layer_b"] / models[match["model_b"]][1]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return catalogs.build(tmp_path_factory.mktemp("pictures") / "store")
+
+
+def simcat(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "cli.py", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)  # fmt: skip
+
+
+def test_heatmaps_from_the_command_line(store: Path, tmp_path: Path) -> None:
+    for name, models in (("all", ()), ("one", ("bert-a",)), ("two", ("bert-a", "xlnet-a"))):
+        path = tmp_path / f"{name}.svg"
+        done = simcat("plot", "heatmap", *models, "--measure", "svsim", "-o", path, "--store", store)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        text = path.read_text()
+        assert "svsim" in text and "tiny-corpus" in text and ("xlnet-a" in text) == (name != "one")
+    pair = [f">{catalogs.score('svsim', 'bert-a', i, 'xlnet-a', j):.2f}<" for i in range(5) for j in range(4)]
+    assert re.findall(r">0\.\d\d<", (tmp_path / "two.svg").read_text())[: len(pair)] == pair
+
+
+def test_charts_from_the_command_line(store: Path, tmp_path: Path) -> None:
+    for name, says in (
+        ("families", ["ckasim", "svsim", "within a family"]),
+        ("localization", ["neuronsim", "other models of the family"]),
+        ("finetuning", ["tuned-on-tags", "bert-a"]),
+        ("correspondence", ["bert-b", "gpt-a", "depth of its match"]),
+        ("correspondence bert-b gpt-a", ["bert-b", "gpt-a"]),
+    ):
+        done = simcat("plot", *name.split(), "-o", tmp_path / "x.svg", "--store", store)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        text = (tmp_path / "x.svg").read_text()
+        assert all(f">{said}<" in text for said in says), (name, says)
+        assert "tiny-corpus" in text and "1,234 words" in text
+
+
+@pytest.mark.parametrize(("command", "output"), [(["plot", "heatmap"], "x.png"), (["report"], "x.html")])
+def test_drawing_does_not_import_torch(store: Path, tmp_path: Path, command: list[str], output: str) -> None:
+    arguments = ["simcat", *command, "-o", str(tmp_path / output), "--store", str(store)]
+    code = f"import sys, cli; sys.argv = {arguments!r}; cli.main(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_without_matplotlib_one_line_says_what_to_install(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
+    done = subprocess.run([sys.executable, "cli.py", "plot", "heatmap", "-o", tmp_path / "x.png", "--store", store],
+                          cwd=ROOT, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(tmp_path)})  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "simcat: pictures need matplotlib: pip install 'simcat[pictures]'\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("-o", "x.gif"), "ends in .png, .svg or .pdf, got '.gif'"),
+        (("-o", "picture"), "ends in .png, .svg or .pdf, got nothing"),
+        (("-o", "nowhere/x.png"), "no folder nowhere"),
+        (("nobody", "-o", "x.png"), "unknown model 'nobody'"),
+        (("bert-a", "gpt-a", "bert-b", "-o", "x.png"), "of no, one or two"),
+        (("--measure", "ckasm", "-o", "x.png"), "did you mean ckasim"),
+        (("--source", "wu", "-o", "x.png"), "unknown source 'wu'; there is: simcat"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(store: Path, arguments: tuple[str, ...], says: str) -> None:
+    done = simcat("plot", "heatmap", *arguments, "--store", store)
+    assert done.returncode == 2 and says in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    assert not (ROOT / "x.png").exists()

@@ -1,0 +1,431 @@
+"""Every question against the slow obvious answer, on a toy catalog and on what Wu et al. published."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+import toy
+from scipy.stats import spearmanr
+
+from queries import agreement, ask, models, pairs
+from queries.commands import COMMANDS
+from queries.neurons import neurons
+from queries.scope import Asked
+from queries.sql_box import run_sql
+from store.catalog import reading
+from store.errors import BadRequest, NothingYet
+from store.results import ensure_results
+from store.store import Store
+from store.study import load_study
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden" / "terminal"
+SYMMETRIC = toy.SYMMETRIC
+MEASURES = tuple(SYMMETRIC)
+Rows = list[dict[str, Any]]
+Catalog = duckdb.DuckDBPyConnection
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A toy catalog of our own, what was published, and both in one."""
+    own = toy.make(tmp_path_factory.mktemp("own")).root
+    both = shutil.copytree(own, tmp_path_factory.mktemp("both"), dirs_exist_ok=True)
+    theirs = tmp_path_factory.mktemp("published")
+    for spec in load_study(ROOT / "studies" / "wu2020-published.toml").results:
+        for root in (both, theirs):
+            ensure_results(Store(root), spec, symmetric=SYMMETRIC)
+    return {"simcat": own, "wu2020-ewt": theirs, "both": both}
+
+
+@pytest.fixture(params=["simcat", "wu2020-ewt"])
+def asked(request: pytest.FixtureRequest, stores: dict[str, Path]) -> Iterator[tuple[Catalog, Rows, str, str]]:
+    """A catalog, all its scores of one source as plain rows, and two of its models."""
+    with reading(stores[request.param]) as catalog:
+        cursor = catalog.execute("SELECT * FROM layer_pairs WHERE source = ?", [request.param])
+        names = [column[0] for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        two = ("ant", "bee") if request.param == "simcat" else ("bert_base_cased", "xlnet_large_cased")
+        yield catalog, rows, *two
+
+
+@pytest.fixture
+def published(stores: dict[str, Path]) -> Iterator[Catalog]:
+    with reading(stores["wu2020-ewt"]) as catalog:
+        yield catalog
+
+
+@pytest.fixture
+def own(stores: dict[str, Path]) -> Iterator[Catalog]:
+    with reading(stores["simcat"]) as catalog:
+        yield catalog
+
+
+def ends(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["model_a"], row["layer_a"], row["model_b"], row["layer_b"]
+
+
+def of(rows: Rows, measure: str, keep: Callable[[dict[str, Any]], bool] = lambda row: True) -> Rows:
+    return [row for row in rows if row["measure"] == measure and keep(row)]
+
+
+@pytest.mark.parametrize("least", [False, True])
+@pytest.mark.parametrize("across", [None, "models", "families"])
+@pytest.mark.parametrize("measure", ["ckasim", "neuronsim"])
+def test_top_pairs(asked: tuple[Catalog, Rows, str, str], measure: str, across: str | None, least: bool) -> None:
+    catalog, rows, *_ = asked
+    kept = of(rows, measure, lambda r: not SYMMETRIC[measure] or ends(r)[:2] < ends(r)[2:])
+    if across:
+        side = {"models": "model", "families": "family"}[across]
+        kept = [row for row in kept if row[f"{side}_a"] != row[f"{side}_b"]]
+    kept.sort(key=lambda row: (row["value"] if least else -row["value"], *ends(row)))
+    found = pairs.top(catalog, Asked((measure,), limit=15), across=across, least=least).records()
+    assert [(ends(row), row["value"]) for row in found] == [(ends(row), row["value"]) for row in kept[:15]]
+
+
+def test_top_pairs_of_a_model_a_family_and_a_layer(asked: tuple[Catalog, Rows, str, str]) -> None:
+    catalog, rows, model, other = asked
+    family = next(row["family_a"] for row in rows if row["model_a"] == other)
+    chosen = Asked(("pwsim",), models=(model,), families=(family,), limit=100_000)
+    found = {ends(row) for row in pairs.top(catalog, chosen, layer=1).records()}
+    assert found == {
+        ends(row) for row in of(rows, "pwsim")
+        if (model, 1) in (ends(row)[:2], ends(row)[2:]) and family in (row["family_a"], row["family_b"])
+    }  # fmt: skip
+
+
+def test_nearest(asked: tuple[Catalog, Rows, str, str]) -> None:
+    catalog, rows, model, other = asked
+    found = pairs.nearest(catalog, Asked(limit=3), of=f"{model}:1").records()
+    assert {row["measure"] for row in found} == set(MEASURES)
+    for measure in MEASURES:
+        kept = of(rows, measure, lambda r: ends(r)[:2] == (model, 1) and r["model_b"] != model)
+        kept.sort(key=lambda row: (-row["value"], row["model_b"], row["layer_b"]))
+        expected = [(i, row["model_b"], row["layer_b"], row["value"]) for i, row in enumerate(kept[:3], start=1)]
+        assert [(r["rank"], r["model"], r["layer"], r["value"]) for r in found if r["measure"] == measure] == expected
+    only = pairs.nearest(catalog, Asked(models=(other,)), of=f"{model}:1").records()
+    assert {row["model"] for row in only} == {other}
+
+
+def test_heatmap_of_two_models(asked: tuple[Catalog, Rows, str, str]) -> None:
+    catalog, rows, model, other = asked
+    found = pairs.layer_heatmap(catalog, Asked(("mixedsim",)), left=model, right=other).records()
+    kept = of(rows, "mixedsim", lambda row: (row["model_a"], row["model_b"]) == (model, other))
+    assert {ends(row): row["value"] for row in found} == {ends(row): row["value"] for row in kept}
+    assert [ends(row) for row in found] == sorted(ends(row) for row in kept)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_heatmap_of_all_models(asked: tuple[Catalog, Rows, str, str], size: int) -> None:
+    catalog, rows, *_ = asked
+    columns = None if size == 1 else 60 if len(rows) > 1000 else 12
+    found = models.heatmap_all(catalog, Asked(("svsim",), columns=columns)).records()
+    cells: dict[tuple[Any, ...], list[float]] = {}
+    for row in of(rows, "svsim"):
+        place = (row["model_a"], row["layer_a"] // size * size, row["model_b"], row["layer_b"] // size * size)
+        cells.setdefault(place, []).append(row["value"])
+    assert {ends(row) for row in found} == set(cells)
+    assert all(row["value"] == pytest.approx(fmean(cells[ends(row)])) for row in found)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_models(asked: tuple[Catalog, Rows, str, str], measure: str) -> None:
+    catalog, rows, *_ = asked
+    blocks = dict(catalog.execute("SELECT model, layers FROM models WHERE source <> 'wu2020-finetuned'").fetchall())
+    found = models.models(catalog, Asked((measure,))).records()
+    grouped: dict[tuple[str, str], Rows] = {}
+    for row in of(rows, measure):
+        grouped.setdefault((row["model_a"], row["model_b"]), []).append(row)
+    assert {(row["model_a"], row["model_b"]) for row in found} == set(grouped)
+    for row in found:
+        a, b = row["model_a"], row["model_b"]
+        by_layer = itertools.groupby(sorted(grouped[a, b], key=ends), key=lambda each: each["layer_a"])
+        best, same = [], []
+        for layer, there in by_layer:
+            values = {each["layer_b"]: each["value"] for each in there}
+            best.append(max(values.values()))
+            depth = layer / blocks[a]
+            same.append(values[min(values, key=lambda other: (round(abs(depth - other / blocks[b]), 9), other))])
+        assert row["mean"] == pytest.approx(fmean(each["value"] for each in grouped[a, b]))
+        assert row["best_layer"] == pytest.approx(fmean(best)) and row["layer_pairs"] == len(grouped[a, b])
+        assert row["same_depth"] == (None if a == b else pytest.approx(fmean(same)))
+
+
+def test_measures_agree_as_scipy_says(asked: tuple[Catalog, Rows, str, str]) -> None:
+    catalog, rows, *_ = asked
+    for across in (None, "families"):
+        found = agreement.measures(catalog, across=across).records()
+        assert len(found) == 10
+        scores = {name: {ends(row): row["value"] for row in of(rows, name)
+                         if not across or row["family_a"] != row["family_b"]} for name in MEASURES}  # fmt: skip
+        common = set.intersection(*(set(each) for each in scores.values()))
+        for row in found:
+            a, b = ([scores[row[side]][pair] for pair in common] for side in ("measure", "other"))
+            assert row["spearman"] == pytest.approx(spearmanr(a, b).statistic, abs=1e-12)
+            assert row["layer_pairs"] == len(common)
+
+
+def test_attention_meets_activations_layer_by_layer(stores: dict[str, Path], tmp_path: Path) -> None:
+    store = Store(shutil.copytree(stores["simcat"], tmp_path / "s"))
+    toy.add_attention(store)
+    with reading(store.root) as catalog:
+        (row,) = agreement.measures(catalog, Asked(("ckasim", "looksim"))).records()
+        layers = sum(blocks for _, blocks in toy.MODELS.values())
+        assert row["spearman"] == pytest.approx(-1) and row["layer_pairs"] == layers * (layers - 1)
+        assert {row["measure"] for row in pairs.nearest(catalog, Asked(), of="bee:0").records()} == set(MEASURES)
+        assert "looksim" in {row["measure"] for row in pairs.nearest(catalog, Asked(), of="bee:1").records()}
+        with pytest.raises(BadRequest, match="bee has no layer 0; there is: 1 to 4"):
+            pairs.nearest(catalog, Asked(("looksim",)), of="bee:0")
+        found = [row for row in models.coverage(catalog).records() if row["measure"] == "looksim"]
+        assert sum(row["layer_pairs"] for row in found) == layers * (layers - 1)
+        assert not any(row["missing"] for row in found)
+
+
+def test_coverage_counts_what_is_scored_refused_and_missing(own: Catalog, published: Catalog) -> None:
+    found = models.coverage(own).records()
+    gaps = {(row["measure"], row["model_a"], row["model_b"]): (row["missing"], row["refused"]) for row in found}
+    assert gaps["svsim", "bee", "cat"] == gaps["svsim", "cat", "bee"] == (5 * 2, 0)
+    assert gaps["pwsim", "ant", "cat"] == (0, 4) and gaps["pwsim", "cat", "cat"] == (0, 2)
+    assert gaps["ckasim", "ant", "ant"] == (0, 0)
+    layers = sum(blocks + 1 for _, blocks in toy.MODELS.values())
+    for measure in MEASURES:
+        rows = [row for row in found if row["measure"] == measure]
+        assert sum(row["layer_pairs"] for row in rows) == layers * (layers - 1)
+        assert all(row["scored"] + row["refused"] + row["missing"] == row["layer_pairs"] for row in rows)
+    assert [row["missing"] for row in found[:3]] == [10, 10, 0]
+    assert models.coverage(published).says == "40,950 of 40,950 ordered layer pairs are scored, 0 refused, 0 missing"
+
+
+@pytest.mark.parametrize("least", [False, True])
+def test_neurons(own: Catalog, least: bool) -> None:
+    details = own.execute(
+        "SELECT neuron, value, model_b, layer_b, matched_by FROM neurons "
+        "WHERE model_a = 'bee' AND layer_a = 2 AND model_b <> 'bee'"
+    ).fetchall()
+    found = neurons(own, Asked(), of="bee:2", least=least).records()
+    assert len(found) == toy.NEURONS
+    for row in found:
+        mine = [each for each in details if each[0] == row["neuron"]]
+        best = max(mine, key=lambda each: each[1])
+        assert (row["value"], row["model"], row["layer"], row["matched_by"]) == (pytest.approx(best[1]), *best[2:])
+        each_model = [max(e[1] for e in mine if e[2] == model) for model in ("ant", "asp", "cat")]
+        assert row["models"] == 3 and row["mean"] == pytest.approx(fmean(each_model))
+    values = [row["value"] for row in found]
+    assert values == sorted(values, reverse=not least)
+
+
+def test_no_score_of_ours_breaks_a_law_and_made_up_ones_do(own: Catalog, tmp_path: Path) -> None:
+    answer = agreement.consistency(own)
+    assert answer.rows == [] and answer.says == "no score breaks a law"
+    header = "corpus,measure,model_a,layer_a,model_b,layer_b,value\n"
+    (tmp_path / "r.csv").write_text(header + "".join(f"c,{line}\n" for line in (
+        "ckasim,m,0,m,1,0.5", "ckasim,m,1,m,0,0.6", "svsim,m,0,m,1,1.25", "pwsim,m,0,m,1,-0.5",
+        "neuronsim,m,0,m,1,0.5", "mixedsim,m,0,m,1,0.25", "neuronsim,m,1,m,0,0.5", "mixedsim,m,1,m,0,0.5",
+    )))  # fmt: skip
+    (tmp_path / "r.toml").write_text('[[models]]\nname = "m"\nfamily = "f"\nlayers = 1\n')
+    spec = load_study(_study(tmp_path, '[[results]]\nfile = "r.csv"\nname = "bad"\n')).results[0]
+    ensure_results(Store(tmp_path / "s"), spec, symmetric=SYMMETRIC)
+    with reading(tmp_path / "s") as catalog:
+        found = {(row["law"], row["measure"], *ends(row)[1::2]): row["excess"]
+                 for row in agreement.consistency(catalog).records()}  # fmt: skip
+    assert found == {
+        ("value ≥ 0", "pwsim", 0, 1): pytest.approx(0.5), ("value ≤ 1", "svsim", 0, 1): pytest.approx(0.25),
+        ("value ≤ 1", "svsim", 1, 0): pytest.approx(0.25), ("a, b = b, a", "ckasim", 0, 1): pytest.approx(0.1),
+        ("neuronsim ≤ mixedsim", "neuronsim", 0, 1): pytest.approx(0.25),
+    }  # fmt: skip
+
+
+def _study(folder: Path, text: str) -> Path:
+    (folder / "study.toml").write_text(text)
+    return folder / "study.toml"
+
+
+# What is known of the published figures.
+
+
+def test_the_published_pair_that_cannot_be_is_the_only_one(published: Catalog) -> None:
+    (row,) = agreement.consistency(published).records()
+    assert ends(row) == ("calypso_transformer_6_512_base", 0, "xlnet_large_cased", 0)
+    assert row["law"] == "neuronsim ≤ mixedsim" and (round(row["value"], 2), round(row["bound"], 2)) == (0.97, 0.84)
+    assert agreement.consistency(published, Asked(source="wu2020-finetuned")).rows == []
+
+
+def test_the_most_similar_published_layers_are_embeddings(published: Catalog) -> None:
+    first = pairs.top(published, across="models").records()[0]
+    assert ends(first) == ("bert_base_cased", 0, "bert_large_cased", 0) and round(first["value"], 2) == 0.93
+    first = pairs.top(published, across="families").records()[0]
+    assert ends(first) == ("bert_base_cased", 0, "xlnet_large_cased", 0) and round(first["value"], 2) == 0.80
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_published_models_are_closest_to_themselves_then_to_their_family(published: Catalog, measure: str) -> None:
+    means = models.nearness(models.models(published, Asked((measure,))).records())
+    assert list(means) == list(models.NEARNESS)
+    within, family, across = means.values()
+    assert within > family > across
+    if measure in ("neuronsim", "ckasim"):
+        expected = {"neuronsim": (0.50, 0.18, 0.16), "ckasim": (0.61, 0.58, 0.41)}[measure]
+        assert (within, family, across) == pytest.approx(expected, abs=0.01)
+
+
+# Which scores are meant.
+
+
+def test_sources_are_never_mixed_and_the_title_says_which(stores: dict[str, Path]) -> None:
+    with reading(stores["both"]) as catalog:
+        ours = pairs.top(catalog, Asked(limit=10_000))
+        assert {row["source"] for row in ours.records()} == {"simcat"}
+        assert ours.title == "Most similar layer pairs, ckasim (default) · toy · 100 words · source simcat"
+        theirs = models.models(catalog, Asked(source="wu2020-ewt"))
+        assert len(theirs.rows) == 49 and theirs.title.endswith("words not stated · source wu2020-ewt")
+        named = pairs.nearest(catalog, Asked(), of="bert_base_cased+mnli:3")
+        assert named.title.endswith("source wu2020-finetuned"), "a model names the source that has it"
+        assert len(models.coverage(catalog).rows) == 5 * 16
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error", "says"),
+    [
+        (Asked(source="wu2021-ewt"), BadRequest, "unknown source 'wu2021-ewt'; did you mean wu2020-ewt"),
+        (Asked(("cka",)), BadRequest, "unknown measure 'cka'; did you mean ckasim"),
+        (Asked(models=("ants",)), BadRequest, "unknown model 'ants'; did you mean ant"),
+        (Asked(families=("d",)), BadRequest, "unknown family 'd'; there is: a-family, b-family, c-family"),
+        (Asked(corpus="toys"), BadRequest, "unknown corpus 'toys'; did you mean toy"),
+        (Asked(configuration="wu2021"), BadRequest, "unknown configuration 'wu2021'"),
+        (Asked(pooling="first"), BadRequest, "unknown pooling 'first'; there is: last"),
+    ],
+)
+def test_unknown_names_say_what_there_is(
+    stores: dict[str, Path], chosen: Asked, error: type[Exception], says: str
+) -> None:
+    with reading(stores["both"]) as catalog, pytest.raises(error) as raised:
+        pairs.top(catalog, chosen)
+    assert says in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_what_cannot_be_answered_says_so_in_one_line(own: Catalog, published: Catalog) -> None:
+    for question, error, says in (
+        (lambda: pairs.nearest(own, Asked(), of="ant"), BadRequest, "expected MODEL:LAYER"),
+        (lambda: pairs.nearest(own, Asked(), of="ant:9"), BadRequest, "ant has no layer 9; there is: 0 to 3"),
+        (lambda: neurons(published, Asked(), of="elmo_original:0"), NothingYet, "no neuronsim of single neurons"),
+        (lambda: agreement.measures(own, Asked(("ckasim",))), BadRequest, "agreement takes two measures"),
+        (lambda: models.models(own, Asked(("ckasim", "pwsim"))), BadRequest, "name one measure"),
+    ):
+        with pytest.raises(error, match=says):
+            question()
+
+
+# The command line.
+
+
+QUESTIONS = {
+    "top-pairs": ["top-pairs", "--across", "models"],
+    "top-pairs-least": ["top-pairs", "--least", "--measure", "neuronsim", "--measure", "pwsim", "--limit", "4"],
+    "nearest": ["nearest", "bert_base_cased:0", "--limit", "2"],
+    "models": ["models", "--measure", "neuronsim"],
+    "measures": ["measures"],
+    "consistency": ["consistency"],
+    "coverage": ["coverage", "--limit", "4"],
+    "heatmap-two": ["heatmap", "bert_base_cased", "openai_transformer"],
+    "heatmap-deep": ["heatmap", "elmo_original", "xlnet_large_cased", "--measure", "mixedsim"],
+    "heatmap-all": ["heatmap"],
+}
+
+
+def simcat(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    return subprocess.run([sys.executable, "cli.py", "query", *arguments, "--store", str(root)], cwd=ROOT,
+                          env={**kept, **environment}, capture_output=True, text=True, check=False)  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_terminal_shows_what_it_showed(stores: dict[str, Path], name: str, columns: int) -> None:
+    done = simcat(stores["wu2020-ewt"], *QUESTIONS[name], COLUMNS=str(columns))
+    assert done.returncode == 0 and done.stderr == "" and "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= columns
+    golden = GOLDEN / f"{name}-{columns}.txt"
+    if os.environ.get("SIMCAT_GOLDEN") == "write":
+        golden.write_text(done.stdout, encoding="utf-8")
+    assert done.stdout == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_terminal_gets_colour_unless_it_wants_none(stores: dict[str, Path], no_color: str, coloured: bool) -> None:
+    for arguments in (["heatmap"], ["heatmap", "elmo_original", "elmo_4x4096_512"]):
+        shown = in_a_terminal(stores["wu2020-ewt"], *arguments, **({"NO_COLOR": no_color} if no_color else {}))
+        assert (";48;2;" in shown) == coloured, shown[:400]
+        assert ("█" in shown) != coloured, "shades where there is no colour"
+
+
+def in_a_terminal(root: Path, *arguments: str, **environment: str) -> str:
+    keep = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    outer, inner = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "cli.py", "query", *arguments, "--store", str(root)], cwd=ROOT, stdout=inner, stdin=inner,
+        env={**keep, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+    )  # fmt: skip
+    os.close(inner)
+    shown = b""
+    while True:
+        try:
+            part = os.read(outer, 65536)
+        except OSError:  # the terminal closes with its process
+            break
+        if not part:
+            break
+        shown += part
+    os.close(outer)
+    assert process.wait() == 0
+    return shown.decode()
+
+
+#: What a question needs to be named; statistics go beyond their SQL, and are tested on their own.
+NAMED = {"nearest": ["bee:1"], "neurons": ["bee:1"], "finetuning": ["bee"], "correspondence": ["bee", "cat"]}
+STATISTICS = ("findings", "families", "finetuning", "correspondence", "factors")
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name not in STATISTICS])
+def test_explained_sql_gives_the_same_rows(stores: dict[str, Path], name: str) -> None:
+    root = stores["simcat"]
+    arguments = [name, *NAMED.get(name, []), "--family", "a-family"]
+    explained = simcat(root, *arguments, "--explain")
+    assert explained.returncode == 0 and "$" not in explained.stdout, explained.stderr
+    rows = simcat(root, *arguments, "--format", "csv")
+    with reading(root) as catalog:
+        answer = run_sql(catalog, explained.stdout)
+    assert len(answer.rows) == len(rows.stdout.splitlines()) - 1 and bool(answer.rows) == (name != "consistency")
+    assert rows.stdout.splitlines()[0] == ",".join(answer.columns)
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
+def test_an_empty_catalog_says_what_to_run(tmp_path: Path, name: str) -> None:
+    done = simcat(tmp_path / "none", str(name), *NAMED.get(str(name), []))
+    assert done.returncode == 3 and "run `simcat" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_nothing_that_is_asked_imports_torch_numpy_or_scipy(stores: dict[str, Path]) -> None:
+    for arguments in (["measures"], ["heatmap"], ["models"], ["neurons", "bee:1"]):
+        done = simcat(stores["simcat"], *arguments, PYTHONPROFILEIMPORTTIME="1")
+        imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+        assert done.returncode == 0 and "duckdb" in imported
+        assert not {"torch", "numpy", "scipy", "pyarrow", "transformers"} & imported
+
+
+def test_values_are_written_into_sql_as_literals() -> None:
+    sql = "-- $a in a comment\nSELECT $a, $b, $c, $d, $e -- $a"
+    values = {"a": "it's", "b": None, "c": [1, "x"], "d": [], "e": True}
+    assert ask.written_out(sql, values) == "SELECT 'it''s', NULL, [1, 'x'], []::VARCHAR[], True -- $a"
+    assert np.isclose(1.0, float(duckdb.sql(ask.written_out("SELECT $x", {"x": 1.0})).fetchall()[0][0]))

@@ -1,0 +1,71 @@
+"""A toy catalog of our own scores, made up but lawful: four models of three families, gaps, refusals, neurons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from measures import configuration, configure
+from measures.runner import configuration_row
+from store.identity import ArtifactIdentity, Settings
+from store.store import Store
+
+MODELS = {"ant": ("a-family", 3), "asp": ("a-family", 2), "bee": ("b-family", 4), "cat": ("c-family", 1)}  # blocks
+NEURONS = 6
+SYMMETRIC = {"neuronsim": False, "mixedsim": False, "svsim": True, "pwsim": False, "ckasim": True}
+
+
+def make(root: Path) -> Store:
+    """Fill a store. bee towards cat is not scored by svsim; cat's layer 0 is refused by pwsim."""
+    store, random = Store(root), np.random.default_rng(7)
+    ends = [(model, layer) for model, (_, layers) in MODELS.items() for layer in range(layers + 1)]
+    artifact = {end: ArtifactIdentity(f"v1:{end[0]}", "v1:c", end[1], Settings()).artifact for end in ends}
+    store.stage("models", [{"weights": f"v1:{model}", "name": model, "family": family, "layers": layers,
+                            "source": "simcat"} for model, (family, layers) in MODELS.items()])  # fmt: skip
+    store.stage("corpora", [{"corpus": "v1:c", "name": "toy", "sentences": 1, "words": 100}])
+    store.stage("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
+                               "kind": "activations", "layer": end[1], "pooling": "last", "words": 100,
+                               "neurons": NEURONS, "word_set": "w", "path": f"{end}", "bytes": 1, "sha256": "s"}
+                              for end in ends])  # fmt: skip
+    base = {(a, b): random.uniform(0.1, 0.9) for a in ends for b in ends}
+    for name, symmetric in SYMMETRIC.items():
+        identity = configuration(configure(name))
+        store.stage("configurations", [configuration_row(identity)])
+        rows = []
+        for a in ends:
+            for b in ends:
+                if a == b or (name == "svsim" and {a[0], b[0]} == {"bee", "cat"}):
+                    continue
+                key = (min(a, b), max(a, b)) if symmetric else (a, b)
+                value = round(base[key] * {"neuronsim": 0.5, "mixedsim": 0.6}.get(name, 1.0) + 0.01 * len(name), 3)
+                row = {"configuration": identity.configuration, "artifact_a": artifact[a], "artifact_b": artifact[b]}
+                if name == "pwsim" and ("cat", 0) in (a, b):
+                    rows.append({**row, "refused": "ConstantLayer: made up"})
+                    continue
+                detail = {}
+                if name == "neuronsim":
+                    detail = {"neurons": random.random(NEURONS).round(3).tolist(),
+                              "matches": random.integers(0, NEURONS, NEURONS).tolist()}  # fmt: skip
+                rows.append({**row, "value": value, "words": 100, "run": "toy", **detail})
+        store.stage("scores", rows)
+    store.merge()
+    return store
+
+
+def add_attention(store: Store) -> None:
+    """Add a made-up measure of attention, which layer 0 has none of: 1 minus what ckasim says."""
+    ends = [(model, layer) for model, (_, layers) in MODELS.items() for layer in range(1, layers + 1)]
+    artifact = {end: ArtifactIdentity(f"v1:{end[0]}", "v1:c", end[1], Settings(), "attention").artifact for end in ends}
+    store.stage("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
+                               "kind": "attention", "layer": end[1], "pooling": "last", "words": 100, "neurons": 2,
+                               "word_set": "w", "path": f"{end}", "bytes": 1, "sha256": "s"}
+                              for end in ends])  # fmt: skip
+    store.stage("configurations", [{"configuration": "v1:attention", "measure": "looksim", "version": 1,
+                                    "label": "default", "presets": ["default"], "parameters": "{}",
+                                    "is_symmetric": True}])  # fmt: skip
+    known = store.rows("SELECT model_a, layer_a, model_b, layer_b, value FROM layer_pairs WHERE measure = 'ckasim'")
+    store.stage("scores", [{"configuration": "v1:attention", "artifact_a": artifact[a, i], "artifact_b": artifact[b, j],
+                            "value": 1 - value, "words": 100, "run": "toy"}
+                           for a, i, b, j, value in known if i and j])  # fmt: skip
+    store.merge()

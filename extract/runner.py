@@ -175,8 +175,9 @@ class _Extraction:
             "architecture": shape.architecture, "origin": spec.id, "revision": located.revision,
             "finetuned_from": spec.finetuned_from, "untrained_seed": spec.seed if spec.untrained else None,
             "layers": shape.layers, "neurons": shape.neurons[-1], "parameters": shape.parameters, "source": "simcat",
-            "heads": max(shape.heads, default=0) if self._attention else None,
         }  # fmt: skip
+        if self._attention:
+            model["heads"] = max(shape.heads, default=0)
         corpus = {
             "corpus": content.corpus, "name": task.corpus.name, "origin": str(task.corpus.path),
             "sentences": content.sentences, "words": content.words,

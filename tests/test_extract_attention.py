@@ -69,11 +69,11 @@ def oracle(folder: Path, sentence: list[str], special_tokens: SpecialTokens) -> 
     text = " ".join(sentence)
     given = tokenizer(text, return_tensors="pt", return_offsets_mapping=True, return_special_tokens_mask=True)
     special, offsets = given.pop("special_tokens_mask")[0].bool(), given.pop("offset_mapping")[0].tolist()
-    own, end = [], 0
+    own, end, taken = [], 0, 0
     for word in sentence:
-        start = text.index(word, end)
-        end = start + len(word)
-        own.append([i for i, (a, b) in enumerate(offsets) if not special[i] and a < end and b > start])
+        end = text.index(word, end) + len(word)
+        own.append([i for i, (a, _) in enumerate(offsets) if not special[i] and i >= taken and a < end])
+        taken = own[-1][-1] + 1  # the mark of a space may be a token of its own: it goes with the word that follows
     model = kind.from_pretrained(folder, attn_implementation="eager").eval()
     with torch.inference_mode():
         blocks = model(**given, output_attentions=True).attentions
@@ -190,7 +190,7 @@ def test_a_trace_of_mass_is_scaled_up_not_thrown_away() -> None:
     assert attend.uniform == 1
 
 
-@pytest.mark.parametrize("value", [float("nan"), -0.1, 1.2, float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), -0.1, 12.0, float("inf")])
 def test_what_is_no_attention_is_refused(value: float) -> None:
     attention = on_specials()
     attention[0, 0, 1, 2] = value
@@ -294,7 +294,7 @@ def test_chunks_and_batches_change_nothing_but_noise(
 
 def test_real_models_and_one_without_attention(store: Store, study: Study, tmp_path: Path) -> None:
     names = ("bert-tiny", "gpt2-tiny", "xlnet-tiny", "llama-tiny", "elmo-tiny")
-    zoo = replace(study, models=tuple(ModelSpec(str(ZOO / name), name) for name in names), layers=(0, 1, 4))
+    zoo = replace(study, models=tuple(ModelSpec(str(ZOO / name), name) for name in names), layers=(0, 1, 2))
     zoo = replace(zoo, kinds=("attention",))
     progress = Silent()
     assert run(store, zoo, progress) == Summary(written=8)
@@ -384,7 +384,7 @@ def test_finished_files_are_adopted(store: Store, study: Study) -> None:
 
 
 def test_settings_of_attention_are_identity_and_pooling_is_not(store: Store, study: Study) -> None:
-    assert IDENTITY.artifact == "PINNED"
+    assert IDENTITY.artifact == "v1:f2e0d0b1946421c39c81e75d82d86eb5bc3b5a0c3bde7a737183096ee2cb4da3"
     run(store, study)
     assert run(store, replace(study, special_tokens="keep-mass")) == Summary(written=4)
     assert {row.pooling for row in rows_of(store)} == {"drop", "keep-mass"}
@@ -425,8 +425,8 @@ def test_an_artifact_without_sentences_can_be_read(tmp_path: Path) -> None:
 def test_a_catalog_of_before_attention_is_migrated(store: Store, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     bert = replace(study, models=study.models[:1])
     with monkeypatch.context() as older:
-        first = catalog._migrations()[:1]
-        older.setattr(catalog, "_migrations", lambda: first)
+        before = [each for each in catalog._migrations() if each[0] < "0004"]
+        older.setattr(catalog, "_migrations", lambda: before)
         older.setitem(catalog.COLUMNS, "models", {k: v for k, v in catalog.COLUMNS["models"].items() if k != "heads"})
         run(store, replace(bert, kinds=("activations",)))
         assert [row.heads for row in store.models()] == [None]

@@ -79,7 +79,7 @@ def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> N
     _import(store, wanted.results)
     if not wanted.models:
         return
-    measures = measuring.chosen_measures(wanted.measures)
+    measures = measuring.chosen_measures(wanted.measures, wanted.kinds)
     known = extraction.present(store, wanted)
     if not (refresh or extraction.plan(store, wanted) or measuring.plan(store, known, measures)):
         click.echo(f"nothing to do: {len(known)} layers are extracted and every pair is measured", err=True)
@@ -119,7 +119,7 @@ def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> N
 @device_option
 @store_option
 def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], device: str, **options: Any) -> None:
-    """Run models over corpora; store every layer's activations, word by word.
+    """Run models over corpora; store every layer's activations, and attention if asked for, word by word.
 
     Example: simcat extract bert-base-uncased ./my-model --corpus my.conllu --pooling last
     """
@@ -151,10 +151,11 @@ def measure(
     """
     from measures import runner as measuring
 
-    measures = measuring.chosen_measures([MeasureSpec(name, preset) for name in names], preset=preset)
     artifacts = store.artifacts(models)
     if not artifacts:
         raise NothingYet("nothing is extracted yet: run `simcat extract MODEL --corpus FILE`")
+    kinds = {row.kind for row in artifacts}
+    measures = measuring.chosen_measures([MeasureSpec(name, preset) for name in names], kinds, preset=preset)
     if not how["refresh"] and not measuring.plan(store, artifacts, measures):
         click.echo(f"nothing to do: every pair of {len(artifacts)} layers is measured", err=True)
         return

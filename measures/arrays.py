@@ -58,6 +58,7 @@ class ArrayAttention:
 
     name: str
     sentences: Sequence[npt.NDArray[Any]]
+    held: int = 0  # beyond what the caller holds
 
     @property
     def heads(self) -> int:

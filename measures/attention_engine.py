@@ -42,6 +42,10 @@ class AttentionSource(Protocol):
     def longest(self) -> int:
         """How many words its longest sentence has: what memory must hold."""
 
+    @property
+    def held(self) -> int:
+        """How many bytes reading it holds at a time."""
+
     def chunks(self) -> Iterator[list[npt.NDArray[Any]]]:  # each sentence [heads, query, key]
         """Read the layer, some sentences at a time; layers need not agree on how many."""
 
@@ -61,8 +65,7 @@ def compare_attention_pairs(
     advance: called with the number of words read (each tile reads all of them).
     Raises UnalignedWords when layers do not have the same sentences, MeasureError for arrays of another shape.
     """
-    longest = max((source.longest for source in sources), default=0)
-    for tile in attention_tiles(pairs, [source.heads for source in sources], longest, len(measures), memory):
+    for tile in attention_tiles(pairs, sources, len(measures), memory):
         used = sorted({index for pair in tile for index in pair})
         local = {index: place for place, index in enumerate(used)}
         sums = _Sums([sources[index] for index in used], [(local[a], local[b]) for a, b in tile], measures)
@@ -78,20 +81,25 @@ def compare_attention_pairs(
 
 
 def attention_tiles(
-    pairs: Collection[tuple[int, int]], heads: Sequence[int], longest: int, measures: int, memory: int
+    pairs: Collection[tuple[int, int]], sources: Sequence[AttentionSource], measures: int, memory: int
 ) -> list[list[tuple[int, int]]]:
     """Split pairs into tiles whose longest sentence and sums take at most `memory` bytes (one pair always fits)."""
+    longest = max((source.longest for source in sources), default=0)
 
-    def fits(count: int) -> bool:
-        return 8 * measures * count**2 + 4 * _COPIES * count * longest**2 <= memory
+    def fits(indices: Collection[int], times: int = 1) -> bool:
+        heads, held = times * sum(sources[index].heads for index in indices), sum(sources[i].held for i in indices)
+        return 8 * measures * heads**2 + 4 * _COPIES * heads * longest**2 + times * held <= memory
 
-    if fits(sum(heads[index] for index in {index for pair in pairs for index in pair})):
+    used = sorted({index for pair in pairs for index in pair})
+    if fits(used):
         return [sorted(pairs)] if pairs else []
-    block, edge, count = {}, 0, 0
-    for index in sorted({index for pair in pairs for index in pair}):  # neighbours, two groups of which fit together
-        if count and not fits(2 * (count + heads[index])):
-            edge, count = edge + 1, 0
-        block[index], count = edge, count + heads[index]
+    block: dict[int, int] = {}
+    group: list[int] = []
+    for index in used:  # neighbours, two groups of which fit together
+        if group and not fits([*group, index], times=2):
+            group = []
+        group.append(index)
+        block[index] = group[0]
     grouped: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for a, b in sorted(pairs):
         grouped.setdefault((block[a], block[b]), []).append((a, b))
@@ -256,7 +264,7 @@ class _Choice:
         if not self._queries:
             raise TooFewWords(
                 f"{self._sources[a].name} and {self._sources[b].name} have no query that sees two keys or more: every "
-                "sentence is a single word. Extract longer text"
+                "sentence that both have is a single word. Extract longer text"
             )
         counts = {"words": self._words, "queries": self._queries, "sentences": self._sentences}
         if not isinstance(measure, AttSim):

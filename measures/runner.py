@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,9 @@ from store.study import MeasureSpec
 
 if TYPE_CHECKING:
     from measures.engine import Outcome
+
+    #: How many words will be read, and what reads and compares them, telling how many it has read.
+    Comparison = tuple[int, Callable[[Callable[[int], None]], Iterator[list[Outcome]]]]
 
 _STAGE_SECONDS = 5.0  # what a killed process loses of finished pairs, at most
 
@@ -55,16 +58,24 @@ class Batch:
     configurations: tuple[str, ...]
 
 
-def chosen_measures(specs: Sequence[MeasureSpec], *, preset: str = "default") -> list[Measure]:
-    """Turn what a user asked for into measures; nothing asked is every measure. Raises BadRequest, naming the line."""
+def chosen_measures(
+    specs: Sequence[MeasureSpec], kinds: Collection[str] = ("activations",), *, preset: str = "default"
+) -> list[Measure]:
+    """Turn what a user asked for into measures; nothing asked is every measure of these kinds of artifacts.
+
+    Raises BadRequest, naming the line, also for a measure of a kind that is not among them.
+    """
+    usual = [MeasureSpec(name, preset, dict(how)) for kind in DEFAULT if kind in kinds for name, how in DEFAULT[kind]]
     measures = []
-    for spec in specs or [MeasureSpec(name, preset) for name, _ in DEFAULT["activations"]]:
+    for spec in specs or usual:
         try:
             measures.append(configure(spec.name, spec.preset, spec.parameters))
         except BadRequest as error:
             raise BadRequest(f"{spec.where}{error}") from None
-        if measures[-1].kind != "activations":
-            raise BadRequest(f"{spec.where}{spec.name} compares attention, and a store has only activations so far")
+        kind = measures[-1].kind
+        if kind not in kinds:
+            how = f'kinds = ["{kind}"] in a study\'s [extraction]' + (", or --attention" if kind == "attention" else "")
+            raise BadRequest(f"{spec.where}{spec.name} compares {kind}, and there are none: extract them, with {how}")
     return measures
 
 
@@ -73,11 +84,13 @@ def plan(
 ) -> list[Batch]:
     """Return the passes that fill what is missing; none when everything is known. Does not import torch."""
     known = {row.artifact: row for row in artifacts if row.damaged is None}
-    wanted = [configuration(measure).configuration for measure in measures]
     groups: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
-    for a, b, missing in store.missing_pairs(list(known), wanted, known_too=refresh):
-        words = tuple(sorted({known[a].word_set, known[b].word_set}))
-        groups.setdefault((known[a].corpus, known[a].kind, known[a].pooling, words, missing), []).append((a, b))
+    for kind in dict.fromkeys(measure.kind for measure in measures):
+        own = [artifact for artifact, row in known.items() if row.kind == kind]
+        wanted = [configuration(measure).configuration for measure in measures if measure.kind == kind]
+        for a, b, missing in store.missing_pairs(own, wanted, known_too=refresh):
+            words = tuple(sorted({known[a].word_set, known[b].word_set}))
+            groups.setdefault((known[a].corpus, kind, known[a].pooling, words, missing), []).append((a, b))
     return [_batch(known, pairs, key[-1]) for key, pairs in groups.items()]
 
 
@@ -145,22 +158,43 @@ class Session:
         return None
 
     def _fill(self, batch: Batch, measures: Sequence[Measure]) -> None:
-        from measures.engine import compare_pairs, tiles
-        from measures.rows import aligned_rows
-
-        rows = aligned_rows(self.store.root, batch.artifacts)
-        steps = rows[0].words * len(tiles(batch.pairs, [row.neurons for row in rows], self.memory))
-        title = f"{len(batch.artifacts)} layers, {len(batch.pairs):,} pairs"
+        attention = batch.artifacts[0].kind == "attention"
+        steps, compare = (self._attention if attention else self._activations)(batch, measures)
+        title = f"{len(batch.artifacts)} layers{' of attention' if attention else ''}, {len(batch.pairs):,} pairs"
         with (
             self.progress.task(f"reading {title}", steps) as read,
             self.progress.task(f"comparing {title}", len(batch.pairs)) as compared,
         ):
-            finished = compare_pairs(rows, batch.pairs, measures, device=self.device, memory=self.memory, advance=read)
-            for outcomes in _every(finished, _STAGE_SECONDS):
+            for outcomes in _every(compare(read), _STAGE_SECONDS):
                 scores = [_score_row(batch.artifacts, outcome, self.run) for pair in outcomes for outcome in pair]
                 self.store.stage("scores", scores)
                 _count(scores, self.summary)
                 compared(len(outcomes))
+
+    def _activations(self, batch: Batch, measures: Sequence[Measure]) -> Comparison:
+        from measures.engine import compare_pairs, tiles
+        from measures.rows import aligned_rows
+
+        rows = aligned_rows(self.store.root, batch.artifacts)
+        passes = len(tiles(batch.pairs, [row.neurons for row in rows], self.memory))
+
+        def compare(advance: Callable[[int], None]) -> Iterator[list[Outcome]]:
+            how = {"device": self.device, "memory": self.memory}
+            return compare_pairs(rows, batch.pairs, measures, **how, advance=advance)
+
+        return rows[0].words * passes, compare
+
+    def _attention(self, batch: Batch, measures: Sequence[Measure]) -> Comparison:
+        from measures.attention_engine import attention_tiles, compare_attention_pairs
+        from measures.rows import aligned_attention
+
+        layers = aligned_attention(self.store.root, batch.artifacts)
+        passes = len(attention_tiles(batch.pairs, layers, len(measures), self.memory))
+
+        def compare(advance: Callable[[int], None]) -> Iterator[list[Outcome]]:
+            return compare_attention_pairs(layers, batch.pairs, measures, memory=self.memory, advance=advance)
+
+        return layers[0].words * passes, compare
 
 
 def _every(items: Iterator[list[Outcome]], seconds: float) -> Iterator[list[list[Outcome]]]:

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from store.artifacts import METADATA, ArtifactWriter
 from store.errors import SimcatError
 from store.identity import ArtifactIdentity
 
-GROUP_BYTES = 16 * 2**20  # of weights in a row group; a longer sentence has one of its own
+GROUP_BYTES = 2 * 2**20  # of weights in a row group, which a reader of many layers holds of each; or one sentence
 TOLERANCE = 1e-3  # how far a row's sum may be from one before it is scaled to it
 
 Attention = npt.NDArray[np.float32]  # [heads, query, key]
@@ -132,7 +133,7 @@ def read_attention_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sen
     found = [np.empty((0, 2), np.int32)]
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=["sentence", "head", "words", "word"]):
-            first = batch.filter(pa.compute.equal(batch["head"], 0))
+            first = batch.filter(pc.equal(batch["head"], 0))
             for sentence, words, word in zip(*(first[name].to_pylist() for name in _KEYS), strict=True):
                 kept = np.arange(words, dtype=np.int32) if word is None else np.asarray(word, np.int32)
                 found.append(np.stack([np.full(words, sentence, np.int32), kept], axis=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import attention_oracles as oracle
@@ -26,7 +27,7 @@ class Source:
         self.name, self._sentences, self._step = name, sentences, step
         self.heads = len(sentences[0])
         self.longest = max(sentence.shape[1] for sentence in sentences)
-        self.read = 0
+        self.read = self.held = 0
 
     def chunks(self) -> Iterator[list[oracle.Attention]]:
         self.read += 1
@@ -142,7 +143,7 @@ class Endless:
     """A layer whose sentences are made as they are read."""
 
     def __init__(self, name: str, count: int) -> None:
-        self.name, self.heads, self.longest, self._count = name, 8, 40, count
+        self.name, self.heads, self.longest, self.held, self._count = name, 8, 40, 0, count
         self._sentence = oracle.attention(np.random.default_rng(len(name)), 8, [40])[0].astype("float32")
 
     def chunks(self) -> Iterator[list[oracle.Attention]]:
@@ -177,9 +178,14 @@ def test_rectangles_cover_what_is_wanted_and_little_else() -> None:
 
 def test_long_sentences_make_smaller_tiles() -> None:
     pairs = [(a, b) for a in range(24) for b in range(a + 1, 24)]
-    assert attention_tiles(pairs, [12] * 24, 100, 3, 2 * 2**30) == [pairs]
-    tiles = attention_tiles(pairs, [12] * 24, 2000, 3, 4 * 2**30)
-    assert sorted(pair for tile in tiles for pair in tile) == pairs and len(tiles) > 1
-    for tile in tiles:
-        layers_held = {index for pair in tile for index in pair}
-        assert 12 * len(layers_held) * 2000**2 * 4 <= 2 * 2**30
+    assert attention_tiles(pairs, layers_of(longest=100), 3, 2 * 2**30) == [pairs]
+    for layers in (layers_of(longest=2000), layers_of(longest=100, held=2**28)):
+        tiles = attention_tiles(pairs, layers, 3, 4 * 2**30)
+        assert sorted(pair for tile in tiles for pair in tile) == pairs and len(tiles) > 1
+        for tile in tiles:
+            used = {index for pair in tile for index in pair}
+            assert sum(layers[i].held + 12 * layers[i].longest ** 2 * 4 for i in used) <= 4 * 2**30
+
+
+def layers_of(*, longest: int, held: int = 0) -> list[Any]:
+    return [SimpleNamespace(heads=12, longest=longest, held=held) for _ in range(24)]

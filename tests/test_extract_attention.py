@@ -367,7 +367,7 @@ def test_what_is_damaged_is_found_and_rebuilt_alone(store: Store, study: Study, 
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-        with pytest.raises(OSError, match="(?i)crc"):
+        with pytest.raises(OSError, match=r"(?i)crc"):
             list(read_attention_chunks(path))
     with pytest.raises(ArtifactDamaged):
         check(store.root, row.path, size=row.bytes, sha256=row.sha256)

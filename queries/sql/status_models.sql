@@ -2,7 +2,7 @@
 -- Columns: model, family, corpus, kind, pooling, layers (extracted), of (layers the model has), words, of_words (in the
 -- corpus), bytes, damaged (artifacts).
 SELECT a.model, a.family, a.corpus, a.kind, a.pooling, count(*) AS layers,
-       any_value(m.layers) + if(a.kind = 'activations', 1, 0) AS "of",
+       any_value(m.layers + if(a.kind = 'activations', 1, 0)) AS "of",
        min(a.words) AS words, any_value(c.words) AS of_words, sum(a.bytes)::BIGINT AS bytes, count(a.damaged) AS damaged
 FROM artifacts a JOIN models m USING (model, source) JOIN corpora c USING (corpus)
 WHERE a.path IS NOT NULL

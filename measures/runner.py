@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from measures import DEFAULT, PRESETS, configuration, configure
@@ -23,8 +24,8 @@ from store.study import MeasureSpec
 if TYPE_CHECKING:
     from measures.engine import Outcome
 
-    #: How many words will be read, and what reads and compares them, telling how many it has read.
-    Comparison = tuple[int, Callable[[Callable[[int], None]], Iterator[list[Outcome]]]]
+    #: How many words will be read, and what reads and compares them, telling `advance` how many it has read.
+    Comparison = tuple[int, Callable[..., Iterator[list[Outcome]]]]
 
 _STAGE_SECONDS = 5.0  # what a killed process loses of finished pairs, at most
 
@@ -165,7 +166,7 @@ class Session:
             self.progress.task(f"reading {title}", steps) as read,
             self.progress.task(f"comparing {title}", len(batch.pairs)) as compared,
         ):
-            for outcomes in _every(compare(read), _STAGE_SECONDS):
+            for outcomes in _every(compare(advance=read), _STAGE_SECONDS):
                 scores = [_score_row(batch.artifacts, outcome, self.run) for pair in outcomes for outcome in pair]
                 self.store.stage("scores", scores)
                 _count(scores, self.summary)
@@ -177,11 +178,7 @@ class Session:
 
         rows = aligned_rows(self.store.root, batch.artifacts)
         passes = len(tiles(batch.pairs, [row.neurons for row in rows], self.memory))
-
-        def compare(advance: Callable[[int], None]) -> Iterator[list[Outcome]]:
-            how = {"device": self.device, "memory": self.memory}
-            return compare_pairs(rows, batch.pairs, measures, **how, advance=advance)
-
+        compare = partial(compare_pairs, rows, batch.pairs, measures, device=self.device, memory=self.memory)
         return rows[0].words * passes, compare
 
     def _attention(self, batch: Batch, measures: Sequence[Measure]) -> Comparison:
@@ -190,10 +187,7 @@ class Session:
 
         layers = aligned_attention(self.store.root, batch.artifacts)
         passes = len(attention_tiles(batch.pairs, layers, len(measures), self.memory))
-
-        def compare(advance: Callable[[int], None]) -> Iterator[list[Outcome]]:
-            return compare_attention_pairs(layers, batch.pairs, measures, memory=self.memory, advance=advance)
-
+        compare = partial(compare_attention_pairs, layers, batch.pairs, measures, memory=self.memory)
         return layers[0].words * passes, compare
 
 

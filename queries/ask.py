@@ -59,9 +59,12 @@ def ask(
     return Table(title, columns, rows, says, written_out(sql, bound))
 
 
-def question(name: str) -> str:
-    """Return the SQL of a question, queries/sql/<name>.sql."""
-    return resources.files("queries.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+def question(name: str, **words: str) -> str:
+    """Return the SQL of a question, queries/sql/<name>.sql, with each {word} that it leaves open filled in."""
+    sql = resources.files("queries.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    for word, meant in words.items():
+        sql = sql.replace(f"{{{word}}}", meant)
+    return sql
 
 
 def measured(catalog: DuckDBPyConnection) -> list[str]:

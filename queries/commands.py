@@ -83,6 +83,21 @@ def neurons(catalog: DuckDBPyConnection, asked: Asked, layer: str, least: bool) 
 
 
 @click.command()
+@click.argument("model")
+@click.option("--layer", type=click.IntRange(min=1), required=True, help="The block that the heads belong to.")
+@click.option("--least", is_flag=True, help="The worst matched first.")
+@question(limit=20)
+def heads(catalog: DuckDBPyConnection, asked: Asked, model: str, layer: int, least: bool) -> Table:
+    """The attention heads of a layer, each with its best counterpart in another model.
+
+    Example: simcat query heads bert-tiny --layer 2
+    """
+    from queries.neurons import heads as answer
+
+    return answer(catalog, asked, model=model, layer=layer, least=least)
+
+
+@click.command()
 @click.option("--across", type=click.Choice(("families", "models")), help="Only pairs of different families or models.")
 @question()
 def measures(catalog: DuckDBPyConnection, asked: Asked, across: str | None) -> Table:
@@ -214,6 +229,6 @@ def findings(versions: dict[str, int], store: Store, form: str) -> None:
 
 #: In the order in which a user meets them.
 COMMANDS: tuple[click.Command, ...] = (
-    top_pairs, nearest, heatmap, model_pairs, neurons, families, localization, finetuning, correspondence,
+    top_pairs, nearest, heatmap, model_pairs, neurons, heads, families, localization, finetuning, correspondence,
     factors, measures, consistency, coverage, findings,
 )  # fmt: skip

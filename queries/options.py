@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from queries.scope import Asked
+from queries.scope import DEFAULT_MEASURES, Asked
 from store.catalog import is_current, reading
 from store.store import Store, default_root
 
@@ -23,13 +23,18 @@ FORMATS = ("table", "json", "csv", "parquet", "markdown")
 format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
 
 _SHARED = (
-    click.option("--measure", "measures", multiple=True, help="This measure; else ckasim. Repeatable where it helps."),
+    click.option(
+        "--measure", "measures", multiple=True, help="This measure; else ckasim, attsim. Repeatable where it helps."
+    ),
+    click.option(
+        "--kind", type=click.Choice(tuple(DEFAULT_MEASURES)), help="Measures of these; else as --measure says."
+    ),
     click.option("--model", "models", multiple=True, help="Only this model; repeatable."),
     click.option("--family", "families", multiple=True, help="Only this family; repeatable."),
     click.option("--corpus", help="On this corpus; else the one with the most scores."),
     click.option("--source", help="simcat, or a name of imported results; else our own, if there are any."),
     click.option("--configuration", help="Of the measure: default, wu2020, or as `status` names it."),
-    click.option("--pooling", help="last, first or mean, where a store has several."),
+    click.option("--pooling", help="last, first, mean; of attention drop, keep-mass."),
 )
 
 

@@ -1,7 +1,8 @@
 """What a question is about: which measure, configuration, corpus and source, found from what the user named.
 
-What is not named is chosen, and the title says what: our own scores before imported ones, ckasim before other measures,
-the default configuration, the corpus with the most scores. Scores of several sources or corpora are never mixed.
+What is not named is chosen, and the title says what: our own scores before imported ones, activations before attention,
+ckasim (attsim) before other measures, the default configuration, the corpus with the most scores. Scores of several
+sources, kinds or corpora are never mixed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 OWN = "simcat"
-DEFAULT_MEASURE = "ckasim"
+DEFAULT_MEASURES = {"activations": "ckasim", "attention": "attsim"}  # by kind
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Asked:
     """What the user named, as the options that all questions share have it. Nothing named is all, or the usual."""
 
     measures: tuple[str, ...] = ()
+    kind: str | None = None
     models: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
     corpus: str | None = None
@@ -93,6 +95,7 @@ def scopes(
         )
     there = _of_source(there, asked.source, (*naming, *asked.models))
     _check_names(catalog, there[0]["source"], (*naming, *asked.models), asked.families)
+    there = _of_kind(there, asked)
     names = [row["measure"] for row in there]
     for name in asked.measures:
         if name not in names:
@@ -101,7 +104,8 @@ def scopes(
     if every_measure and not asked.measures:
         chosen = sorted(set(names))
     else:
-        chosen = list(asked.measures) or [DEFAULT_MEASURE if DEFAULT_MEASURE in names else names[0]]
+        usual = DEFAULT_MEASURES[there[0]["kind"]]
+        chosen = list(asked.measures) or [usual if usual in names else names[0]]
     there = [row for row in there if row["measure"] in chosen]
     there, called = _configured(there, asked.configuration)
     there = _one(there, "corpus", asked.corpus)
@@ -167,6 +171,20 @@ def _of_source(there: list[dict[str, Any]], source: str | None, naming: Iterable
     if source not in known:
         raise BadRequest(unknown("source", source, known))
     return [row for row in there if row["source"] == source]
+
+
+def _of_kind(there: list[dict[str, Any]], asked: Asked) -> list[dict[str, Any]]:
+    """Rows of the kind that is meant: the named one, that of the named measures, else activations if there are any."""
+    known = {row["kind"] for row in there}
+    of_measures = {row["kind"] for row in there if row["measure"] in asked.measures}
+    if len(of_measures | {asked.kind} - {None}) > 1:
+        raise BadRequest(
+            f"{', '.join(asked.measures)} are not all of {asked.kind or 'one kind'}: ask for each kind alone"
+        )
+    kind = asked.kind or next(iter(of_measures), None) or next(kind for kind in DEFAULT_MEASURES if kind in known)
+    if kind not in known:
+        raise NothingYet(f'nothing of {kind} is measured: extract it with kinds = ["{kind}"], then `simcat measure`')
+    return [row for row in there if row["kind"] == kind]
 
 
 def _check_names(catalog: DuckDBPyConnection, source: str, models: Sequence[str], families: Sequence[str]) -> None:

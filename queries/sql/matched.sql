@@ -1,8 +1,8 @@
--- Grain: one row a neuron of layer $layer of $model, the best matched first (the worst, when $least).
--- Columns: neuron, value (of its best match in any layer of another model), model, layer, matched_by (that match; null
+-- Grain: one row a {unit} of layer $layer of $model, the best matched first (the worst, when $least); {unit} is neuron or
+-- head. Columns: {unit}, value (of its best match in any layer of another model), model, layer, matched_by (that match; null
 -- where a measure has none), models (how many others have been compared), mean (over these models, of its best in each).
 WITH mine AS (
-    SELECT neuron, value, model_b, layer_b, matched_by FROM neurons
+    SELECT {unit}, value, model_b, layer_b, matched_by FROM {unit}s
     WHERE measure = $measure AND source = $source AND corpus = $corpus AND pooling = $pooling
       AND configuration IN (
           SELECT label FROM base.configurations k
@@ -12,11 +12,11 @@ WITH mine AS (
       AND (len($families) = 0 OR model_b IN (
           SELECT m.model FROM models m WHERE m.source = $source AND list_contains($families, m.family)))),
 each_model AS (
-    SELECT neuron, model_b AS model, max(value) AS value, arg_max(layer_b, value) AS layer,
+    SELECT {unit}, model_b AS model, max(value) AS value, arg_max(layer_b, value) AS layer,
            arg_max(coalesce(matched_by, -1), value) AS matched_by
     FROM mine GROUP BY ALL)
-SELECT neuron, max(value)::DOUBLE AS value, arg_max(model, value) AS model, arg_max(layer, value) AS layer,
+SELECT {unit}, max(value)::DOUBLE AS value, arg_max(model, value) AS model, arg_max(layer, value) AS layer,
        nullif(arg_max(matched_by, value), -1) AS matched_by, count(*) AS models, avg(value) AS mean
 FROM each_model
-GROUP BY neuron
-ORDER BY CASE WHEN $least THEN max(each_model.value) ELSE -max(each_model.value) END, neuron
+GROUP BY {unit}
+ORDER BY CASE WHEN $least THEN max(each_model.value) ELSE -max(each_model.value) END, {unit}

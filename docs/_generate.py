@@ -17,7 +17,8 @@ from store import catalog
 COLUMNS = {
     "measure": "name of the measure",
     "configuration": "`default`, `wu2020`, or the parameters that differ from the default",
-    "pooling": "how sub-words became words", "corpus": "name of the corpus", "kind": "`activations` or `attention`",
+    "pooling": "how sub-words became words: last, first, mean; of attention drop, keep-mass",
+    "corpus": "name of the corpus", "kind": "`activations` or `attention`",
     "value": "similarity of a towards b", "words": "words compared", "is_symmetric": "b towards a is the same",
     "is_mirrored": "true in one of the two directions of each pair",
     "version": "of the measure", "presets": "names of parameter sets that this one equals",
@@ -25,9 +26,12 @@ COLUMNS = {
     "diagnostics": "rank, components, dead neurons, as JSON",
     "source": "`simcat` for our own", "run": "identifies the run that wrote it", "measured": "when, UTC",
     "model": "name of the model", "family": "bert, gpt2, …", "layer": "0 is the embedding layer",
-    "neurons": "width", "mean_value": "over layer pairs", "max_value": "over layer pairs",
+    "neurons": "width; of attention, heads",
+    "heads": "of a block; 0 without attention, empty while nobody asked for it",
+    "mean_value": "over layer pairs", "max_value": "over layer pairs",
     "min_value": "over layer pairs", "layer_pairs": "how many", "neuron": "of layer a, from 0",
-    "matched_by": "the neuron of layer b that matches it best",
+    "head": "of layer a, from 0",
+    "matched_by": "the neuron or head of layer b that matches it best",
     "bytes": "size of the file", "path": "below the store", "sha256": "of the file", "damaged": "why, when it is",
     "settings": "of the extraction, as JSON", "word_set": "equal when two artifacts hold the same words",
     "artifact": "fingerprint of its identity", "registered": "when, UTC", "architecture": "class of the model",
@@ -40,7 +44,18 @@ COLUMNS = {
     "objective": "what it was trained to do", "citation": "of imported results", "licence": "or terms of use",
     "tolerance": "how exact a value is", "digest": "of the imported files",
 }  # fmt: skip
-VIEWS = ("layer_pairs", "model_pairs", "neurons", "refusals", "models", "artifacts", "corpora", "sources", "runs")
+VIEWS = (
+    "layer_pairs",
+    "model_pairs",
+    "neurons",
+    "heads",
+    "refusals",
+    "models",
+    "artifacts",
+    "corpora",
+    "sources",
+    "runs",
+)
 
 
 def measures_table(of: str = "activations") -> str:

@@ -53,7 +53,8 @@ def consistency(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, toleranc
 
 
 def _values(chosen: list[Scope]) -> dict[str, object]:
-    return {**chosen[0].values, "measures": [one.measure for one in chosen]}
+    measures, poolings = [one.measure for one in chosen], sorted({one.pooling for one in chosen})
+    return {**chosen[0].values, "measures": measures, "poolings": poolings}
 
 
 def _tolerance(catalog: DuckDBPyConnection, source: str) -> float:

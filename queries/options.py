@@ -23,12 +23,8 @@ FORMATS = ("table", "json", "csv", "parquet", "markdown")
 format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
 
 _SHARED = (
-    click.option(
-        "--measure", "measures", multiple=True, help="This measure; else ckasim, attsim. Repeatable where it helps."
-    ),
-    click.option(
-        "--kind", type=click.Choice(tuple(DEFAULT_MEASURES)), help="Measures of these; else as --measure says."
-    ),
+    click.option("--measure", "measures", multiple=True, help="This measure; else ckasim. Repeatable where it helps."),
+    click.option("--kind", type=click.Choice(tuple(DEFAULT_MEASURES)), help="Measures of this kind only."),
     click.option("--model", "models", multiple=True, help="Only this model; repeatable."),
     click.option("--family", "families", multiple=True, help="Only this family; repeatable."),
     click.option("--corpus", help="On this corpus; else the one with the most scores."),

@@ -1,8 +1,8 @@
 """What a question is about: which measure, configuration, corpus and source, found from what the user named.
 
-What is not named is chosen, and the title says what: our own scores before imported ones, activations before attention,
-ckasim (attsim) before other measures, the default configuration, the corpus with the most scores. Scores of several
-sources, kinds or corpora are never mixed.
+What is not named is chosen, and the title says what: our own scores before imported ones, ckasim before other measures
+(attsim where only attention was measured), the default configuration, the corpus with the most scores. Scores of
+several sources or corpora are never mixed.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def scopes(
         )
     there = _of_source(there, asked.source, (*naming, *asked.models))
     _check_names(catalog, there[0]["source"], (*naming, *asked.models), asked.families)
-    there = _of_kind(there, asked)
+    there = _of_kind(there, asked.kind)
     names = [row["measure"] for row in there]
     for name in asked.measures:
         if name not in names:
@@ -104,12 +104,12 @@ def scopes(
     if every_measure and not asked.measures:
         chosen = sorted(set(names))
     else:
-        usual = DEFAULT_MEASURES[there[0]["kind"]]
-        chosen = list(asked.measures) or [usual if usual in names else names[0]]
+        usual = [name for name in DEFAULT_MEASURES.values() if name in names]
+        chosen = list(asked.measures) or [*usual, names[0]][:1]
     there = [row for row in there if row["measure"] in chosen]
     there, called = _configured(there, asked.configuration)
-    there = _one(there, "corpus", asked.corpus)
-    there = _one(there, "pooling", asked.pooling)
+    there = _of_corpus(there, asked.corpus)
+    there = _pooled(there, asked.pooling)
     found = {row["measure"]: _scope(row, called, asked) for row in there}
     for name in asked.measures:
         if name not in found:
@@ -173,18 +173,12 @@ def _of_source(there: list[dict[str, Any]], source: str | None, naming: Iterable
     return [row for row in there if row["source"] == source]
 
 
-def _of_kind(there: list[dict[str, Any]], asked: Asked) -> list[dict[str, Any]]:
-    """Rows of the kind that is meant: the named one, that of the named measures, else activations if there are any."""
-    known = {row["kind"] for row in there}
-    of_measures = {row["kind"] for row in there if row["measure"] in asked.measures}
-    if len(of_measures | {asked.kind} - {None}) > 1:
-        raise BadRequest(
-            f"{', '.join(asked.measures)} are not all of {asked.kind or 'one kind'}: ask for each kind alone"
-        )
-    kind = asked.kind or next(iter(of_measures), None) or next(kind for kind in DEFAULT_MEASURES if kind in known)
-    if kind not in known:
+def _of_kind(there: list[dict[str, Any]], kind: str | None) -> list[dict[str, Any]]:
+    """Rows of measures of one kind of artifacts, or all. Raises NothingYet."""
+    kept = [row for row in there if kind in (None, row["kind"])]
+    if not kept:
         raise NothingYet(f'nothing of {kind} is measured: extract it with kinds = ["{kind}"], then `simcat measure`')
-    return [row for row in there if row["kind"] == kind]
+    return kept
 
 
 def _check_names(catalog: DuckDBPyConnection, source: str, models: Sequence[str], families: Sequence[str]) -> None:
@@ -208,12 +202,23 @@ def _configured(rows: list[dict[str, Any]], named: str | None) -> tuple[list[dic
     return kept, called
 
 
-def _one(rows: list[dict[str, Any]], column: str, named: str | None) -> list[dict[str, Any]]:
-    """Keep the rows of one corpus or pooling: the named one, else that with the most scores."""
-    wanted = named or rows[0][column]
-    kept = [row for row in rows if row[column] == wanted]
+def _of_corpus(rows: list[dict[str, Any]], named: str | None) -> list[dict[str, Any]]:
+    """Keep the rows of one corpus: the named one, else that with the most scores."""
+    wanted = named or rows[0]["corpus"]
+    kept = [row for row in rows if row["corpus"] == wanted]
     if not kept:
-        raise BadRequest(unknown(column, wanted, [row[column] for row in rows]))
+        raise BadRequest(unknown("corpus", wanted, [row["corpus"] for row in rows]))
+    return kept
+
+
+def _pooled(rows: list[dict[str, Any]], named: str | None) -> list[dict[str, Any]]:
+    """Keep the rows of one pooling: the named one, else that with the most scores, of activations and of attention."""
+    most: dict[str, str] = {}
+    for row in rows:
+        most.setdefault(row["kind"], row["pooling"])
+    kept = [row for row in rows if row["pooling"] == (named or most[row["kind"]])]
+    if not kept:
+        raise BadRequest(unknown("pooling", str(named), [row["pooling"] for row in rows]))
     return kept
 
 

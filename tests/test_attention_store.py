@@ -107,8 +107,11 @@ def test_questions_take_activations_unless_asked_otherwise(finished: Store) -> N
     )
     plain = rows(finished.root, "heatmap", "bert-tiny", "gpt2-tiny", "--kind", "attention")
     assert len(causal) == len(plain) == 4 and causal != plain
-    mixed = simcat("query", "top-pairs", "--measure", "ckasim", "--measure", "attsim", "--store", finished.root)
-    assert mixed.returncode == 2 and "ask for each kind alone" in mixed.stderr
+    both = rows(finished.root, "top-pairs", "--measure", "ckasim", "--measure", "attsim", "--limit", "2")
+    assert [row["measure"] for row in both] == ["ckasim"] * 2 + ["attsim"] * 2
+    assert {row["measure"] for row in rows(finished.root, "coverage")} == {"ckasim", "attsim", "attention_pwsim"}
+    wrong = simcat("query", "top-pairs", "--kind", "activations", "--measure", "attsim", "--store", finished.root)
+    assert wrong.returncode == 2 and "unknown measure 'attsim'" in wrong.stderr
     said = {
         row["kind"]: row for row in json.loads(simcat("status", "--format", "json", "--store", finished.root).stdout)
     }
@@ -128,6 +131,9 @@ def test_each_heads_best_counterpart_elsewhere(finished: Store) -> None:
     best = heads.sort("value", descending=True).group_by("head", maintain_order=True).first()
     assert [{key: row[key] for key in best.columns} for row in found] == best.to_dicts()
     assert len(found) == 4
+    explained = simcat("query", "heads", "bert-tiny", "--layer", "2", "--explain", "--store", finished.root)
+    again = simcat("sql", explained.stdout, "--format", "json", "--store", finished.root)
+    assert json.loads(again.stdout) == rows(finished.root, "heads", "bert-tiny", "--layer", "2")
     missing = simcat("query", "heads", "elmo-tiny", "--layer", "1", "--store", finished.root)
     assert missing.returncode == 2 and "elmo-tiny has no layer 1" in missing.stderr
 

@@ -58,7 +58,7 @@ def add_attention(store: Store) -> None:
     ends = [(model, layer) for model, (_, layers) in MODELS.items() for layer in range(1, layers + 1)]
     artifact = {end: ArtifactIdentity(f"v1:{end[0]}", "v1:c", end[1], Settings(), "attention").artifact for end in ends}
     store.stage("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
-                               "kind": "attention", "layer": end[1], "pooling": "last", "words": 100, "neurons": 2,
+                               "kind": "attention", "layer": end[1], "pooling": "drop", "words": 100, "neurons": 2,
                                "word_set": "w", "path": f"{end}", "bytes": 1, "sha256": "s"}
                               for end in ends])  # fmt: skip
     store.stage("configurations", [{"configuration": "v1:attention", "measure": "looksim", "version": 1,

@@ -1,12 +1,12 @@
 -- Grain: one row a score that breaks a law, the worst first. $tolerance is how exact a value is.
--- Laws: similarities of activations lie in [0, 1] (`value ≤ 1`, `value ≥ 0`); the best neuron is no better than the best
--- linear fit (`neuronsim ≤ mixedsim`); symmetric measures are the same in both directions (`a, b = b, a`).
+-- Laws: similarities lie in [0, 1] (`value ≤ 1`, `value ≥ 0`; attsim may be a correlation and below 0); the best neuron is
+-- no better than the best linear fit (`neuronsim ≤ mixedsim`); symmetric measures are the same both ways (`a, b = b, a`).
 -- Columns: law, measure, model_a, layer_a, model_b, layer_b, value, bound (what the law allows), excess (beyond it).
 -- Works on the numbers of base.scores: names are looked up for what breaks a law, not for each of a million scores.
 WITH layers AS MATERIALIZED (
-    SELECT a.id, m.name AS model, m.family, a.layer, a.kind
+    SELECT a.id, m.name AS model, m.family, a.layer
     FROM base.artifacts a JOIN base.models m USING (weights) JOIN base.corpora c USING (corpus)
-    WHERE m.source = $source AND c.name = $corpus AND a.pooling = $pooling),
+    WHERE m.source = $source AND c.name = $corpus AND list_contains($poolings, a.pooling)),
 measures AS MATERIALIZED (
     SELECT k.id, k.measure, k.is_symmetric FROM base.configurations k LEFT JOIN base.versions v USING (measure)
     WHERE list_contains($measures, k.measure) AND coalesce(k.version >= v.version, true)
@@ -31,7 +31,7 @@ breaking AS (
       AND abs(x.value - y.value) > 2 * $tolerance)
 SELECT law, k.measure, a.model AS model_a, a.layer AS layer_a, b.model AS model_b, b.layer AS layer_b, value, bound, excess
 FROM breaking s JOIN measures k ON k.id = s.configuration JOIN layers a ON a.id = s.a JOIN layers b ON b.id = s.b
-WHERE (a.kind = 'activations' OR law NOT LIKE 'value%')
+WHERE (k.measure <> 'attsim' OR law <> 'value ≥ 0')
   AND (len($models) = 0 OR list_contains($models, a.model) OR list_contains($models, b.model))
   AND (len($families) = 0 OR list_contains($families, a.family) OR list_contains($families, b.family))
 ORDER BY excess DESC, law, k.measure, model_a, layer_a, model_b, layer_b

@@ -50,6 +50,16 @@ def test_the_readmes_questions_are_answered(tmp_path: Path) -> None:
         assert "cli.py query" not in command or "=> " in done.stdout
 
 
+@pytest.mark.slow
+def test_the_readmes_attention_is_measured_and_asked(tmp_path: Path) -> None:
+    assert len(commands("attention")) == 5
+    for command in commands("attention"):
+        arguments = [sys.executable, *shlex.split(command.replace("--store attention", f"--store {tmp_path}"))[1:]]
+        done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, (command, done.stderr)
+        assert "cli.py query" not in command or "=> " in done.stdout
+
+
 def test_the_readmes_pictures_are_drawn(tmp_path: Path) -> None:
     assert len(commands("pictures")) == 4
     for command in (commands("questions")[0], *commands("pictures")):
@@ -83,7 +93,7 @@ def test_the_readmes_arrays_compare() -> None:
     exec(code, names)
 
 
-@pytest.mark.parametrize("name", ["demo", "wu2020"])
+@pytest.mark.parametrize("name", ["demo", "demo-attention", "wu2020"])
 def test_shipped_studies_load(name: str) -> None:
     study = load_study(ROOT / "studies" / f"{name}.toml")
     assert study.models and study.corpora[0].path.is_file()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from browser_drive import drive, loaded, state, until
 from test_command import EWT, ROOT, rows, simcat
+from textual.pilot import Pilot
 
 import measures
 from measures.runner import Session, chosen_measures, plan
@@ -183,3 +187,22 @@ def test_raised_versions_and_refresh_measure_again(odd: Store, monkeypatch: pyte
     assert (again.scores, again.refused) == (4 * 3, {})
     monkeypatch.setattr(type(chosen[0]), "version", 2)
     assert sum(len(batch.pairs) for batch in plan(odd, artifacts, chosen)) == 6
+
+
+def test_the_browser_and_the_report_begin_with_activations_and_show_heads(finished: Store, tmp_path: Path) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await until(pilot, loaded(pilot))
+        assert (state(pilot).slice or pytest.fail()).measure == "ckasim"
+        await pilot.press("left_square_bracket")
+        await until(pilot, "bert-tiny 1 towards bert-tiny 1")  # there is no layer 0
+        await pilot.press("right")
+        await until(pilot, re.compile(r"bert-tiny 1 towards bert-tiny 2 +0\.\d+ attsim"))
+        await pilot.press("enter")
+        await until(pilot, re.compile(r"head +value +best in b"))
+
+    drive(finished.root, steps, size=(120, 40))
+    page = tmp_path / "report.html"
+    done = simcat("report", "--store", finished.root, "-o", page)
+    assert done.returncode == 0, done.stderr
+    kinds = re.findall(r"<td>(activations|attention)</td>", page.read_text())
+    assert set(kinds) == {"activations", "attention"} and kinds == sorted(kinds)

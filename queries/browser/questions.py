@@ -91,8 +91,8 @@ def pair(catalog: DuckDBPyConnection, a: Layer, b: Layer) -> Pair:
 def matches(catalog: DuckDBPyConnection, which: Slice, a: Layer, b: Layer) -> Table:
     """Return layer a's neurons (or heads), best matched first; no rows where the measure has no such detail."""
     values = {**asdict(which), **_ends(a, b), "limit": MATCHES}
-    del values["kind"]
-    return ask(catalog, question("browse_matches"), values, title=f"{which.measure}: {a.title} in {b.title}")
+    unit = "head" if values.pop("kind") == "attention" else "neuron"
+    return ask(catalog, question("browse_matches", unit=unit), values, title=f"{which.measure}: {a.title} in {b.title}")
 
 
 def origin(catalog: DuckDBPyConnection, record: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Slice:
 
 
 DIMENSIONS = tuple(each.name for each in fields(Slice))
-DEFAULT = {"source": "simcat", "measure": "ckasim", "configuration": "default"}
+DEFAULT = {"source": "simcat", "kind": "activations", "measure": "ckasim", "configuration": "default"}
 
 
 @dataclass(frozen=True, order=True)

@@ -23,19 +23,21 @@ Matrix = npt.NDArray[np.float64]
 def localization(catalog: DuckDBPyConnection, asked: Asked = Asked()) -> Table:
     """One row a layer: z-scored neuronsim minus z-scored svsim towards other models (Wu et al. 2020, section 4.3).
 
-    Above 0, what the layer shares with others sits in single neurons more than is usual at its similarity. `top_k`: the
-    curve over neurons, mean neuronsim of the best-matched k %. Raises NothingYet unless both measures are there.
+    Above 0, what the layer shares with others sits in single neurons more than is usual at its similarity. Both are
+    standardised over the pairs of all models that have both; models and families that are named choose rows, and change
+    no number. `top_k`: the curve over neurons, mean neuronsim of the best-matched k %, of the first `limit` layers.
+    Raises NothingYet unless both measures are there.
     """
     one = scope(catalog, asked.measuring("neuronsim"))
     answer = ask(catalog, question("localization"), one.values)
     if not answer.rows or answer.records()[0]["localization"] is None:
-        raise NothingYet("localization compares neuronsim with svsim: run `simcat measure` for both")
+        raise NothingYet("localization compares neuronsim with svsim, over pairs that both have: `simcat measure`")
     top, low = answer.records()[0], answer.records()[-1]
     says = (
         f"most local: {top['model']} layer {top['layer']} ({top['localization']:+.2f} standard deviations), "
         f"most spread out: {low['model']} layer {low['layer']} ({low['localization']:+.2f})"
     )
-    if top["top_10"] is None:
+    if all(row["top_10"] is None for row in answer.records()):
         answer = _without(answer, ("top_1", "top_10", "top_50"))
         says += "; without scores of neurons there is no curve over the best-matched ones"
     return replace(answer, title=one.title("In single neurons, or spread out: neuronsim beside svsim"), says=says)

@@ -104,26 +104,35 @@ def compare_families(
 
 def _levels(means: Means, resamples: int, rng: np.random.Generator) -> tuple[tuple[float | None, ...], int]:
     """Means at the three levels, difference, interval and p; and how many deals of families have no difference."""
-    off, same = ~np.eye(len(means.models), dtype=bool), _same(means.families)
-    levels = [_ratio(means, place) for place in (~off, off & same, off & ~same)]
+    off, kin = ~np.eye(len(means.models), dtype=bool), same(means.families)
+    levels = [_ratio(means, place) for place in (~off, off & kin, off & ~kin)]
     if levels[1] is None or levels[2] is None:
         return (*levels, None, None, None, None), 0
     difference, size = levels[1] - levels[2], len(means.models)
-    drawn = rng.multinomial(size, np.full(size, 1 / size), resamples).astype(float)  # [resamples, models]
-    inside, outside = (
-        _weighted(drawn, means.total * place) / _weighted(drawn, means.pairs * place)
-        for place in (off & same, off & ~same)
-    )
-    spread = (inside - outside)[np.isfinite(inside - outside)]
+    drawn = rng.multinomial(size, np.full(size, 1 / size), resamples)
+    spread = _finite(_drawn(means, off & kin, drawn) - _drawn(means, off & ~kin, drawn))
     low, high = map(float, np.quantile(spread, [0.025, 0.975])) if len(spread) else (None, None)
-    chance = _dealt(means, rng.permuted(np.tile(np.arange(size), (resamples, 1)), axis=1))
-    chance = chance[np.isfinite(chance)]
+    chance = _finite(_dealt(means, rng.permuted(np.tile(np.arange(size), (resamples, 1)), axis=1)))
     p = (1 + int((chance >= difference - 1e-12).sum())) / (1 + len(chance))
     return (*levels, difference, low, high, p), resamples - len(chance)
 
 
-def _dealt(means: Means, orders: npt.NDArray[np.intp]) -> Matrix:  # [resamples, models] -> [resamples]
-    """Family minus across when families are dealt out to models in these orders; NaN where one of them has no pair."""
+def _ratio(means: Means, place: npt.NDArray[np.bool_]) -> float | None:
+    pairs = means.pairs[place].sum()
+    return float(means.total[place].sum() / pairs) if pairs else None
+
+
+def _drawn(means: Means, place: npt.NDArray[np.bool_], drawn: npt.NDArray[np.int64]) -> Matrix:
+    """Mean over these pairs of models, each model as often as it is drawn [resamples, models]; NaN without a pair."""
+    total, pairs = (
+        np.einsum("ra,ab,rb->r", drawn, matrix * place, drawn, optimize=True) for matrix in (means.total, means.pairs)
+    )
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / pairs)
+
+
+def _dealt(means: Means, orders: npt.NDArray[np.intp]) -> Matrix:
+    """Family minus across, families dealt out in these orders [resamples, models]; NaN where one has no pair."""
     codes = np.unique(means.families, return_inverse=True)[1][orders]
     alike = codes[:, :, None] == codes[:, None, :]
     off = ~np.eye(len(means.models), dtype=bool)
@@ -134,20 +143,15 @@ def _dealt(means: Means, orders: npt.NDArray[np.intp]) -> Matrix:  # [resamples,
     return np.asarray(inside - outside)
 
 
-def _ratio(means: Means, place: npt.NDArray[np.bool_]) -> float | None:
-    pairs = means.pairs[place].sum()
-    return float(means.total[place].sum() / pairs) if pairs else None
+def _finite(values: Matrix) -> Matrix:
+    return values[np.isfinite(values)]
 
 
-def _weighted(drawn: Matrix, matrix: Matrix) -> Matrix:  # [resamples, models], [models, models] -> [resamples]
-    """Sum a matrix over pairs of drawn models; NaN where none is left to divide by."""
-    summed = np.einsum("ra,ab,rb->r", drawn, matrix, drawn, optimize=True)
-    return np.where(summed == 0, np.nan, summed)
-
-
-def _same(labels: Sequence[Any]) -> npt.NDArray[np.bool_]:
+def same(labels: Sequence[Any]) -> npt.NDArray[np.bool_]:
     """Which labels are equal, [models, models]; one that is not known is like no other."""
-    return np.array([[a == b and a is not None or i == j for j, b in enumerate(labels)] for i, a in enumerate(labels)])
+    return np.array(
+        [[i == j or (a == b and a is not None) for j, b in enumerate(labels)] for i, a in enumerate(labels)]
+    )
 
 
 def _family_words(rows: list[tuple[Any, ...]]) -> str:
@@ -192,10 +196,12 @@ def factors(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: i
     says = f"together they explain {explained:.0%} of the variance between pairs of models"
     says += f"; p ≤ 0.05: {', '.join(found) or 'none'}"
     says += f"; left out, as they do not vary or follow from the others: {', '.join(left_out)}" if left_out else ""
-    says += f"; size: {_sizes(compared)[1]}"
+    says += f"; size: {sizes(compared)[1]}"
     columns = ("factor", "coefficient", "t", "p", "models", "r_squared")
     table = [(*row[:4], len(means.models), row[-1]) for row in rows]
-    return Table(one.title("What explains the similarity of two models"), columns, table, says, worked_on("factors", means.sql))
+    return Table(
+        one.title("What explains the similarity of two models"), columns, table, says, worked_on("factors", means.sql)
+    )
 
 
 def regress(
@@ -244,16 +250,16 @@ def _designs(models: list[dict[str, Any]]) -> dict[str, Matrix]:
         origin = by_name.get(model["finetuned_from"], model)
         return model["objective"] or origin["objective"] or OBJECTIVES.get(model["family"], model["family"])
 
-    size = np.log(_sizes(models)[0])
+    size = np.log(sizes(models)[0])
     depth = np.array([float(model["layers"] or 0) for model in models])
     tuned, control = (np.array([bool(model[key]) for model in models]) for key in ("finetuned_from", "untrained"))
     related = np.array(
         [[a["model"] == b["finetuned_from"] or b["model"] == a["finetuned_from"] for b in models] for a in models]
     )
     made = {
-        "same family": _same([model["family"] for model in models]),
-        "same architecture": _same([model["architecture"] for model in models]),
-        "same objective": _same([objective(model) for model in models]),
+        "same family": same([model["family"] for model in models]),
+        "same architecture": same([model["architecture"] for model in models]),
+        "same objective": same([objective(model) for model in models]),
         "size ratio (log)": np.abs(size[:, None] - size),
         "depth difference": np.abs(depth[:, None] - depth),
         "one is tuned from the other": related,
@@ -263,7 +269,7 @@ def _designs(models: list[dict[str, Any]]) -> dict[str, Matrix]:
     return {name: np.asarray(matrix, dtype=float) for name, matrix in made.items()}
 
 
-def _sizes(models: list[dict[str, Any]]) -> tuple[list[float], str]:
+def sizes(models: list[dict[str, Any]]) -> tuple[list[float], str]:
     """Sizes on one scale, and what they are: all stated, else all from the blocks' number and width, else all 1."""
     if all(model["parameters"] for model in models):
         return [float(model["parameters"]) for model in models], "parameters, as every model states them"

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 Matrix = npt.NDArray[np.float64]
 
 
-def localization(catalog: DuckDBPyConnection, asked: Asked = Asked()) -> Table:
+def localization(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, curve: bool = True) -> Table:
     """One row a layer: z-scored neuronsim minus z-scored svsim towards other models (Wu et al. 2020, section 4.3).
 
     Above 0, what the layer shares with others sits in single neurons more than is usual at its similarity. Both are
     standardised over the pairs of all models that have both; models and families that are named choose rows, and change
-    no number. `top_k`: the curve over neurons, mean neuronsim of the best-matched k %, of the first `limit` layers.
-    Raises NothingYet unless both measures are there.
+    no number. `top_k`: the curve over neurons, mean neuronsim of the best-matched k %, of the first `limit` layers;
+    `curve`: whether there is to be one. Raises NothingYet unless both measures are there.
     """
     one = scope(catalog, asked.measuring("neuronsim"))
-    answer = ask(catalog, question("localization"), one.values)
+    answer = ask(catalog, question("localization"), one.values if curve else {**one.values, "limit": 0})
     if not answer.rows or answer.records()[0]["localization"] is None:
         raise NothingYet("localization compares neuronsim with svsim, over pairs that both have: `simcat measure`")
     top, low = answer.records()[0], answer.records()[-1]
@@ -39,7 +39,7 @@ def localization(catalog: DuckDBPyConnection, asked: Asked = Asked()) -> Table:
     )
     if all(row["top_10"] is None for row in answer.records()):
         answer = _without(answer, ("top_1", "top_10", "top_50"))
-        says += "; without scores of neurons there is no curve over the best-matched ones"
+        says += "; without scores of neurons there is no curve over the best-matched ones" if curve else ""
     return replace(answer, title=one.title("In single neurons, or spread out: neuronsim beside svsim"), says=says)
 
 

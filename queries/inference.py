@@ -132,15 +132,14 @@ def _drawn(means: Means, place: npt.NDArray[np.bool_], drawn: npt.NDArray[np.int
 
 
 def _dealt(means: Means, orders: npt.NDArray[np.intp]) -> Matrix:
-    """Family minus across, families dealt out in these orders [resamples, models]; NaN where one has no pair."""
+    """Family minus across, families dealt out in these orders [resamples, models]; not finite where one has no pair."""
     codes = np.unique(means.families, return_inverse=True)[1][orders]
     alike = codes[:, :, None] == codes[:, None, :]
-    off = ~np.eye(len(means.models), dtype=bool)
-    with np.errstate(invalid="ignore"):
-        inside, outside = (
-            (place * means.total).sum((1, 2)) / (place * means.pairs).sum((1, 2)) for place in (alike & off, ~alike)
-        )
-    return np.asarray(inside - outside)
+    sums = [matrix * ~np.eye(len(matrix), dtype=bool) for matrix in (means.total, means.pairs)]
+    inside = [np.einsum("rab,ab->r", alike, matrix) for matrix in sums]
+    outside = [matrix.sum() - part for matrix, part in zip(sums, inside, strict=True)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(inside[0] / inside[1] - outside[0] / outside[1])
 
 
 def _finite(values: Matrix) -> Matrix:

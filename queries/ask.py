@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,16 @@ def written_out(sql: str, values: Mapping[str, Any]) -> str:
     statement = re.sub(r"\A(\s*--.*\n)+", "", sql).strip()
     lines = [line.partition("--") for line in statement.splitlines()]
     return "\n".join(re.sub(r"\$(\w+)", literal, code) + dashes + comment for code, dashes, comment in lines)
+
+
+def union(statements: Sequence[str]) -> str:
+    """Return one statement that gives the rows of all of them."""
+    return "\nUNION ALL\n".join(f"({each})" for each in statements) if len(statements) > 1 else statements[0]
+
+
+def worked_on(name: str, sql: str) -> str:
+    """Return a statement headed by a comment: it gives what a question works on, not its answer."""
+    return f"-- The rows that {name} works on; the statistics are numpy's.\n{sql}"
 
 
 def _names(sql: str) -> set[str]:

@@ -145,7 +145,7 @@ def families(catalog: DuckDBPyConnection, asked: Asked, resamples: int, seed: in
     """Within a family against across families: bootstrap interval over models, permutation p-value.
 
     Null hypothesis: a model's family has nothing to do with what it is similar to. One-sided; families are dealt
-    out to the models at random.
+    out to the models at random. What leaves no measured pair within or across families is not counted.
 
     Example: simcat query families --measure ckasim
     """
@@ -158,6 +158,9 @@ def families(catalog: DuckDBPyConnection, asked: Asked, resamples: int, seed: in
 @question(limit=20)
 def localization(catalog: DuckDBPyConnection, asked: Asked) -> Table:
     """For each layer: is what it shares with other models in single neurons, or spread over many?
+
+    neuronsim minus svsim, both in standard deviations over the layer pairs that have both. A description: nothing is
+    tested, there is no null hypothesis.
 
     Example: simcat query localization --model bert-tiny
     """
@@ -172,6 +175,9 @@ def localization(catalog: DuckDBPyConnection, asked: Asked) -> Table:
 def finetuning(catalog: DuckDBPyConnection, asked: Asked, base: str) -> Table:
     """Each layer of a model's fine-tuned copies against the same layer before, and where the change sets in.
 
+    That is the layer from which on similarity is lower, by the best single step. A description: nothing is tested,
+    there is no null hypothesis.
+
     Example: simcat query finetuning bert-tiny
     """
     from queries import depth
@@ -185,6 +191,8 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked, base: str) -> Table:
 @question()
 def correspondence(catalog: DuckDBPyConnection, asked: Asked, model_a: str, model_b: str) -> Table:
     """Which layer of B matches each layer of A best, and how well when the order of layers is kept.
+
+    A description: nothing is tested, there is no null hypothesis.
 
     Example: simcat query correspondence bert-tiny gpt2-tiny
     """

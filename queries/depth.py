@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from queries import grids, summaries
-from queries.ask import Table, ask, question
+from queries.ask import Table, ask, question, worked_on
 from queries.scope import OWN, Asked, check_model, scope
 from store.errors import BadRequest, NothingYet
 
@@ -19,31 +20,34 @@ if TYPE_CHECKING:
 Matrix = npt.NDArray[np.float64]
 
 
-def localization(catalog: DuckDBPyConnection, asked: Asked = Asked()) -> Table:
+def localization(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, curve: bool = True) -> Table:
     """One row a layer: z-scored neuronsim minus z-scored svsim towards other models (Wu et al. 2020, section 4.3).
 
-    Above 0, what the layer shares with others sits in single neurons more than is usual at its similarity. `top_k`: the
-    curve over neurons, mean neuronsim of the best-matched k %. Raises NothingYet unless both measures are there.
+    Above 0, what the layer shares with others sits in single neurons more than is usual at its similarity. Both are
+    standardised over the pairs of all models that have both; models and families that are named choose rows, and change
+    no number. `top_k`: the curve over neurons, mean neuronsim of the best-matched k %, of the first `limit` layers;
+    `curve`: whether there is to be one. Raises NothingYet unless both measures are there.
     """
     one = scope(catalog, asked.measuring("neuronsim"))
-    answer = ask(catalog, question("localization"), one.values)
+    answer = ask(catalog, question("localization"), one.values if curve else {**one.values, "limit": 0})
     if not answer.rows or answer.records()[0]["localization"] is None:
-        raise NothingYet("localization compares neuronsim with svsim: run `simcat measure` for both")
+        raise NothingYet("localization compares neuronsim with svsim, over pairs that both have: `simcat measure`")
     top, low = answer.records()[0], answer.records()[-1]
     says = (
         f"most local: {top['model']} layer {top['layer']} ({top['localization']:+.2f} standard deviations), "
         f"most spread out: {low['model']} layer {low['layer']} ({low['localization']:+.2f})"
     )
-    if top["top_10"] is None:
+    if all(row["top_10"] is None for row in answer.records()):
         answer = _without(answer, ("top_1", "top_10", "top_50"))
-        says += "; without scores of neurons there is no curve over the best-matched ones"
+        says += "; without scores of neurons there is no curve over the best-matched ones" if curve else ""
     return replace(answer, title=one.title("In single neurons, or spread out: neuronsim beside svsim"), says=says)
 
 
 def finetuning(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, base: str) -> Table:
     """One row a fine-tuned copy of `base` × layer: its similarity to the same layer before, and where change sets in.
 
-    `sets_in` is the layer before which a step is best put (least squares): layers from it on are those that changed.
+    `sets_in` is the layer from which on similarity is lower, where one step is best put (least squares); None where
+    the best step is no drop.
     Raises BadRequest for an unknown model, NothingYet when no copy of it is measured.
     """
     if asked.source is None:
@@ -58,14 +62,22 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, base: str
         raise NothingYet(
             f"no fine-tuned copy of {base} is measured; there are copies of: {', '.join(origins) or 'none'}"
         )
-    steps = {
-        model: sets_in([row["value"] for row in found if row["model"] == model])
-        for model in {r["model"] for r in found}
-    }
+    copies = sorted({row["model"] for row in found})
+    steps = {model: sets_in(*zip(*_curve(found, model), strict=True)) for model in copies}
     rows = [(row["model"], row["layer"], row["value"], steps[row["model"]]) for row in found]
-    said = ", ".join(f"{model} from layer {step}" for model, step in sorted(steps.items()))
     title = f"Layers of fine-tuned copies towards {base}'s" + pairs.title.removeprefix("Layers towards layers")
-    return Table(title, ("model", "layer", "value", "sets_in"), rows, f"change sets in: {said}", pairs.sql)
+    columns = ("model", "layer", "value", "sets_in")
+    return Table(title, columns, rows, _steps_in_words(steps), worked_on("finetuning", pairs.sql))
+
+
+def _curve(rows: list[dict[str, Any]], model: str) -> list[tuple[int, float]]:
+    return sorted((row["layer"], row["value"]) for row in rows if row["model"] == model)
+
+
+def _steps_in_words(steps: Mapping[str, int | None]) -> str:
+    drops = ", ".join(f"{model} from layer {layer}" for model, layer in steps.items() if layer is not None)
+    none = ", ".join(model for model, layer in steps.items() if layer is None)
+    return "; ".join([f"change sets in: {drops}"] * bool(drops) + [f"no change sets in: {none}"] * bool(none))
 
 
 def _source_of_copies(catalog: DuckDBPyConnection, base: str) -> str | None:
@@ -75,11 +87,18 @@ def _source_of_copies(catalog: DuckDBPyConnection, base: str) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def sets_in(values: list[float]) -> int:
-    """Return where one step down, between two means, leaves the least squares. One layer alone: 0."""
+def sets_in(layers: Sequence[int], values: Sequence[float]) -> int | None:
+    """Return the layer from which on values are lower: one step between two means, where it leaves the least squares.
+
+    None where the values have no such step: they rise, stay what they are, or are of one layer.
+    """
     places = range(1, len(values))
     left = [np.var(values[:place]) * place + np.var(values[place:]) * (len(values) - place) for place in places]
-    return 1 + int(np.argmin(left)) if left else 0
+    if not left:
+        return None
+    place = 1 + int(np.argmin(left))
+    drop = np.mean(values[:place]) - np.mean(values[place:])
+    return layers[place] if drop > 1e-9 else None  # means of equal values differ by rounding
 
 
 def correspondence(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, left: str, right: str) -> Table:
@@ -97,8 +116,10 @@ def correspondence(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, left:
     if np.isnan(grid).any():
         raise NothingYet(f"not every layer of {left} is measured with every layer of {right}: `simcat query coverage`")
     best, path = grid.argmax(axis=1), monotone(grid)
+    known = summaries.models(catalog, str(pairs.records()[0]["source"]))
+    blocks_a, blocks_b = (max(known[model].layers, 1) for model in (left, right))  # not every layer need be measured
     rows = [
-        (layer, layer / max(layers_a[-1], 1), layers_b[best[i]], layers_b[best[i]] / max(layers_b[-1], 1),
+        (layer, layer / blocks_a, layers_b[best[i]], layers_b[best[i]] / blocks_b,
          float(grid[i, best[i]]), layers_b[path[i]], float(grid[i, path[i]]))
         for i, layer in enumerate(layers_a)
     ]  # fmt: skip
@@ -107,7 +128,8 @@ def correspondence(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, left:
     if (rank := spearman(np.arange(len(best)), best)) is not None:
         says += f"; depth in {left} and depth of the best match: rank correlation {rank:.2f}"
     columns = ("layer", "depth", "best", "best_depth", "value", "aligned", "aligned_value")
-    return Table(pairs.title.replace(" towards ", " matched in ", 1), columns, rows, says, pairs.sql)
+    title = pairs.title.replace(" towards ", " matched in ", 1)
+    return Table(title, columns, rows, says, worked_on("correspondence", pairs.sql))
 
 
 def monotone(grid: Matrix) -> list[int]:  # grid [layers_a, layers_b]

@@ -63,30 +63,30 @@ def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...], st
 @click.command()
 @picture
 def families(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
-    """Within a family against across families, under every measure or the named ones.
+    """Within a family against across families, with intervals, under every measure or the named ones.
 
     Example: simcat plot families -o families.png
     """
+    from queries import inference
     from queries.figures import families as figure
     from queries.figures import plots
 
-    measured, known = _measured(catalog, asked)
-    answer = _some(summaries.families(measured, known), "measured models of two families")
+    answer = inference.families(catalog, asked)
     return lambda: plots.draw(figure.chart(answer))
 
 
 @click.command()
 @picture
 def localization(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
-    """Single neurons against whole layers: measures side by side, from local to global.
+    """For each layer: is what it shares with other models in single neurons, or spread over many?
 
     Example: simcat plot localization -o localization.svg
     """
+    from queries import depth
     from queries.figures import localization as figure
     from queries.figures import plots
 
-    measured, known = _measured(catalog, asked)
-    answer = _some(summaries.localization(measured, known), "measured models that are no fine-tuned copies")
+    answer = depth.localization(catalog, asked, curve=False)
     return lambda: plots.draw(figure.chart(answer))
 
 
@@ -123,11 +123,6 @@ def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, .
     answer = summaries.correspondence(pairs, summaries.models(catalog, _source(pairs)))
     answer = _some(answer, "two measured models that are no fine-tuned copies")
     return lambda: plots.draw(figure.chart(answer))
-
-
-def _measured(catalog: DuckDBPyConnection, asked: Asked) -> tuple[list[Table], dict[str, summaries.Model]]:
-    measured = grids.pair_grids(catalog, asked)
-    return measured, summaries.models(catalog, _source(measured[0]))
 
 
 def _source(pairs: Table) -> str:

@@ -7,14 +7,14 @@ importing scipy.stats alone takes longer than any of these answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from queries.ask import Table, ask, question
+from queries.ask import Table, ask, question, union, worked_on
 from queries.scope import Asked, Scope, scope, scopes
 from store.errors import NothingYet
 
@@ -73,49 +73,48 @@ def families(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: 
     """One row a measure: means over layer pairs in one model, of one family's models, across families.
 
     `difference` is family minus across, `low` and `high` its 95 % percentile interval when models are drawn with
-    replacement, `p` how often families dealt out to the models at random differ as much (one-sided). Of trained models
-    that are no fine-tuned copies. Raises NothingYet when there are no two such models.
+    replacement, `p` how often families dealt out to the models at random differ as much (one-sided). What is drawn or
+    dealt so that no measured pair is left within or across families has no difference, and counts neither for nor
+    against. Of trained models that are no fine-tuned copies. Raises NothingYet when there are no two such models.
     """
-    chosen = scopes(catalog, asked, every_measure=not asked.measures)
+    return compare_families(
+        catalog, scopes(catalog, asked, every_measure=not asked.measures), resamples=resamples, seed=seed
+    )
+
+
+def compare_families(
+    catalog: DuckDBPyConnection, chosen: Sequence[Scope], *, resamples: int = 1999, seed: int = 0
+) -> Table:
+    """`families` of measures that are found already."""
     described = _described(catalog, chosen[0].source)
     base = [name for name, row in described.items() if not (row["finetuned_from"] or row["untrained"])]
-    rows, sql = [], ""
-    for one in chosen:
-        means = model_means(catalog, one).only(base)
-        sql = means.sql
+    found = {one.measure: model_means(catalog, one).only(base) for one in chosen}
+    rows, undefined = [], {}
+    for measure, means in found.items():
         if len(means.models) > 1:
-            rows.append((one.measure, *_levels(means, resamples, np.random.default_rng(seed))))
+            levels, undefined[measure] = _levels(means, resamples, np.random.default_rng(seed))
+            rows.append((measure, *levels))
     if not rows:
         raise NothingYet("families takes two measured models that are trained and no fine-tuned copies")
     columns = ("measure", "same_model", "same_family", "across", "difference", "low", "high", "p")
     title = chosen[0].title("Within a family against across families", chosen)
-    return Table(title, columns, rows, _family_words(rows), sql)
+    says = _family_words(rows) + _undefined_words(undefined, resamples)
+    return Table(title, columns, rows, says, worked_on("families", union([means.sql for means in found.values()])))
 
 
-def _levels(means: Means, resamples: int, rng: np.random.Generator) -> tuple[float | None, ...]:
-    """Means at the three levels; difference, interval and p."""
-    off, same = ~np.eye(len(means.models), dtype=bool), _same(means.families)
-    levels = [_ratio(means, place) for place in (~off, off & same, off & ~same)]
+def _levels(means: Means, resamples: int, rng: np.random.Generator) -> tuple[tuple[float | None, ...], int]:
+    """Means at the three levels, difference, interval and p; and how many deals of families have no difference."""
+    off, kin = ~np.eye(len(means.models), dtype=bool), same(means.families)
+    levels = [_ratio(means, place) for place in (~off, off & kin, off & ~kin)]
     if levels[1] is None or levels[2] is None:
-        return (*levels, None, None, None, None)
-    difference = levels[1] - levels[2]
-    size = len(means.models)
-    drawn = rng.multinomial(size, np.full(size, 1 / size), resamples).astype(float)  # [resamples, models]
-    inside, outside = (
-        _weighted(drawn, means.total * place) / _weighted(drawn, means.pairs * place)
-        for place in (off & same, off & ~same)
-    )
-    spread = inside - outside
-    low, high = np.quantile(spread[np.isfinite(spread)], [0.025, 0.975]) if np.isfinite(spread).any() else (None, None)
-    orders = rng.permuted(np.tile(np.arange(size), (resamples, 1)), axis=1)
-    codes = np.unique(means.families, return_inverse=True)[1][orders]  # [resamples, models]
-    alike = (codes[:, :, None] == codes[:, None, :]) & off
-    apart = off & ~alike
-    chance = (alike * means.total).sum((1, 2)) / (alike * means.pairs).sum((1, 2)) - (apart * means.total).sum(
-        (1, 2)
-    ) / (apart * means.pairs).sum((1, 2))
-    p = (1 + int((chance >= difference - 1e-12).sum())) / (1 + resamples)
-    return (*levels, difference, None if low is None else float(low), None if high is None else float(high), p)
+        return (*levels, None, None, None, None), 0
+    difference, size = levels[1] - levels[2], len(means.models)
+    drawn = rng.multinomial(size, np.full(size, 1 / size), resamples)
+    spread = _finite(_drawn(means, off & kin, drawn) - _drawn(means, off & ~kin, drawn))
+    low, high = map(float, np.quantile(spread, [0.025, 0.975])) if len(spread) else (None, None)
+    chance = _finite(_dealt(means, rng.permuted(np.tile(np.arange(size), (resamples, 1)), axis=1)))
+    p = (1 + int((chance >= difference - 1e-12).sum())) / (1 + len(chance))
+    return (*levels, difference, low, high, p), resamples - len(chance)
 
 
 def _ratio(means: Means, place: npt.NDArray[np.bool_]) -> float | None:
@@ -123,16 +122,35 @@ def _ratio(means: Means, place: npt.NDArray[np.bool_]) -> float | None:
     return float(means.total[place].sum() / pairs) if pairs else None
 
 
-def _weighted(drawn: Matrix, matrix: Matrix) -> Matrix:  # [resamples, models], [models, models] -> [resamples]
-    """Sum a matrix over pairs of drawn models; NaN where none is left to divide by."""
-    summed = np.einsum("ra,ab,rb->r", drawn, matrix, drawn, optimize=True)
-    return np.where(summed == 0, np.nan, summed)
+def _drawn(means: Means, place: npt.NDArray[np.bool_], drawn: npt.NDArray[np.int64]) -> Matrix:
+    """Mean over these pairs of models, each model as often as it is drawn [resamples, models]; NaN without a pair."""
+    total, pairs = (
+        np.einsum("ra,ab,rb->r", drawn, matrix * place, drawn, optimize=True) for matrix in (means.total, means.pairs)
+    )
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / pairs)
 
 
-def _same(labels: Sequence[Any]) -> npt.NDArray[np.bool_]:
-    found = np.unique([str(label) for label in labels], return_inverse=True)[1]
-    same: npt.NDArray[np.bool_] = found[:, None] == found
-    return same
+def _dealt(means: Means, orders: npt.NDArray[np.intp]) -> Matrix:
+    """Family minus across, families dealt out in these orders [resamples, models]; not finite where one has no pair."""
+    codes = np.unique(means.families, return_inverse=True)[1][orders]
+    alike = codes[:, :, None] == codes[:, None, :]
+    sums = [matrix * ~np.eye(len(matrix), dtype=bool) for matrix in (means.total, means.pairs)]
+    inside = [np.einsum("rab,ab->r", alike, matrix) for matrix in sums]
+    outside = [matrix.sum() - part for matrix, part in zip(sums, inside, strict=True)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(inside[0] / inside[1] - outside[0] / outside[1])
+
+
+def _finite(values: Matrix) -> Matrix:
+    return values[np.isfinite(values)]
+
+
+def same(labels: Sequence[Any]) -> npt.NDArray[np.bool_]:
+    """Which labels are equal, [models, models]; one that is not known is like no other."""
+    return np.array(
+        [[i == j or (a == b and a is not None) for j, b in enumerate(labels)] for i, a in enumerate(labels)]
+    )
 
 
 def _family_words(rows: list[tuple[Any, ...]]) -> str:
@@ -147,12 +165,18 @@ def _family_words(rows: list[tuple[Any, ...]]) -> str:
     )
 
 
+def _undefined_words(undefined: Mapping[str, int], resamples: int) -> str:
+    told = ", ".join(f"{measure} {count:,} of {resamples:,}" for measure, count in undefined.items() if count)
+    return f"; dealt out so that no measured pair is within or across them, and not counted: {told}" if told else ""
+
+
 def factors(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: int = 1999, seed: int = 0) -> Table:
     """One row a design factor: its coefficient in one regression over all pairs of models, and a QAP p-value.
 
     The mean similarity of two models (over layer pairs, both directions) is explained by what they share. p: two-sided,
     from the t statistic under double semi-partialing (Dekker et al. 2007): the part of a factor that the others do not
-    explain has its models exchanged. Factors that do not vary, or follow from others, are left out by name.
+    explain has its models exchanged. Factors that do not vary, or follow from others, are left out by name. Sizes are
+    parameters where every model states them, else blocks × neurons² of every model, as `says` has it.
     """
     one = scope(catalog, asked)
     described = _described(catalog, one.source)
@@ -161,7 +185,8 @@ def factors(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: i
     upper = np.triu_indices(len(means.models), 1)
     if len(upper[0]) < 4 or not np.isfinite(both[upper]).all():
         raise NothingYet("factors takes at least four models, all measured with each other: `simcat query coverage`")
-    names, matrices, left_out = _independent(_designs([described[model] for model in means.models]), upper)
+    compared = [described[model] for model in means.models]
+    names, matrices, left_out = _independent(_designs(compared), upper)
     if not names or len(upper[0]) <= len(names) + 1:
         raise NothingYet(f"factors takes more models, or models that differ: left out {', '.join(left_out)}")
     rows = regress(both, dict(zip(names, matrices, strict=True)), resamples=resamples, seed=seed)
@@ -170,9 +195,12 @@ def factors(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: i
     says = f"together they explain {explained:.0%} of the variance between pairs of models"
     says += f"; p ≤ 0.05: {', '.join(found) or 'none'}"
     says += f"; left out, as they do not vary or follow from the others: {', '.join(left_out)}" if left_out else ""
+    says += f"; size: {sizes(compared)[1]}"
     columns = ("factor", "coefficient", "t", "p", "models", "r_squared")
     table = [(*row[:4], len(means.models), row[-1]) for row in rows]
-    return Table(one.title("What explains the similarity of two models"), columns, table, says, means.sql)
+    return Table(
+        one.title("What explains the similarity of two models"), columns, table, says, worked_on("factors", means.sql)
+    )
 
 
 def regress(
@@ -221,16 +249,16 @@ def _designs(models: list[dict[str, Any]]) -> dict[str, Matrix]:
         origin = by_name.get(model["finetuned_from"], model)
         return model["objective"] or origin["objective"] or OBJECTIVES.get(model["family"], model["family"])
 
-    size = np.log([_size(model) for model in models])
+    size = np.log(sizes(models)[0])
     depth = np.array([float(model["layers"] or 0) for model in models])
     tuned, control = (np.array([bool(model[key]) for model in models]) for key in ("finetuned_from", "untrained"))
     related = np.array(
         [[a["model"] == b["finetuned_from"] or b["model"] == a["finetuned_from"] for b in models] for a in models]
     )
     made = {
-        "same family": _same([model["family"] for model in models]),
-        "same architecture": _same([model["architecture"] for model in models]),
-        "same objective": _same([objective(model) for model in models]),
+        "same family": same([model["family"] for model in models]),
+        "same architecture": same([model["architecture"] for model in models]),
+        "same objective": same([objective(model) for model in models]),
         "size ratio (log)": np.abs(size[:, None] - size),
         "depth difference": np.abs(depth[:, None] - depth),
         "one is tuned from the other": related,
@@ -240,9 +268,14 @@ def _designs(models: list[dict[str, Any]]) -> dict[str, Matrix]:
     return {name: np.asarray(matrix, dtype=float) for name, matrix in made.items()}
 
 
-def _size(model: dict[str, Any]) -> float:
-    """Parameters, where they are known; else what the blocks' width and number make of them; 1 where nothing is."""
-    return float(model["parameters"] or (model["layers"] or 0) * (model["neurons"] or 0) ** 2 or 1)
+def sizes(models: list[dict[str, Any]]) -> tuple[list[float], str]:
+    """Sizes on one scale, and what they are: all stated, else all from the blocks' number and width, else all 1."""
+    if all(model["parameters"] for model in models):
+        return [float(model["parameters"]) for model in models], "parameters, as every model states them"
+    if all(model["layers"] and model["neurons"] for model in models):
+        said = "blocks × neurons², as not every model states its parameters"
+        return [float(model["layers"] * model["neurons"] ** 2) for model in models], said
+    return [1.0] * len(models), "not known of every model"
 
 
 def _independent(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from queries.ask import Table, ask, question
+from queries.ask import Table, ask, question, union
 from store.errors import BadRequest, NothingYet, unknown
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ def model_and_layer(text: str) -> tuple[str, int]:
 def joined(answers: Sequence[Table], title: str) -> Table:
     """Put answers of the same columns, one a measure, under one another."""
     rows = [row for answer in answers for row in answer.rows]
-    statements = [f"({answer.sql})" for answer in answers] if len(answers) > 1 else [answers[0].sql]
-    return Table(title, answers[0].columns, rows, sql="\nUNION ALL\n".join(statements))
+    return Table(title, answers[0].columns, rows, sql=union([answer.sql for answer in answers]))
 
 
 def _of_source(there: list[dict[str, Any]], source: str | None, naming: Iterable[str]) -> list[dict[str, Any]]:

@@ -69,7 +69,18 @@ def test_every_line_of_a_map_fits_and_shows_its_values(zoom: object) -> None:
     text = ["".join(segment.text for segment in painter.line(at, 0, 0, width)) for at in range(height)]
     assert "fir" in text[0] and "sec" in text[0] and any(line.startswith("second") for line in text[2:])
     if zoom == ZOOMS[0]:
-        assert "   =   ·-.18" in text[2] and number(values[9, 8]) in text[11]
+        assert "    =    · -.18" in text[2] and number(values[9, 8]) in text[11]
+
+
+def test_numbers_never_touch_and_are_no_wider_than_they_need() -> None:
+    rows = tuple(Layer("f", "m", layer) for layer in range(3))
+    for values, line in (
+        (np.full((3, 3), -0.5), "   1  -.50    = -.50"),
+        (np.full((3, 3), 0.5), "   1  .50   = .50"),
+    ):
+        painter = Painter(Matrix(rows, rows, values), (0, 0), ZOOMS[0], room=40)
+        assert "".join(segment.text for segment in painter.line(3, 0, 0, 40)) == line
+        assert painter.cell_at(painter.margin + painter.place_of(0, 2)[0], 2) == (0, 2)
 
 
 @pytest.mark.parametrize(

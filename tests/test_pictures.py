@@ -18,12 +18,13 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from queries import summaries
+from queries import depth, inference, summaries
 from queries.ask import Table
 from queries.figures import correspondence, families, finetuning, heatmap, localization, plots, style
 from queries.figures.charts import Dots, Group, Line, Lines, Panel, Point
 from queries.figures.grid import grid
 from queries.summaries import Model
+from store.catalog import reading
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = ("model_a", "layer_a", "family_a", "model_b", "layer_b", "family_b", "value")
@@ -40,10 +41,13 @@ def pairs(models: dict[str, tuple[str, int]], right: dict[str, tuple[str, int]] 
 
 SEVEN = {"bert-base": ("bert", 12), "bert-large": ("bert", 24), "a-transformer-with-a-long-name": ("elmo", 6),
          "elmo-wide": ("elmo", 4), "elmo": ("elmo", 2), "gpt": ("gpt", 12), "xlnet": ("xlnet", 24)}  # fmt: skip
-FAMILIES = Table("families · on ewt", ("measure", "within", "across", "difference"),
-                 [("ckasim", 0.7, 0.4, 0.3), ("neuronsim", 0.2, 0.25, -0.05), ("svsim", None, 0.5, None)])  # fmt: skip
-PLACES = Table("places · on ewt", ("measure", "same_model", "same_family", "other_families"),
-               [("neuronsim", 0.5, 0.2, 0.1), ("mixedsim", 0.8, None, 0.6)])  # fmt: skip
+FAMILIES = Table("families · on ewt",
+                 ("measure", "same_model", "same_family", "across", "difference", "low", "high", "p"),
+                 [("ckasim", 0.8, 0.7, 0.4, 0.3, 0.1, 0.35, 0.01), ("neuronsim", 0.5, 0.2, 0.25, -0.05, -0.1, 0.1, 0.7),
+                  ("svsim", 0.6, None, 0.5, None, None, None, None)], "one of two")  # fmt: skip
+PLACES = Table("places · on ewt", ("model", "layer", "family", "localization"),
+               [("bert-base", 0, "bert", 1.5), ("bert-base", 1, "bert", -0.5), ("gpt", 0, "gpt", 0.25)],
+               "most local: bert-base")  # fmt: skip
 MATCHES = Table("matches · on ewt",
                 ("model_a", "layer_a", "depth_a", "model_b", "family_b", "layer_b", "depth_b", "value"),
                 [(a, layer, layer / 4, b, "f", 4 - layer, 1 - layer / 4, 0.5) for a in "xyz" for b in "xyz" if a != b
@@ -111,8 +115,8 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, name: str, suffix: st
             ],
         ),
         ("two models", ["bert-base", "gpt", "on ewt · 24 scores", "0", "5"]),
-        ("families", ["ckasim", "neuronsim", "svsim", "within a family", "across families", "on ewt"]),
-        ("localization", ["neuronsim", "mixedsim", "same model", "other families", "on ewt"]),
+        ("families", ["ckasim", "neuronsim", "svsim", "within a family", "across families", "same model", "on ewt"]),
+        ("localization", ["bert-base", "gpt", "bert", "layer", "on ewt"]),
         ("correspondence", ["x", "y", "z", "depth of the layer", "depth of its match", "0.0", "1.0"]),
         ("finetuning", ["bert", "gpt2", "domain", "pos", "layer", "0", "4"]),
     ],
@@ -166,16 +170,13 @@ def test_scales_are_the_same_in_every_picture_unless_values_leave_them() -> None
 
 def test_captions_say_what_the_rows_say() -> None:
     assert families.chart(FAMILIES).caption == (
-        "Models of one family are more similar to one another than to other families under 1 of 2 measures (ckasim). "
-        "The widest gap: ckasim, 0.70 within against 0.40 across."
+        "One of two. The widest gap: ckasim, 0.70 within against 0.40 across. Bars: 95 % intervals of the difference."
     )
     assert finetuning.chart(TUNED).caption == (
         "The upper half of the layers changed more than the lower in 4 of 4 fine-tuned models. The most changed layer "
         "is layer 4 of bert-domain: 0.20."
     )
-    assert "at 0.10, all neurons of a layer together at 0.60: what models share is spread" in (
-        localization.chart(PLACES).caption
-    )
+    assert localization.chart(PLACES).caption.endswith("in standard deviations; most local: bert-base.")
     assert (
         "Over 30 matches the two depths correlate at -1.00 and lie 0.60 apart" in correspondence.chart(MATCHES).caption
     )
@@ -184,10 +185,11 @@ def test_captions_say_what_the_rows_say() -> None:
 
 def test_points_and_intervals_stand_where_their_values_are() -> None:
     chart = Dots("x", "t", "c", "axis", ("one", "two"),
-                 (Group("g", (Point(0, 0.25, 0.2, 0.3), Point(1, 0.75))),), FAMILIES)  # fmt: skip
+                 (Group("g", (Point(0, 0.25, 0.2, 0.3), Point(1, 0.75), Point(1, 0.1, is_joined=False))),),
+                 FAMILIES)  # fmt: skip
     with style.drawing():
         lines = plots.draw(chart).axes[0].get_lines()
-    assert [list(line.get_xdata()) for line in lines] == [[0.25, 0.75], [0.2, 0.3], [0.25], [0.75]]
+    assert [list(line.get_xdata()) for line in lines] == [[0.25, 0.75], [0.2, 0.3], [0.25], [0.75], [0.1]]
     many = Lines("x", "t", "c", "layer", "axis", ("one",), tuple(
         Panel(str(n), (Line(0, ((0.0, 0.1 * n), (1.0, 0.2)),),)) for n in range(4)), FAMILIES)  # fmt: skip
     with style.drawing():
@@ -195,32 +197,19 @@ def test_points_and_intervals_stand_where_their_values_are() -> None:
     assert [list(axes.get_lines()[0].get_ydata()) for axes in figure.axes] == [[0.1 * n, 0.2] for n in range(4)]
 
 
-def test_summaries_are_the_means_and_matches_of_all_pairs() -> None:
+def test_summaries_are_the_copies_and_matches_of_all_pairs() -> None:
     models = {"a1": ("a", 2), "a2": ("a", 1), "b1": ("b", 2), "a1-tuned": ("a", 2), "b1-random": ("b", 2)}
     pairs_of = pairs(models)
     columns = ("measure", "configuration", *pairs_of.columns)
-    measured = [
-        Table(f"All layers, {name} (default) · on ewt", columns,
-              [(name, "default", *row[:-1], row[-1] * share) for row in pairs_of.rows])
-        for name, share in (("ckasim", 1), ("neuronsim", 0.5))
-    ]  # fmt: skip
+    measured = Table("All layers, ckasim (default) · on ewt", columns,
+                     [("ckasim", "default", *row) for row in pairs_of.rows])  # fmt: skip
     known = {name: Model(blocks, "a1" if name == "a1-tuned" else None, name == "b1-random")
              for name, (_, blocks) in models.items()}  # fmt: skip
     base = [row for row in pairs_of.records() if {row["model_a"], row["model_b"]} <= {"a1", "a2", "b1"}]
-    across = np.mean([row["value"] for row in base if row["family_a"] != row["family_b"]])
-    within = np.mean([row["value"] for row in base if {row["model_a"], row["model_b"]} == {"a1", "a2"}])
-    same = np.mean([row["value"] for row in base if row["model_a"] == row["model_b"]])
-    (row, half) = summaries.families(measured, known).rows
-    assert row == ("ckasim", pytest.approx(within), pytest.approx(across), pytest.approx(within - across), 12, 30)
-    assert half[:3] == ("neuronsim", pytest.approx(within / 2), pytest.approx(across / 2))
-    places = summaries.localization(measured, known)
-    assert places.title == "Single neurons, or whole layers · configuration default · on ewt"
-    assert places.rows == [(name, *(pytest.approx(mean * share) for mean in (same, within, across)))
-                           for name, share in (("neuronsim", 0.5), ("ckasim", 1))]  # fmt: skip
-    tuned = summaries.finetuning(measured[0], known)
+    tuned = summaries.finetuning(measured, known)
     assert tuned.title.split(" · ")[1:] == ["ckasim (default)", "on ewt"]
     assert [row[1:5] for row in tuned.rows] == [("a1-tuned", "a1", layer, 2) for layer in range(3)]
-    matches = summaries.correspondence(measured[0], known).records()
+    matches = summaries.correspondence(measured, known).records()
     assert len(matches) == 3 * 2 + 2 * 2 + 3 * 2
     for match in matches:
         key = ("model_a", "layer_a", "model_b")
@@ -253,7 +242,7 @@ def test_heatmaps_from_the_command_line(store: Path, tmp_path: Path) -> None:
 def test_charts_from_the_command_line(store: Path, tmp_path: Path) -> None:
     for name, says in (
         ("families", ["ckasim", "svsim", "within a family"]),
-        ("localization", ["neuronsim", "other models of the family"]),
+        ("localization", ["bert-b", "xlnet-a"]),
         ("finetuning", ["tuned-on-tags", "bert-a"]),
         ("correspondence", ["bert-b", "gpt-a", "depth of its match"]),
         ("correspondence bert-b gpt-a", ["bert-b", "gpt-a"]),
@@ -263,6 +252,21 @@ def test_charts_from_the_command_line(store: Path, tmp_path: Path) -> None:
         text = (tmp_path / "x.svg").read_text()
         assert all(f">{said}<" in text for said in says), (name, says)
         assert "tiny-corpus" in text and "1,234 words" in text
+
+
+def test_figures_show_the_numbers_of_their_questions(store: Path) -> None:
+    with reading(store) as catalog:
+        kin, places = inference.families(catalog), depth.localization(catalog)
+        assert depth.localization(catalog, curve=False).rows == [row[:8] for row in places.rows]
+    for group, row in zip(families.chart(kin).groups, kin.records(), strict=True):
+        assert [point.value for point in group.points] == [
+            row[name] for name in ("across", "same_family", "same_model", "difference")
+        ]
+        assert (group.points[-1].low, group.points[-1].high) == (row["low"], row["high"]) != (None, None)
+    chart = localization.chart(places)
+    shown = {(panel.name, chart.series[line.series], *point) for panel in chart.panels for line in panel.lines
+             for point in line.points}  # fmt: skip
+    assert shown == {(r["family"], r["model"], r["layer"], r["localization"]) for r in places.records()}
 
 
 @pytest.mark.parametrize(("command", "output"), [(["plot", "heatmap"], "x.png"), (["report"], "x.html")])

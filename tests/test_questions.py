@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 import itertools
-import os
-import pty
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import duckdb
-import numpy as np
 import pytest
 import toy
 from scipy.stats import spearmanr
 
 from queries import agreement, ask, models, pairs
-from queries.commands import COMMANDS
 from queries.neurons import neurons
 from queries.scope import Asked
-from queries.sql_box import run_sql
 from store.catalog import reading
 from store.errors import BadRequest, NothingYet
 from store.results import ensure_results
 from store.store import Store
 from store.study import load_study
 
-ROOT = Path(__file__).resolve().parent.parent
-GOLDEN = ROOT / "tests" / "golden" / "terminal"
 SYMMETRIC = toy.SYMMETRIC
 MEASURES = tuple(SYMMETRIC)
 Rows = list[dict[str, Any]]
 Catalog = duckdb.DuckDBPyConnection
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A toy catalog of our own, what was published, and both in one."""
-    own = toy.make(tmp_path_factory.mktemp("own")).root
-    both = shutil.copytree(own, tmp_path_factory.mktemp("both"), dirs_exist_ok=True)
-    theirs = tmp_path_factory.mktemp("published")
-    for spec in load_study(ROOT / "studies" / "wu2020-published.toml").results:
-        for root in (both, theirs):
-            ensure_results(Store(root), spec, symmetric=SYMMETRIC)
-    return {"simcat": own, "wu2020-ewt": theirs, "both": both}
 
 
 @pytest.fixture(params=["simcat", "wu2020-ewt"])
@@ -59,18 +38,6 @@ def asked(request: pytest.FixtureRequest, stores: dict[str, Path]) -> Iterator[t
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         two = ("ant", "bee") if request.param == "simcat" else ("bert_base_cased", "xlnet_large_cased")
         yield catalog, rows, *two
-
-
-@pytest.fixture
-def published(stores: dict[str, Path]) -> Iterator[Catalog]:
-    with reading(stores["wu2020-ewt"]) as catalog:
-        yield catalog
-
-
-@pytest.fixture
-def own(stores: dict[str, Path]) -> Iterator[Catalog]:
-    with reading(stores["simcat"]) as catalog:
-        yield catalog
 
 
 def ends(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -327,109 +294,8 @@ def test_what_cannot_be_answered_says_so_in_one_line(own: Catalog, published: Ca
             question()
 
 
-# The command line.
-
-
-QUESTIONS = {
-    "top-pairs": ["top-pairs", "--across", "models"],
-    "top-pairs-least": ["top-pairs", "--least", "--measure", "neuronsim", "--measure", "pwsim", "--limit", "4"],
-    "nearest": ["nearest", "bert_base_cased:0", "--limit", "2"],
-    "models": ["models", "--measure", "neuronsim"],
-    "measures": ["measures"],
-    "consistency": ["consistency"],
-    "coverage": ["coverage", "--limit", "4"],
-    "heatmap-two": ["heatmap", "bert_base_cased", "openai_transformer"],
-    "heatmap-deep": ["heatmap", "elmo_original", "xlnet_large_cased", "--measure", "mixedsim"],
-    "heatmap-all": ["heatmap"],
-}
-
-
-def simcat(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
-    return subprocess.run([sys.executable, "cli.py", "query", *arguments, "--store", str(root)], cwd=ROOT,
-                          env={**kept, **environment}, capture_output=True, text=True, check=False)  # fmt: skip
-
-
-@pytest.mark.parametrize("columns", [80, 160])
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_the_terminal_shows_what_it_showed(stores: dict[str, Path], name: str, columns: int) -> None:
-    done = simcat(stores["wu2020-ewt"], *QUESTIONS[name], COLUMNS=str(columns))
-    assert done.returncode == 0 and done.stderr == "" and "\x1b" not in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= columns
-    golden = GOLDEN / f"{name}-{columns}.txt"
-    if os.environ.get("SIMCAT_GOLDEN") == "write":
-        golden.write_text(done.stdout, encoding="utf-8")
-    assert done.stdout == golden.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
-def test_a_terminal_gets_colour_unless_it_wants_none(stores: dict[str, Path], no_color: str, coloured: bool) -> None:
-    for arguments in (["heatmap"], ["heatmap", "elmo_original", "elmo_4x4096_512"]):
-        shown = in_a_terminal(stores["wu2020-ewt"], *arguments, **({"NO_COLOR": no_color} if no_color else {}))
-        assert (";48;2;" in shown) == coloured, shown[:400]
-        assert ("█" in shown) != coloured, "shades where there is no colour"
-
-
-def in_a_terminal(root: Path, *arguments: str, **environment: str) -> str:
-    keep = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
-    outer, inner = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "cli.py", "query", *arguments, "--store", str(root)], cwd=ROOT, stdout=inner, stdin=inner,
-        env={**keep, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
-    )  # fmt: skip
-    os.close(inner)
-    shown = b""
-    while True:
-        try:
-            part = os.read(outer, 65536)
-        except OSError:  # the terminal closes with its process
-            break
-        if not part:
-            break
-        shown += part
-    os.close(outer)
-    assert process.wait() == 0
-    return shown.decode()
-
-
-#: What a question needs to be named; statistics go beyond their SQL, and are tested on their own,
-#: as heads are, which this toy has none of.
-NAMED = {
-    "nearest": ["bee:1"], "neurons": ["bee:1"], "heads": ["bee", "--layer", "1"], "finetuning": ["bee"],
-    "correspondence": ["bee", "cat"],
-}  # fmt: skip
-STATISTICS = ("findings", "families", "finetuning", "correspondence", "factors")
-
-
-@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name not in (*STATISTICS, "heads")])
-def test_explained_sql_gives_the_same_rows(stores: dict[str, Path], name: str) -> None:
-    root = stores["simcat"]
-    arguments = [name, *NAMED.get(name, []), "--family", "a-family"]
-    explained = simcat(root, *arguments, "--explain")
-    assert explained.returncode == 0 and "$" not in explained.stdout, explained.stderr
-    rows = simcat(root, *arguments, "--format", "csv")
-    with reading(root) as catalog:
-        answer = run_sql(catalog, explained.stdout)
-    assert len(answer.rows) == len(rows.stdout.splitlines()) - 1 and bool(answer.rows) == (name != "consistency")
-    assert rows.stdout.splitlines()[0] == ",".join(answer.columns)
-
-
-@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
-def test_an_empty_catalog_says_what_to_run(tmp_path: Path, name: str) -> None:
-    done = simcat(tmp_path / "none", str(name), *NAMED.get(str(name), []))
-    assert done.returncode == 3 and "run `simcat" in done.stderr and len(done.stderr.splitlines()) == 1
-
-
-def test_nothing_that_is_asked_imports_torch_numpy_or_scipy(stores: dict[str, Path]) -> None:
-    for arguments in (["measures"], ["heatmap"], ["models"], ["neurons", "bee:1"]):
-        done = simcat(stores["simcat"], *arguments, PYTHONPROFILEIMPORTTIME="1")
-        imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
-        assert done.returncode == 0 and "duckdb" in imported
-        assert not {"torch", "numpy", "scipy", "pyarrow", "transformers"} & imported
-
-
 def test_values_are_written_into_sql_as_literals() -> None:
     sql = "-- $a in a comment\nSELECT $a, $b, $c, $d, $e -- $a"
     values = {"a": "it's", "b": None, "c": [1, "x"], "d": [], "e": True}
     assert ask.written_out(sql, values) == "SELECT 'it''s', NULL, [1, 'x'], []::VARCHAR[], True -- $a"
-    assert np.isclose(1.0, float(duckdb.sql(ask.written_out("SELECT $x", {"x": 1.0})).fetchall()[0][0]))
+    assert (duckdb.sql(ask.written_out("SELECT $x", {"x": 1.0})).fetchall()[0]) == (1.0,)

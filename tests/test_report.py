@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -182,7 +183,14 @@ def test_charts_say_their_values_and_follow_the_measure(report: Opened, store: P
         across = {name: catalog.execute(sql, [name]).fetchall()[0][0] for name in catalogs.MEASURES}
     first = sorted(catalogs.MEASURES)[0]
     assert hover_mark(report, "families", 0) == [f"{across[first]:.4f}", f"{first}, across families"]
-    assert hover_mark(report, "localization", 0) == [f"{across['neuronsim']:.4f}", "neuronsim, other families"]
+    asked = ("--limit", "99", "--format", "json", "--store", store)
+    (row,) = json.loads(simcat("query", "families", "--measure", first, *asked).stdout)
+    says, of, interval = hover_mark(report, "families", 3)
+    assert (says, of) == (f"{row['difference']:.4f}", f"{first}, difference: within less across")
+    assert interval.endswith(f"models drawn with replacement: {row['low']:.4f} to {row['high']:.4f}")
+    layers = {(row["model"], row["layer"]): row for row in json.loads(simcat("query", "localization", *asked).stdout)}
+    last = f"{layers['xlnet-a', 3]['localization']:.4f}"
+    assert hover_mark(report, "localization", len(layers) - 1) == [last, "xlnet-a, layer 3", "xlnet"]
     for measure in ("ckasim", "pwsim"):
         report.page.select_option("#measure", label=measure)
         tuned = value(store, measure, ("bert-a-tuned-on-tags", 3), ("bert-a", 3))

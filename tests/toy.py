@@ -69,3 +69,24 @@ def add_attention(store: Store) -> None:
                             "value": 1 - value, "words": 100, "run": "toy"}
                            for a, i, b, j, value in known if i and j])  # fmt: skip
     store.merge()
+
+
+def add_tuned(store: Store) -> None:
+    """Add two copies of bee that ckasim compares with it at layers 0, 2 and 3: one changed at layer 3, one nowhere."""
+    of = {(model, layer): ArtifactIdentity(f"v1:{model}", "v1:c", layer, Settings()).artifact
+          for model in ("bee", "bee-late", "bee-same") for layer in (0, 2, 3)}  # fmt: skip
+    similar = {"bee-late": {0: 0.99, 2: 0.95, 3: 0.3}, "bee-same": {0: 0.9, 2: 0.9, 3: 0.9}}
+    store.stage("models", [{"weights": f"v1:{model}", "name": model, "family": "b-family", "layers": 4,
+                            "finetuned_from": "bee", "source": "simcat"} for model in similar])  # fmt: skip
+    store.stage("artifacts", [{"artifact": of[model, layer], "weights": f"v1:{model}", "corpus": "v1:c",
+                               "kind": "activations", "layer": layer, "pooling": "last", "words": 100,
+                               "neurons": NEURONS, "word_set": "w", "path": f"{model}{layer}", "bytes": 1,
+                               "sha256": "s"} for model, layer in of if model != "bee"])  # fmt: skip
+    name = configuration(configure("ckasim")).configuration
+    store.stage("scores", [
+        {"configuration": name, "artifact_a": of[a], "artifact_b": of[b], "words": 100, "run": "toy",
+         "value": similar[model][a[1]] if a[1] == b[1] else 0.1}
+        for model in similar for i in (0, 2, 3) for j in (0, 2, 3) for a, b in (((model, i), ("bee", j)),
+                                                                                (("bee", j), (model, i)))
+    ])  # fmt: skip
+    store.merge()

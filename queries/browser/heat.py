@@ -77,8 +77,7 @@ class Heat(ScrollView, can_focus=True):
         room = self.scrollable_content_region.size  # `size` counts the scrollbars
         width, height = room.width - painter.margin, room.height - HEADER
         left, top = self.scroll_offset
-        cell = ZOOMS[self._zoom].width
-        left, top = max(min(left, x), x + cell - width), max(min(top, y), y + 1 - height)
+        left, top = max(min(left, x), x + painter.zoom.width - width), max(min(top, y), y + 1 - height)
         self.scroll_to(left, top, animate=False, force=True)
 
     def on_resize(self, event: events.Resize) -> None:

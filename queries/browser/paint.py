@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -42,6 +42,11 @@ class Group:
     model: str
     start: int
     end: int
+
+
+def fitting(zoom: Zoom, values: np.ndarray) -> Zoom:
+    """Return a zoom in which numbers of this matrix do not touch: -.05 is a character longer than .05."""
+    return replace(zoom, width=5) if zoom.width == 4 and np.any(values < 0) else zoom
 
 
 def groups(layers: Sequence[Layer]) -> list[Group]:
@@ -84,7 +89,8 @@ class Painter:
     """Draws one matrix; x and y are what is scrolled away, in characters and lines of the part below the header."""
 
     def __init__(self, matrix: Matrix, cursor: tuple[int, int], zoom: Zoom, *, room: int, active: bool = True) -> None:
-        self._matrix, self._cursor, self._zoom, self._active = matrix, cursor, zoom, active
+        self._matrix, self._cursor, self._active = matrix, cursor, active
+        self.zoom = fitting(zoom, matrix.values)
         self._rows, self._columns = groups(matrix.rows), groups(matrix.columns)
         longest = max((len(group.model) for group in self._rows), default=0)
         self._name = min(longest, max(room // 4, 8), _LONGEST_NAME)
@@ -99,17 +105,17 @@ class Painter:
     def size(self) -> tuple[int, int]:
         """Width and height of the whole drawing with labels and header."""
         height, width = self._matrix.values.shape
-        return self.margin + width * self._zoom.width, HEADER + -(-height // self._zoom.rows)
+        return self.margin + width * self.zoom.width, HEADER + -(-height // self.zoom.rows)
 
     def cell_at(self, x: int, y: int) -> tuple[int, int] | None:
         """Return the cell drawn at a place of the whole drawing."""
         if x < self.margin or y < HEADER:
             return None
-        return (y - HEADER) * self._zoom.rows, (x - self.margin) // self._zoom.width
+        return (y - HEADER) * self.zoom.rows, (x - self.margin) // self.zoom.width
 
     def place_of(self, row: int, column: int) -> tuple[int, int]:
         """Return where a cell is drawn, without labels and header."""
-        return column * self._zoom.width, row // self._zoom.rows
+        return column * self.zoom.width, row // self.zoom.rows
 
     def line(self, at: int, x: int, y: int, width: int) -> list[Segment]:
         """Return line `at` of the visible part."""
@@ -118,7 +124,7 @@ class Painter:
             return [Segment(" " * self.margin), *self._models(x, room)]
         if at == 1:
             return [Segment(" " * self.margin), *self._layers(x, room)]
-        first = (y + at - HEADER) * self._zoom.rows
+        first = (y + at - HEADER) * self.zoom.rows
         if first >= len(self._matrix.rows):
             return []
         return [*self._label(first, at == HEADER), *self._cells(first, x, room)]
@@ -126,21 +132,21 @@ class Painter:
     def _models(self, x: int, room: int) -> list[Segment]:
         found = []
         for index, group in enumerate(self._columns):
-            left, right = (max(min(place * self._zoom.width, x + room), x) for place in (group.start, group.end))
+            left, right = (max(min(place * self.zoom.width, x + room), x) for place in (group.start, group.end))
             if right > left:
                 found.append(Segment(clip(group.model, right - left - 1).ljust(right - left), _GROUPS[index % 2]))
         return found
 
     def _layers(self, x: int, room: int) -> list[Segment]:
-        width, length = self._zoom.width, len(self._matrix.columns) * self._zoom.width
+        width, length = self.zoom.width, len(self._matrix.columns) * self.zoom.width
         text, styles = [" "] * (length + _NUMBER), [_PLAIN] * (length + _NUMBER)
         for group in self._columns:
             for place in range(group.start, group.end):
                 layer = self._matrix.columns[place].layer
-                said = f"{layer:>3}" if width == 4 else str(layer)
-                if layer % self._zoom.every == 0 and place * width + len(said) < group.end * width + (width == 4):
+                said = f"{layer:>{width - 1}}" if width >= 4 else str(layer)
+                if layer % self.zoom.every == 0 and place * width + len(said) < group.end * width + (width >= 4):
                     text[place * width : place * width + len(said)] = said
-        said = f"{self._matrix.columns[self._cursor[1]].layer:>{min(width, 3)}}"
+        said = f"{self._matrix.columns[self._cursor[1]].layer:>{width - 1 if width >= 4 else width}}"
         start = max(min(self._cursor[1] * width, min(x + room, length) - len(said)), 0)  # whole, also at the right edge
         text[start : start + len(said)] = said
         styles[start : start + len(said)] = [self._mark] * len(said)
@@ -151,7 +157,7 @@ class Painter:
         return _CURSOR if self._active else _AWAY
 
     def _label(self, first: int, topmost: bool) -> list[Segment]:
-        rows = range(first, min(first + self._zoom.rows, len(self._matrix.rows)))
+        rows = range(first, min(first + self.zoom.rows, len(self._matrix.rows)))
         begins = [row for row in rows if self._rows[self._row_group[row]].start == row]
         marked = self._cursor[0] in rows
         row = self._cursor[0] if marked else (begins or [first])[0]
@@ -162,9 +168,9 @@ class Painter:
                 Segment(f"{layer.layer:>3}", style if marked else _PLAIN), Segment(" ")]  # fmt: skip
 
     def _cells(self, first: int, x: int, room: int) -> list[Segment]:
-        width = self._zoom.width
+        width = self.zoom.width
         left, right = x // width, min(-(-(x + room) // width), len(self._matrix.columns))
-        draw = self._two_cells if self._zoom.rows == 2 else self._cell
+        draw = self._two_cells if self.zoom.rows == 2 else self._cell
         found = [draw(first, column) for column in range(left, right)]
         return _cut(found, x - left * width, room)
 
@@ -177,8 +183,8 @@ class Painter:
         return -1 if np.isnan(value) else int(min(max(value, 0.0), 1.0) * 255)
 
     def _cell(self, row: int, column: int) -> Segment:
-        width, bucket = self._zoom.width, self._bucket(row, column)
-        said = {-1: "·", -2: "="}.get(bucket) or (number(self._matrix.values[row, column]) if width == 4 else "")
+        width, bucket = self.zoom.width, self._bucket(row, column)
+        said = {-1: "·", -2: "="}.get(bucket) or (number(self._matrix.values[row, column]) if width >= 4 else "")
         if (row, column) == self._cursor:
             return Segment(said.rjust(width) if said else "[]", self._mark)
         return Segment(said.rjust(width), {-1: _NOTHING, -2: _ITSELF}.get(bucket) or _style(bucket))

@@ -18,6 +18,7 @@ class Point:
     value: float
     low: float | None = None
     high: float | None = None
+    is_joined: bool = True  # by a line, to the other points of its group
 
 
 @dataclass(frozen=True)

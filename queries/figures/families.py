@@ -1,36 +1,44 @@
-"""Within a family against across families, measure by measure."""
+"""Within a family against across families, measure by measure, as `simcat query families` has it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from queries.ask import Table
-from queries.figures.charts import Dots, Group, Point, listed
+from queries.figures.charts import Dots, Group, Point
+
+_LEVELS = {"across": "across families", "same_family": "within a family", "same_model": "same model"}
 
 
 def chart(table: Table) -> Dots:
-    """Draw rows of measure, within, across, difference (None where no family has two models)."""
+    """Draw rows of measure, across, same_family, same_model, difference, low, high; None is left out."""
     rows = table.records()
-    groups = tuple(
-        Group(row["measure"], tuple(Point(at, row[name]) for at, name in enumerate(("across", "within"))
-                                    if row[name] is not None))
-        for row in rows
-    )  # fmt: skip
+    groups = tuple(Group(row["measure"], _points(row)) for row in rows)
     return Dots(
-        id="families", title="Are models of one family more similar?", caption=_caption(rows), axis="mean similarity",
-        series=("across families", "within a family"), groups=tuple(group for group in groups if group.points),
-        table=table,
+        id="families", title="Are models of one family more similar?", caption=_caption(table), axis="mean similarity",
+        series=(*_LEVELS.values(), "difference: within less across"),
+        groups=tuple(group for group in groups if group.points), table=table,
+        interval="95 % interval, models drawn with replacement",
     )  # fmt: skip
 
 
-def _caption(rows: list[dict[str, Any]]) -> str:
-    told = [row for row in rows if row["difference"] is not None]
+def _points(row: dict[str, Any]) -> tuple[Point, ...]:
+    found = [Point(at, row[name]) for at, name in enumerate(_LEVELS) if row[name] is not None]
+    if row["difference"] is not None:
+        found.append(Point(len(_LEVELS), row["difference"], row["low"], row["high"], is_joined=False))
+    return tuple(found)
+
+
+def _caption(table: Table) -> str:
+    told = [row for row in table.records() if row["difference"] is not None]
     if not told:
-        return "No family has two models: only similarity across families is known."
-    higher = [str(row["measure"]) for row in told if row["difference"] > 0]
+        return _sentence(table.says)
     widest = max(told, key=lambda row: row["difference"])
     return (
-        f"Models of one family are more similar to one another than to other families under {len(higher)} of "
-        f"{len(told)} measures{f' ({listed(higher)})' if higher else ''}. The widest gap: {widest['measure']}, "
-        f"{widest['within']:.2f} within against {widest['across']:.2f} across."
+        f"{_sentence(table.says)} The widest gap: {widest['measure']}, {widest['same_family']:.2f} within against "
+        f"{widest['across']:.2f} across. Bars: 95 % intervals of the difference."
     )
+
+
+def _sentence(says: str) -> str:
+    return f"{says[:1].upper()}{says[1:]}."

@@ -31,8 +31,8 @@ def _dots(chart: Dots, note: str) -> Figure:
     figure = Figure(figsize=(_WIDTH, height))
     axes = figure.add_axes((0, 0, 1, 1))
     for place, group in enumerate(chart.groups):
-        values = [point.value for point in group.points]
-        axes.plot([min(values), max(values)], [place, place], color="#b4b9bf", linewidth=1.6, zorder=1)
+        joined = [point.value for point in group.points if point.is_joined]
+        axes.plot([*joined], [place] * len(joined), color="#b4b9bf", linewidth=1.6, zorder=1)
         for point in group.points:
             if point.low is not None and point.high is not None:
                 axes.plot([point.low, point.high], [place, place], color=_colour(point.series), linewidth=4.5,
@@ -127,4 +127,4 @@ def _colour(series: int) -> str:
 
 
 def _marker(series: int) -> str:
-    return MARKERS[series % len(MARKERS)]
+    return MARKERS[(series + series // len(COLOURS)) % len(MARKERS)]  # where colours begin anew, others

@@ -30,7 +30,7 @@ function niceTicks(low, high) {
   return ticks;
 }
 
-// spec: {title, low, high, axis, series: [name], groups: [{name, points: [{series, value, low?, high?}]}]}
+// spec: {title, low, high, axis, series: [name], groups: [{name, points: [{series, value, low?, high?, is_joined}]}]}
 function dots(spec, width) {
   const left = Math.min(Math.max(...spec.groups.map((group) => textWidth(group.name, 13))) + 12, width * 0.42);
   const line = 34, height = spec.groups.length * line, right = 14;
@@ -43,10 +43,10 @@ function dots(spec, width) {
       svg("text", { x: scale(tick), y: height + 16, "text-anchor": "middle", "font-size": 11, class: "muted" }, String(tick)));
   picture.append(svg("text", { x: (left + width - right) / 2, y: height + 34, "text-anchor": "middle", "font-size": 12 }, spec.axis));
   spec.groups.forEach((group, index) => {
-    const y = (index + 0.5) * line, values = group.points.map((point) => point.value);
-    picture.append(
-      svg("text", { x: left - 10, y: y + 4, "text-anchor": "end", "font-size": 13 }, fitted(group.name, left - 12, 13)),
-      svg("line", { x1: scale(Math.min(...values)), x2: scale(Math.max(...values)), y1: y, y2: y, stroke: "#afb8c1", "stroke-width": 2 }));
+    const y = (index + 0.5) * line, values = group.points.filter((point) => point.is_joined).map((point) => point.value);
+    picture.append(svg("text", { x: left - 10, y: y + 4, "text-anchor": "end", "font-size": 13 }, fitted(group.name, left - 12, 13)));
+    if (values.length)
+      picture.append(svg("line", { x1: scale(Math.min(...values)), x2: scale(Math.max(...values)), y1: y, y2: y, stroke: "#afb8c1", "stroke-width": 2 }));
     for (const point of group.points) {
       if (Number.isFinite(point.low))
         picture.append(svg("line", { x1: scale(point.low), x2: scale(point.high), y1: y, y2: y, "stroke-width": 5,

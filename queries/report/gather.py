@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from queries import summaries
+from queries import depth, inference, summaries
 from queries.ask import Table, ask, question
 from queries.figures import correspondence, families, finetuning, localization
 from queries.figures.charts import Dots, Lines
 from queries.figures.grid import grid
 from queries.grids import pair_grid
 from queries.report.content import Measured, Report, Scope
-from queries.scope import Asked
+from queries.scope import Asked, scope
 from store.errors import BadRequest, NothingYet, unknown
 
 if TYPE_CHECKING:
@@ -79,19 +81,27 @@ def _scope(catalog: DuckDBPyConnection, named: dict[str, str], rows: list[dict[s
     known = summaries.models(catalog, named["source"])
     pairs = [_pairs(catalog, row) for row in rows]
     measured = [_measured(row, each, known) for row, each in zip(rows, pairs, strict=True)]
-    usual = [each for row, each in zip(rows, pairs, strict=True) if _is_usual(row, rows)]
-    charts: list[Dots] = []
-    if (kin := summaries.families(usual, known)).rows:
-        charts.append(families.chart(kin))
-    if (places := summaries.localization(usual, known)).rows:
-        charts.append(localization.chart(places))
-    return Scope(**named, measured=tuple(measured), charts=tuple(charts))
+    usual = {row["measure"]: row for row in rows if _is_usual(row, rows)}
+    return Scope(**named, measured=tuple(measured), charts=tuple(_of_all_measures(catalog, usual)))
+
+
+def _of_all_measures(catalog: DuckDBPyConnection, usual: dict[str, dict[str, Any]]) -> Iterator[Dots | Lines]:
+    """Charts of what `query families` and `query localization` answer, where these scores are enough for them."""
+    with suppress(NothingYet):
+        chosen = [scope(catalog, _asked(row)) for row in usual.values()]
+        yield families.chart(inference.compare_families(catalog, chosen))
+    if {"neuronsim", "svsim"} <= usual.keys():
+        with suppress(NothingYet):
+            yield localization.chart(depth.localization(catalog, _asked(usual["neuronsim"]), curve=False))
+
+
+def _asked(row: dict[str, Any]) -> Asked:
+    return Asked((row["measure"],), corpus=row["corpus"], source=row["source"], configuration=row["configuration"],
+                 pooling=row["pooling"])  # fmt: skip
 
 
 def _pairs(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Table:
-    asked = Asked((row["measure"],), corpus=row["corpus"], source=row["source"], configuration=row["configuration"],
-                  pooling=row["pooling"])  # fmt: skip
-    return pair_grid(catalog, asked)
+    return pair_grid(catalog, _asked(row))
 
 
 def _is_usual(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:

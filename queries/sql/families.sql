@@ -1,6 +1,6 @@
 -- Grain: one row an ordered pair of models (a model with itself included) under one measure.
--- Columns: model_a, family_a, model_b, family_b, total (sum of value over layer pairs), pairs (of layers).
-SELECT model_a, family_a, model_b, family_b, sum(value) AS total, count(*) AS pairs
+-- Columns: measure, model_a, family_a, model_b, family_b, total (sum of value over layer pairs), pairs (of layers).
+SELECT measure, model_a, family_a, model_b, family_b, sum(value) AS total, count(*) AS pairs
 FROM layer_pairs
 WHERE measure = $measure AND (configuration = $configuration OR list_contains(presets, $configuration))
   AND source = $source AND corpus = $corpus AND pooling = $pooling

@@ -1,31 +1,48 @@
 -- Grain: one row a layer. Columns: model, layer, family, neuronsim and svsim (means over layers of other models),
 -- z_neuronsim, z_svsim (the same in standard deviations over all pairs), localization (their difference),
--- top_1, top_10, top_50 (mean neuronsim of the best-matched 1, 10, 50 % of its neurons; null without neuron scores).
-WITH pairs AS (
-    SELECT measure, model_a, layer_a, family_a, value,
-           (value - avg(value) OVER (PARTITION BY measure)) / stddev_pop(value) OVER (PARTITION BY measure) AS z
-    FROM layer_pairs
-    WHERE measure IN ('neuronsim', 'svsim') AND (configuration = $configuration OR list_contains(presets, $configuration))
-      AND source = $source AND corpus = $corpus AND pooling = $pooling AND model_a <> model_b
-      AND (len($models) = 0 OR list_contains($models, model_a))
-      AND (len($families) = 0 OR list_contains($families, family_a))),
+-- top_1, top_10, top_50 (mean neuronsim of the best-matched 1, 10, 50 % of its neurons; null without neuron scores, and
+-- past the first $limit layers: to sort the neurons of every pair of a large catalog takes seconds).
+-- Over the ordered layer pairs of different models that both measures have. Works on the numbers of base.scores: names are
+-- looked up for layers, not for each of a million scores.
+WITH layers AS MATERIALIZED (
+    SELECT a.id, a.weights, a.layer, m.name AS model, m.family
+    FROM base.artifacts a JOIN base.models m USING (weights) JOIN base.corpora c USING (corpus)
+    WHERE m.source = $source AND c.name = $corpus AND a.pooling = $pooling),
+measures AS MATERIALIZED (
+    SELECT k.id, k.measure FROM base.configurations k LEFT JOIN base.versions v USING (measure)
+    WHERE k.measure IN ('neuronsim', 'svsim') AND coalesce(k.version >= v.version, true)
+      AND (k.label = $configuration OR list_contains(k.presets, $configuration))),
+scores AS (
+    SELECT configuration, artifact_a, artifact_b, value FROM base.scores
+    WHERE value IS NOT NULL AND configuration IN (SELECT id FROM measures)),
+pairs AS MATERIALIZED (
+    SELECT n.configuration, artifact_a, artifact_b, n.value AS neuronsim, s.value AS svsim
+    FROM (FROM scores WHERE configuration IN (SELECT id FROM measures WHERE measure = 'neuronsim')) n
+    JOIN (FROM scores WHERE configuration IN (SELECT id FROM measures WHERE measure = 'svsim')) s
+    USING (artifact_a, artifact_b)
+    JOIN layers a ON a.id = artifact_a JOIN layers b ON b.id = artifact_b
+    WHERE a.weights <> b.weights),
+usual AS (
+    SELECT avg(neuronsim) AS neuronsim, nullif(stddev_pop(neuronsim), 0) AS neuronsim_spread,
+           avg(svsim) AS svsim, nullif(stddev_pop(svsim), 0) AS svsim_spread
+    FROM pairs),
+means AS (
+    SELECT artifact_a, avg(neuronsim) AS neuronsim, avg(svsim) AS svsim FROM pairs GROUP BY ALL),
+ranked AS MATERIALIZED (
+    SELECT a.model, a.layer, a.family, artifact_a, m.neuronsim, m.svsim,
+           (m.neuronsim - u.neuronsim) / u.neuronsim_spread AS z_neuronsim, (m.svsim - u.svsim) / u.svsim_spread AS z_svsim,
+           z_neuronsim - z_svsim AS localization, row_number() OVER (ORDER BY localization DESC, a.model, a.layer) AS place
+    FROM means m CROSS JOIN usual u JOIN layers a ON a.id = artifact_a
+    WHERE (len($models) = 0 OR list_contains($models, a.model)) AND (len($families) = 0 OR list_contains($families, a.family))),
 sorted AS (
-    SELECT ma.name AS model, a.layer, list_reverse_sort(list_filter(d.neurons, lambda r: NOT isnan(r))) AS neurons
-    FROM base.details d
-    JOIN base.configurations k ON k.id = d.configuration JOIN base.versions v ON v.measure = k.measure AND v.version = k.version
-    JOIN base.artifacts a ON a.id = d.artifact_a JOIN base.models ma ON ma.weights = a.weights
-    JOIN base.artifacts b ON b.id = d.artifact_b JOIN base.corpora c ON c.corpus = a.corpus
-    WHERE k.measure = 'neuronsim' AND (k.label = $configuration OR list_contains(k.presets, $configuration))
-      AND c.name = $corpus AND a.pooling = $pooling AND ma.source = $source AND a.weights <> b.weights),
+    SELECT artifact_a, list_reverse_sort(list_filter(d.neurons, lambda r: NOT isnan(r))) AS neurons
+    FROM base.details d SEMI JOIN pairs USING (configuration, artifact_a, artifact_b)
+    WHERE artifact_a IN (SELECT artifact_a FROM ranked WHERE $limit IS NULL OR place <= $limit)),
 curves AS (
-    SELECT model, layer, avg(list_avg(neurons[:ceil(len(neurons) * 0.01)::INTEGER])) AS top_1,
+    SELECT artifact_a, avg(list_avg(neurons[:ceil(len(neurons) * 0.01)::INTEGER])) AS top_1,
            avg(list_avg(neurons[:ceil(len(neurons) * 0.1)::INTEGER])) AS top_10,
            avg(list_avg(neurons[:ceil(len(neurons) * 0.5)::INTEGER])) AS top_50
     FROM sorted GROUP BY ALL)
-SELECT p.model_a AS model, p.layer_a AS layer, p.family_a AS family,
-       avg(p.value) FILTER (measure = 'neuronsim') AS neuronsim, avg(p.value) FILTER (measure = 'svsim') AS svsim,
-       avg(p.z) FILTER (measure = 'neuronsim') AS z_neuronsim, avg(p.z) FILTER (measure = 'svsim') AS z_svsim,
-       z_neuronsim - z_svsim AS localization, any_value(c.top_1) AS top_1, any_value(c.top_10) AS top_10,
-       any_value(c.top_50) AS top_50
-FROM pairs p LEFT JOIN curves c ON c.model = p.model_a AND c.layer = p.layer_a
-GROUP BY ALL ORDER BY localization DESC, model, layer
+SELECT model, layer, family, neuronsim, svsim, z_neuronsim, z_svsim, localization, top_1, top_10, top_50
+FROM ranked LEFT JOIN curves USING (artifact_a)
+ORDER BY place

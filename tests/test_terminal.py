@@ -1,0 +1,131 @@
+"""Questions as a user asks them: what the terminal shows, `--explain`, an empty catalog, what is imported."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from queries.commands import COMMANDS
+from queries.sql_box import run_sql
+from store.catalog import reading
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden" / "terminal"
+
+QUESTIONS = {
+    "top-pairs": ["top-pairs", "--across", "models"],
+    "top-pairs-least": ["top-pairs", "--least", "--measure", "neuronsim", "--measure", "pwsim", "--limit", "4"],
+    "nearest": ["nearest", "bert_base_cased:0", "--limit", "2"],
+    "models": ["models", "--measure", "neuronsim"],
+    "measures": ["measures"],
+    "consistency": ["consistency"],
+    "coverage": ["coverage", "--limit", "4"],
+    "heatmap-two": ["heatmap", "bert_base_cased", "openai_transformer"],
+    "heatmap-deep": ["heatmap", "elmo_original", "xlnet_large_cased", "--measure", "mixedsim"],
+    "heatmap-all": ["heatmap"],
+    "families": ["families"],
+    "localization": ["localization", "--limit", "5"],
+    "finetuning": ["finetuning", "bert_base_cased", "--limit", "14"],
+    "correspondence": ["correspondence", "openai_transformer", "bert_base_cased"],
+    "factors": ["factors", "--measure", "neuronsim"],
+}
+
+
+def simcat(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    return subprocess.run([sys.executable, "cli.py", "query", *arguments, "--store", str(root)], cwd=ROOT,
+                          env={**kept, **environment}, capture_output=True, text=True, check=False)  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_terminal_shows_what_it_showed(stores: dict[str, Path], name: str, columns: int) -> None:
+    done = simcat(stores["wu2020-ewt"], *QUESTIONS[name], COLUMNS=str(columns))
+    assert done.returncode == 0 and done.stderr == "" and "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= columns
+    golden = GOLDEN / f"{name}-{columns}.txt"
+    if os.environ.get("SIMCAT_GOLDEN") == "write":
+        golden.write_text(done.stdout, encoding="utf-8")
+    assert done.stdout == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_terminal_gets_colour_unless_it_wants_none(stores: dict[str, Path], no_color: str, coloured: bool) -> None:
+    for arguments in (["heatmap"], ["heatmap", "elmo_original", "elmo_4x4096_512"]):
+        shown = in_a_terminal(stores["wu2020-ewt"], *arguments, **({"NO_COLOR": no_color} if no_color else {}))
+        assert (";48;2;" in shown) == coloured, shown[:400]
+        assert ("█" in shown) != coloured, "shades where there is no colour"
+
+
+def in_a_terminal(root: Path, *arguments: str, **environment: str) -> str:
+    keep = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    outer, inner = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "cli.py", "query", *arguments, "--store", str(root)], cwd=ROOT, stdout=inner, stdin=inner,
+        env={**keep, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+    )  # fmt: skip
+    os.close(inner)
+    shown = b""
+    while True:
+        try:
+            part = os.read(outer, 65536)
+        except OSError:  # the terminal closes with its process
+            break
+        if not part:
+            break
+        shown += part
+    os.close(outer)
+    assert process.wait() == 0
+    return shown.decode()
+
+
+#: What a question needs to be named; statistics go beyond their SQL, and are tested on their own.
+NAMED = {
+    "nearest": ["bee:1"], "neurons": ["bee:1"], "heads": ["bee", "--layer", "1"], "finetuning": ["bee"],
+    "correspondence": ["bee", "cat"],
+}  # fmt: skip
+STATISTICS = ("findings", "families", "finetuning", "correspondence", "factors")
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name not in (*STATISTICS, "heads")])
+def test_explained_sql_gives_the_same_rows(stores: dict[str, Path], name: str) -> None:
+    root = stores["simcat"]
+    arguments = [name, *NAMED.get(name, []), "--family", "a-family"]
+    explained = simcat(root, *arguments, "--explain")
+    assert explained.returncode == 0 and "$" not in explained.stdout, explained.stderr
+    rows = simcat(root, *arguments, "--format", "csv")
+    with reading(root) as catalog:
+        answer = run_sql(catalog, explained.stdout)
+    assert len(answer.rows) == len(rows.stdout.splitlines()) - 1 and bool(answer.rows) == (name != "consistency")
+    assert rows.stdout.splitlines()[0] == ",".join(answer.columns)
+
+
+@pytest.mark.parametrize("name", ["families", "finetuning", "correspondence", "factors"])
+def test_explained_sql_of_statistics_says_that_it_gives_what_they_work_on(stores: dict[str, Path], name: str) -> None:
+    root = stores["wu2020-ewt"]
+    explained = simcat(root, *QUESTIONS[name], "--explain").stdout
+    assert explained.splitlines()[0] == f"-- The rows that {name} works on; the statistics are numpy's."
+    with reading(root) as catalog:
+        answer = run_sql(catalog, explained)
+    assert answer.rows and {"model_a", "model_b"} < set(answer.columns)
+    if name == "families":
+        assert len({row[answer.columns.index("measure")] for row in answer.rows}) == 5, "of every measure"
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
+def test_an_empty_catalog_says_what_to_run(tmp_path: Path, name: str) -> None:
+    done = simcat(tmp_path / "none", str(name), *NAMED.get(str(name), []))
+    assert done.returncode == 3 and "run `simcat" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_nothing_that_is_asked_imports_torch_numpy_or_scipy(stores: dict[str, Path]) -> None:
+    for arguments in (["measures"], ["heatmap"], ["models"], ["neurons", "bee:1"]):
+        done = simcat(stores["simcat"], *arguments, PYTHONPROFILEIMPORTTIME="1")
+        imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+        assert done.returncode == 0 and "duckdb" in imported
+        assert not {"torch", "numpy", "scipy", "pyarrow", "transformers"} & imported

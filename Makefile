@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/python cli.py report -o report.html
 
 test: check
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

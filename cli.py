@@ -376,6 +376,10 @@ def main() -> None:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # a full disk, a folder that may not be written
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(f"simcat: {error.strerror or error}{where}; what is finished is kept", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

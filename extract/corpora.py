@@ -40,11 +40,15 @@ class _MalformedLineError(ValueError):
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """A corpus by its content: `corpus` is the fingerprint of its words in their sentences, not of the file."""
+    """A corpus by its content: `corpus` is the fingerprint of its words in their sentences, not of the file.
+
+    longest: the most bytes of a sentence, as `size` counts them.
+    """
 
     corpus: str
     sentences: int
     words: int
+    longest: int
 
 
 def read(spec: CorpusSpec) -> Iterator[list[str]]:
@@ -70,7 +74,7 @@ def facts(spec: CorpusSpec, remembered: Remembered) -> CorpusFacts:
     Raises BadRequest for a malformed or an empty corpus.
     """
     _format(spec.path)
-    what = f"corpus-{SCHEME}" if spec.limit is None else f"corpus-{SCHEME}-first-{spec.limit}"
+    what = f"facts-{SCHEME}" if spec.limit is None else f"facts-{SCHEME}-first-{spec.limit}"
     try:
         known = remembered.of(spec.path, what, lambda path: json.dumps(asdict(_count(spec))))
     except FileNotFoundError:
@@ -79,14 +83,20 @@ def facts(spec: CorpusSpec, remembered: Remembered) -> CorpusFacts:
 
 
 def _count(spec: CorpusSpec) -> CorpusFacts:
-    digest, sentences, words = hashlib.sha256(), 0, 0
+    digest, sentences, words, longest = hashlib.sha256(), 0, 0, 0
     for sentence in read(spec):
         digest.update(json.dumps(sentence, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
         sentences += 1
         words += len(sentence)
+        longest = max(longest, size(sentence))
     if not sentences:
         raise BadRequest(f"{spec.path} holds no sentence: expected at least one with a word")
-    return CorpusFacts(f"{SCHEME}:{digest.hexdigest()}", sentences, words)
+    return CorpusFacts(f"{SCHEME}:{digest.hexdigest()}", sentences, words, longest)
+
+
+def size(sentence: list[str]) -> int:
+    """How many bytes a sentence has, with a space a word: as many tokens at most, unless a tokenizer rewrites it."""
+    return sum(len(word.encode()) + 1 for word in sentence)
 
 
 def _format(path: Path) -> str:

@@ -192,7 +192,7 @@ class _Extraction:
 
         name, study = task.model.name, self._study
         windowing = Windowing(encoder, study.settings, name)
-        windowing.refuse_early(corpora.read(task.corpus))
+        windowing.refuse_early(corpora.read(task.corpus), task.content.longest)
         layers, blocks = of_kind(wanted, "activations"), of_kind(wanted, "attention")
         stream = Pass(
             encoder, windowing, layers, study.settings.pooling, study.batch_tokens, name, blocks, study.special_tokens

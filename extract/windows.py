@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from extract.corpora import size
 from extract.encoder import Encoder, Piece
 from store.errors import BadRequest, SimcatError
 from store.identity import Settings
@@ -61,15 +62,16 @@ class Windowing:
             found.extend(self._sentence(number, sentence, pieces))
         return found
 
-    def refuse_early(self, sentences: Iterable[list[str]]) -> None:
+    def refuse_early(self, sentences: Iterable[list[str]], longest: float = math.inf) -> None:
         """Raise what `windows` would raise, before any forward pass, having cut only sentences that may be too long.
 
+        longest: the `size` of the longest sentence; where that fits, sentences are not read.
         A token covers at least a byte of what the tokenizer sees; normalisation may lengthen that, and is caught later.
         """
-        if self._limit is None or self._settings.long_sentences != "refuse":
+        if self._limit is None or self._settings.long_sentences != "refuse" or longest <= self._limit:
             return
         for number, sentence in enumerate(sentences):
-            if sum(len(word.encode()) + 1 for word in sentence) > self._limit:
+            if size(sentence) > self._limit:
                 pieces = self._encoder.pieces([sentence])[0]
                 self._refuse(number, sentence, sum(map(len, pieces)))
 

@@ -94,7 +94,7 @@ def score_all_attention(
 
 
 def _sentences(name: str, sentences: Sequence[Any]) -> list[npt.NDArray[np.float64]]:
-    found = [torch.as_tensor(sentence).detach().to("cpu", torch.float64).numpy() for sentence in sentences]
+    found = [_float64(sentence) for sentence in sentences]
     for number, sentence in enumerate(found):
         if sentence.ndim != 3:
             raise MeasureError(f"{name}: sentence {number} must be [heads, query, key], got {list(sentence.shape)}")
@@ -104,7 +104,11 @@ def _sentences(name: str, sentences: Sequence[Any]) -> list[npt.NDArray[np.float
 
 
 def _matrix(name: str, array: Any) -> npt.NDArray[np.float64]:
-    matrix = torch.as_tensor(array).detach().to("cpu", torch.float64).numpy()
+    matrix = _float64(array)
     if matrix.ndim != 2 or not len(matrix):
         raise MeasureError(f"{name} must be [words, neurons], got {list(matrix.shape)}")
     return matrix
+
+
+def _float64(array: Any) -> npt.NDArray[np.float64]:
+    return np.asarray(array.detach().to("cpu", torch.float64) if isinstance(array, torch.Tensor) else array, np.float64)

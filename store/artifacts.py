@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store.errors import ArtifactDamaged, SimcatError
-from store.files import sha256_file, whole_file
+from store.files import HashedFile, sha256_file, whole_file
 from store.identity import ArtifactIdentity, AttentionSettings, Settings, artifact_path
 
 METADATA = b"simcat"
@@ -65,35 +66,42 @@ class ArtifactWriter:
         self._root, self._identity, self._model, self._neurons = root, identity, model, neurons
         self._path, self._schema = artifact_path(identity, model), schema
         self._word_set = hashlib.sha256()
-        self._file = whole_file(root / self._path)
         self.words = 0
         self.artifact: Artifact | None = None
 
     def __enter__(self) -> Self:
-        self._temporary = self._file.__enter__()
-        self._writer = pq.ParquetWriter(
-            self._temporary, self._schema, compression="none", use_dictionary=False, write_page_checksum=True
-        )
+        with ExitStack() as stack:
+            self._temporary = stack.enter_context(whole_file(self._root / self._path))
+            self._sink = stack.enter_context(HashedFile(self._temporary))
+            self._writer = pq.ParquetWriter(
+                self._sink, self._schema, compression="none", use_dictionary=False, write_page_checksum=True
+            )
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._flush(final=True)
-            description = {
-                "artifact": self._identity.artifact, "identity": asdict(self._identity), "model": self._model,
-                "words": self.words, "neurons": self._neurons, "word_set": self._word_set.hexdigest(), **self._more(),
-            }  # fmt: skip
-            self._writer.add_key_value_metadata({METADATA: json.dumps(description)})
+        with self._stack:
+            if error is not None:
+                with suppress(OSError):  # of a full disk, which is what `error` says already
+                    self._writer.close()
+                raise error
+            self._finish()
+
+    def _finish(self) -> None:
+        self._flush(final=True)
+        description = {
+            "artifact": self._identity.artifact, "identity": asdict(self._identity), "model": self._model,
+            "words": self.words, "neurons": self._neurons, "word_set": self._word_set.hexdigest(), **self._more(),
+        }  # fmt: skip
+        self._writer.add_key_value_metadata({METADATA: json.dumps(description)})
         self._writer.close()
-        if kind is None:
-            size, digest = self._temporary.stat().st_size, sha256_file(self._temporary)
-            self.artifact = Artifact(
-                self._identity, self._model, str(self._path), self.words, self._neurons,
-                self._word_set.hexdigest(), size, digest,
-            )  # fmt: skip
-        self._file.__exit__(kind, error, trace)
+        self._sink.close()
+        self.artifact = Artifact(
+            self._identity, self._model, str(self._path), self.words, self._neurons, self._word_set.hexdigest(),
+            self._temporary.stat().st_size, self._sink.sha256,
+        )  # fmt: skip
 
     def _count(self, sentence: npt.NDArray[np.int32], word: npt.NDArray[np.int32]) -> None:  # both [words]
         """Take note of which words are stored."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from store.errors import CatalogDamaged, NothingYet, StoreBusy
+from store.errors import CatalogDamaged, NothingYet, SimcatError, StoreBusy
 from store.staging import COLUMNS, staged
 
 FILE = "catalog.duckdb"
@@ -68,6 +68,8 @@ def writing(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         _migrate(connection, file)
         yield connection
         connection.execute("CHECKPOINT catalog")
+    except duckdb.IOException as error:  # a full disk; what is staged stays staged
+        raise SimcatError(f"{file} cannot be written: {_first_line(error)}") from error
     finally:
         connection.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -10,6 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 TEMPORARY = ".tmp-"
 _RACY_SECONDS = 2.0  # a file changed this recently may change again within its clock tick: not remembered
@@ -36,6 +41,24 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+class HashedFile(io.BufferedWriter):
+    """A new file whose SHA-256 is taken of the bytes as they are written, so that they need not be read again."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "x"))
+        self._sha256 = hashlib.sha256()
+
+    def write(self, content: Buffer) -> int:
+        """Append bytes, all of them."""
+        self._sha256.update(content)
+        return super().write(content)
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was written, in hexadecimal."""
+        return self._sha256.hexdigest()
 
 
 def sha256_file(path: Path) -> str:

@@ -289,6 +289,19 @@ def test_ctrl_c_inside_a_query_is_an_interrupt_not_a_bug(finished: Path) -> None
     assert process.returncode == 130 and len(err.splitlines()) == 1, err
 
 
+@pytest.mark.parametrize("most", [300_000, 3_000_000])  # the catalog, or an artifact, does not fit any more
+def test_a_full_disk_is_one_line_and_loses_nothing(study: Path, tmp_path: Path, most: int) -> None:
+    text = study.read_text().replace('"./', f'"{study.parent}/').replace("limit = 120", "limit = 2000")
+    (tmp_path / "study.toml").write_text(text)
+    command = f"{sys.executable} cli.py run {tmp_path}/study.toml --store {tmp_path}/s"
+    bound = f"ulimit -f {most // 1024}; trap '' XFSZ; exec {command}"
+    done = subprocess.run(["bash", "-c", bound], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "File too large" in done.stderr.splitlines()[-1], done.stderr
+    assert "Traceback" not in done.stderr and not list(tmp_path.rglob(".tmp-*"))
+    again = simcat("run", tmp_path / "study.toml", "--store", tmp_path / "s")
+    assert again.returncode == 0 and len(scores(tmp_path / "s")) == 5 * 9 * 8, again.stderr
+
+
 @pytest.mark.slow
 def test_two_runs_at_once_and_a_query_in_a_loop(study: Path, finished: Path, tmp_path: Path) -> None:
     store = tmp_path / "s"

@@ -1,6 +1,6 @@
 """How fast are the attention measures, against their formulas layer pair by layer pair?
 
-    python bench/attention.py                        # two models of 12 layers × 12 heads, 400 sentences, 1 thread
+    python bench/attention.py                        # two models of 12 layers × 12 heads, 400 sentences, all cores
     python bench/attention.py --layers 4 --sentences 100 --repeat 1
 
 Random softmax attention, as peaked as trained heads are, over sentences as long as the first of EWT's development part.
@@ -19,10 +19,8 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -33,29 +31,11 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 import measures
+from measures.arrays import ArrayAttention
 from measures.attention_engine import compare_attention_pairs
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"frobenius": 20, "pearson": 20, "jensen_shannon": 8}
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer's attention in memory, as the engine reads layers."""
-
-    name: str
-    sentences: list[npt.NDArray[np.float32]]
-
-    @property
-    def heads(self) -> int:
-        return len(self.sentences[0])
-
-    @property
-    def longest(self) -> int:
-        return max(sentence.shape[1] for sentence in self.sentences)
-
-    def chunks(self) -> Iterator[list[npt.NDArray[Any]]]:
-        yield self.sentences
 
 
 def main() -> None:
@@ -63,7 +43,10 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     lengths = ewt_lengths(options.sentences)
-    layers = [Layer(f"layer {index}", attention(index, options.heads, lengths)) for index in range(2 * options.layers)]
+    layers = [
+        ArrayAttention(f"layer {index}", attention(index, options.heads, lengths))
+        for index in range(2 * options.layers)
+    ]
     pairs = list(itertools.product(range(options.layers), range(options.layers, 2 * options.layers)))
     sample = pairs[:: max(1, len(pairs) // options.sample)][: options.sample]
     print(
@@ -79,8 +62,8 @@ def main() -> None:
 
 
 def turns(
-    similarity: str, formula: Callable[[Tensor, Tensor], Tensor], layers: list[Layer], pairs: list[tuple[int, int]],
-    sample: list[tuple[int, int]], *, repeat: int, clock: Callable[[], float],
+    similarity: str, formula: Callable[[Tensor, Tensor], Tensor], layers: list[ArrayAttention],
+    pairs: list[tuple[int, int]], sample: list[tuple[int, int]], *, repeat: int, clock: Callable[[], float],
 ) -> tuple[list[float], list[float]]:  # fmt: skip
     """Time one similarity both ways, in turns; return seconds for all pairs."""
     ours, theirs = [], []
@@ -96,7 +79,7 @@ def turns(
 
 
 def difference(
-    similarity: str, formula: Callable[[Tensor, Tensor], Tensor], layers: list[Layer], pair: tuple[int, int]
+    similarity: str, formula: Callable[[Tensor, Tensor], Tensor], layers: list[ArrayAttention], pair: tuple[int, int]
 ) -> float:
     """How far the two ways are apart on a pair."""
     return abs(fused(similarity, layers, [pair])[pair] - pair_by_pair(formula, layers, [pair])[pair])
@@ -112,7 +95,7 @@ def report(similarity: str, ours: list[float], theirs: list[float], apart: float
     )
 
 
-def fused(similarity: str, layers: list[Layer], pairs: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
+def fused(similarity: str, layers: list[ArrayAttention], pairs: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
     """Score all pairs by the engine."""
     measure = measures.configure("attsim", parameters={"similarity": similarity})
     scores = {}
@@ -124,7 +107,7 @@ def fused(similarity: str, layers: list[Layer], pairs: list[tuple[int, int]]) ->
 
 
 def pair_by_pair(
-    formula: Callable[[Tensor, Tensor], Tensor], layers: list[Layer], pairs: list[tuple[int, int]]
+    formula: Callable[[Tensor, Tensor], Tensor], layers: list[ArrayAttention], pairs: list[tuple[int, int]]
 ) -> dict[tuple[int, int], float]:
     """Score pairs as the formulas stand, sentence by sentence."""
     scores = {}
@@ -185,7 +168,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sentences", type=int, default=400)
     parser.add_argument("--sample", type=int, default=12, help="layer pairs that the formulas are timed on")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     return parser.parse_args()
 
 

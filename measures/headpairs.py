@@ -19,7 +19,7 @@ from measures.sentences import Queries, Run, Weights
 
 Total = npt.NDArray[np.float64]  # [heads_a, heads_b]
 
-_CACHE_BYTES = 2**18  # of a block of queries' mixtures: it and its logarithm stay in a core's own cache
+_MIXTURE_BYTES = 2**21  # of mixtures at a time: short calls would have threads wait for Python's lock
 _TABLE_BYTES = 2**26  # of the counts and sums of a block of queries, for all pairs of heads
 _BLOCK = 2**15  # positions that are turned to float64 at a time
 _DOUBTFUL = 2e4  # × eps: a squared distance below this share of the squared norms has lost its digits
@@ -236,7 +236,7 @@ class JensenShannon:
 
 def _take_mixtures(total: Total, a: Weights, b: Weights, heads: npt.NDArray[Any]) -> None:
     """Take half of Σ x ln x of p + q from the sums of `heads` p of a with all q of b."""
-    step = max(64, _CACHE_BYTES // (b.itemsize * len(b)))
+    step = max(64, _MIXTURE_BYTES // (b.itemsize * len(b)))
     for start in range(0, b.shape[1], step):
         block = b[:, start : start + step] + _tiny(b)
         mixed, logarithm = np.empty_like(block), np.empty_like(block)

@@ -245,6 +245,8 @@ class _Reader:
         kinds = entry.get("kinds", ["activations"])
         if not kinds or any(kind not in KINDS for kind in kinds):
             self._fail(f"kinds must name some of {', '.join(KINDS)}, got {kinds!r}", "extraction", 0, "kinds")
+        if set(kinds) == {"attention"} and layers is not None and not any(layers):
+            self._fail("attention is numbered by block, from 1: layer 0 has none", "extraction", 0, "layers")
         chosen["kinds"] = tuple(kind for kind in KINDS if kind in kinds)
         return {**chosen, **{key: entry[key] for key in ("batch_tokens", "special_tokens") if key in entry}}
 

@@ -440,6 +440,7 @@ def test_a_catalog_of_before_attention_is_migrated(store: Store, study: Study, m
     [
         ('kinds = ["attention", "heads"]', r"study.toml:\d+: kinds must name some of activations, attention"),
         ("kinds = []", "kinds must name"),
+        ('kinds = ["attention"]\nlayers = [0]', r"study.toml:\d+: attention is numbered by block, from 1"),
         ('kinds = "attention"', "kinds must be a list"),
         ('special_tokens = "keep"', "special_tokens must be one of drop, keep-mass"),
     ],

@@ -46,7 +46,7 @@ def findings(catalog: DuckDBPyConnection) -> list[Finding]:
         _untrained(_rows(catalog, "findings_untrained", QUESTIONS[4])),
     ]
     if all(finding.seen is None for finding in found):
-        raise NothingYet("no question can be answered: that takes measured models of two families")
+        raise NothingYet("no question can be answered: that takes measured activations of models of two families")
     return found
 
 

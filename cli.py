@@ -17,13 +17,13 @@ from typing import Any, NoReturn
 
 import click
 
-from queries.commands import COMMANDS
-from queries.drawing import OUTPUT, PLOTS
-from queries.options import asking, format_option, store_option
-from store.errors import BadRequest, NothingYet, SimcatError, StoreBusy
-from store.progress import Progress
-from store.store import Store
-from store.study import CHOICES, MeasureSpec, ResultsSpec, load_study, study_of
+from layeratlas.queries.commands import COMMANDS
+from layeratlas.queries.drawing import OUTPUT, PLOTS
+from layeratlas.queries.options import asking, format_option, store_option
+from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.store.progress import Progress
+from layeratlas.store.store import Store
+from layeratlas.store.study import CHOICES, MeasureSpec, ResultsSpec, load_study, study_of
 
 
 class _Group(click.Group):
@@ -53,11 +53,11 @@ device_option = click.option("--device", default="auto", help="auto, cpu, cuda, 
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="simcat", prog_name="simcat")
+@click.version_option(package_name="layeratlas", prog_name="layeratlas")
 def cli() -> None:
     """A similarity catalog for language models: extract once, measure all pairs, ask the catalog.
 
-    Example: simcat run studies/demo.toml && simcat query top-pairs --across families
+    Example: layeratlas run studies/demo.toml && layeratlas query top-pairs --across families
     """
 
 
@@ -70,10 +70,10 @@ def cli() -> None:
 def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> None:
     """Extract and measure whatever a study names and the store lacks.
 
-    Example: simcat run studies/demo.toml
+    Example: layeratlas run studies/demo.toml
     """
-    from extract import runner as extraction
-    from measures import runner as measuring
+    from layeratlas.extract import runner as extraction
+    from layeratlas.measures import runner as measuring
 
     wanted = load_study(study)
     _import(store, wanted.results)
@@ -121,9 +121,9 @@ def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> N
 def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], device: str, **options: Any) -> None:
     """Run models over corpora; store every layer's activations, and attention if asked for, word by word.
 
-    Example: simcat extract bert-base-uncased ./my-model --corpus my.conllu --pooling last
+    Example: layeratlas extract bert-base-uncased ./my-model --corpus my.conllu --pooling last
     """
-    from extract import runner as extraction
+    from layeratlas.extract import runner as extraction
 
     wanted = study_of(models, corpora, **options)
     if not extraction.plan(store, wanted):
@@ -147,13 +147,13 @@ def measure(
 ) -> None:
     """Measure all pairs of extracted layers that have no score yet.
 
-    Example: simcat measure --measure ckasim --measure svsim
+    Example: layeratlas measure --measure ckasim --measure svsim
     """
-    from measures import runner as measuring
+    from layeratlas.measures import runner as measuring
 
     artifacts = store.artifacts(models)
     if not artifacts:
-        raise NothingYet("nothing is extracted yet: run `simcat extract MODEL --corpus FILE`")
+        raise NothingYet("nothing is extracted yet: run `layeratlas extract MODEL --corpus FILE`")
     kinds = {row.kind for row in artifacts}
     measures = measuring.chosen_measures([MeasureSpec(name, preset) for name in names], kinds, preset=preset)
     if not how["refresh"] and not measuring.plan(store, artifacts, measures):
@@ -173,7 +173,7 @@ def measure(
 def import_results(store: Store, file: Path, name: str, models: Path | None, replace: bool) -> None:
     """Take similarities from elsewhere, Parquet or CSV, into the catalog under a name of their own.
 
-    Example: simcat import-results studies/published/wu2020_ewt.parquet --name wu2020-ewt
+    Example: layeratlas import-results studies/published/wu2020_ewt.parquet --name wu2020-ewt
     """
     _import(store, [ResultsSpec(file, name, models)], replace=replace)
 
@@ -183,7 +183,7 @@ def import_results(store: Store, file: Path, name: str, models: Path | None, rep
 def query(context: click.Context) -> None:
     """Ask the catalog. Nothing is recomputed.
 
-    Example: simcat query top-pairs --across families
+    Example: layeratlas query top-pairs --across families
     """
     context.obj = _versions()
 
@@ -197,7 +197,7 @@ for command in COMMANDS:
 def plot(context: click.Context) -> None:
     """Draw answers of the catalog as PNG, SVG or PDF.
 
-    Example: simcat plot heatmap --measure ckasim -o heatmap.png
+    Example: layeratlas plot heatmap --measure ckasim -o heatmap.png
     """
     context.obj = _versions()
 
@@ -210,15 +210,15 @@ for command in PLOTS:
 @click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable.")
 @click.option("--configuration", help="Only this configuration of the measures.")
 @click.option("--corpus", help="Only this corpus.")
-@click.option("--source", help="Only simcat, our own scores, or only this name of imported results.")
+@click.option("--source", help="Only own, our own scores, or only this name of imported results.")
 @click.option("-o", "--output", type=OUTPUT, default="report.html", show_default=True, help="The file to write.")
 @store_option
 def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str | None) -> None:
     """Everything on one HTML page: figures to explore, tables, and the provenance of every number. Works offline.
 
-    Example: simcat report -o report.html
+    Example: layeratlas report -o report.html
     """
-    from queries.report import gather, page
+    from layeratlas.queries.report import gather, page
 
     with asking(store, _versions()) as catalog:
         found = gather.gather(catalog, measures=measures, **filters)
@@ -233,10 +233,10 @@ def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str
 def sql(store: Store, statement: str, form: str) -> None:
     """Run one read-only SQL statement on the catalog (views: docs/catalog.md).
 
-    Example: simcat sql "SELECT measure, avg(value) FROM layer_pairs GROUP BY 1"
+    Example: layeratlas sql "SELECT measure, avg(value) FROM layer_pairs GROUP BY 1"
     """
-    from queries import render
-    from queries.sql_box import run_sql
+    from layeratlas.queries import render
+    from layeratlas.queries.sql_box import run_sql
 
     with asking(store, _versions()) as catalog:
         answer = run_sql(catalog, statement)
@@ -248,12 +248,12 @@ def sql(store: Store, statement: str, form: str) -> None:
 def browse(store: Store) -> None:
     """Look around the catalog in the terminal: heatmaps, pairs, SQL. `?` shows the keys.
 
-    Example: simcat browse
+    Example: layeratlas browse
     """
-    from queries.browser import browse as open_browser
+    from layeratlas.queries.browser import browse as open_browser
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise BadRequest("browse needs a terminal; for scripts there are `simcat query` and `simcat sql`")
+        raise BadRequest("browse needs a terminal; for scripts there are `layeratlas query` and `layeratlas sql`")
     with suppress(StoreBusy):  # the browser itself waits for a writer
         store.declare(_versions())
     open_browser(store.root)
@@ -265,10 +265,10 @@ def browse(store: Store) -> None:
 def status(store: Store, form: str) -> None:
     """What is extracted, measured, missing, refused and damaged.
 
-    Example: simcat status
+    Example: layeratlas status
     """
-    from queries import render
-    from queries.status import overview
+    from layeratlas.queries import render
+    from layeratlas.queries.status import overview
 
     with asking(store, _versions()) as catalog:
         tables = overview(catalog)
@@ -284,10 +284,10 @@ def status(store: Store, form: str) -> None:
 def verify(store: Store) -> None:
     """Re-read and re-hash every artifact; the next run rebuilds what is damaged.
 
-    Example: simcat verify && echo all is well
+    Example: layeratlas verify && echo all is well
     """
-    from queries.terminal import TerminalProgress
-    from store.verify import verify as verify_all
+    from layeratlas.queries.terminal import TerminalProgress
+    from layeratlas.store.verify import verify as verify_all
 
     count = len(store.artifacts())
     with TerminalProgress().task("verifying artifacts", count) as advance:
@@ -313,7 +313,7 @@ def _working(store: Store, device: str) -> Iterator[_Work]:
     """Record a run, on the device that was asked for."""
     import torch
 
-    from queries.terminal import TerminalProgress
+    from layeratlas.queries.terminal import TerminalProgress
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -324,15 +324,15 @@ def _working(store: Store, device: str) -> Iterator[_Work]:
 
 def _versions() -> dict[str, int]:
     """The newest version of each measure: scores of older ones are no answer any more."""
-    from measures import MEASURES
+    from layeratlas.measures import MEASURES
 
     return {name: kind.version for name, kind in MEASURES.items()}
 
 
 def _import(store: Store, specs: Sequence[ResultsSpec], *, replace: bool = False) -> None:
     """Import what the store lacks of these results, and say so."""
-    from measures import MEASURES
-    from store.results import ensure_results
+    from layeratlas.measures import MEASURES
+    from layeratlas.store.results import ensure_results
 
     symmetric = {name: kind.symmetric for name, kind in MEASURES.items()}
     for spec in specs:
@@ -352,7 +352,7 @@ def _finish(store: Store, *summaries: Any) -> None:
 
 
 def _interrupted() -> NoReturn:
-    click.echo("simcat: interrupted; what is finished is kept, run the same command to go on", err=True)
+    click.echo("layeratlas: interrupted; what is finished is kept, run the same command to go on", err=True)
     sys.exit(130)
 
 
@@ -363,8 +363,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except SimcatError as error:
-        click.echo(f"simcat: {error}", err=True)
+    except LayeratlasError as error:
+        click.echo(f"layeratlas: {error}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _interrupted()
@@ -378,7 +378,7 @@ def main() -> None:
         sys.exit(0)
     except OSError as error:  # a full disk, a folder that may not be written
         where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"simcat: {error.strerror or error}{where}; what is finished is kept", err=True)
+        click.echo(f"layeratlas: {error.strerror or error}{where}; what is finished is kept", err=True)
         sys.exit(1)
 
 

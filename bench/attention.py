@@ -30,9 +30,9 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-import measures
-from measures.arrays import ArrayAttention
-from measures.attention_engine import compare_attention_pairs
+from layeratlas import measures
+from layeratlas.measures.arrays import ArrayAttention
+from layeratlas.measures.attention_engine import compare_attention_pairs
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"frobenius": 20, "pearson": 20, "jensen_shannon": 8}

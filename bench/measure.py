@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from store.artifacts import ActivationWriter
-from store.identity import ArtifactIdentity, Settings
-from store.store import Store
+from layeratlas.store.artifacts import ActivationWriter
+from layeratlas.store.identity import ArtifactIdentity, Settings
+from layeratlas.store.store import Store
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
             f"{options.layers} layers × {options.neurons} neurons × {options.words:,} words, {options.threads} threads"
         )
         print(f"bare symmetric float32 product   {by_torch:8.1f} s with torch.mm, {by_numpy:.1f} s with numpy.matmul")
-        print(f"simcat measure, five measures    {ours:8.1f} s   {[round(x, 1) for x in measured]}")
+        print(f"layeratlas measure, five measures    {ours:8.1f} s   {[round(x, 1) for x in measured]}")
         print(
             f"measure / product  {ours / by_torch:6.2f} × torch's, {ours / by_numpy:.2f} × numpy's (target at most 1.5)"
         )
@@ -86,7 +86,7 @@ def fill(root: Path, count: int, neurons: int, words: int) -> list[Tensor]:  # e
         assert writer.artifact is not None
         store.stage_artifact(writer.artifact, "bench")
     store.stage("models", [{"weights": f"v1:model-{m}", "name": f"model-{m}", "family": f"family-{m}", "layers": 12,
-                            "neurons": neurons, "source": "simcat"} for m in range(2)])  # fmt: skip
+                            "neurons": neurons, "source": "own"} for m in range(2)])  # fmt: skip
     store.stage("corpora", [{"corpus": "v1:corpus", "name": "synthetic", "sentences": words, "words": words}])
     store.merge()
     return layers
@@ -110,7 +110,7 @@ def floor(layers: list[Tensor]) -> tuple[float, float]:
 
 
 def measure(root: Path, threads: int) -> tuple[float, int]:
-    """Run `simcat measure --refresh` in a process of its own; return its seconds and peak bytes."""
+    """Run `layeratlas measure --refresh` in a process of its own; return its seconds and peak bytes."""
     command = [sys.executable, "cli.py", "measure", "--refresh", "--device", "cpu", "--store", str(root)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     began = time.perf_counter()

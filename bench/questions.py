@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from measures import configuration, configure
-from measures.runner import configuration_row
-from store.identity import ArtifactIdentity, Settings
-from store.store import Store
+from layeratlas.measures import configuration, configure
+from layeratlas.measures.runner import configuration_row
+from layeratlas.store.identity import ArtifactIdentity, Settings
+from layeratlas.store.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, LAYERS, NEURONS = 18, 25, 768
@@ -64,7 +64,7 @@ def stage(store: Store) -> None:
     weights = [f"v1:{model}" for model in range(MODELS)]
     artifacts = [ArtifactIdentity(w, "v1:c", layer, Settings()).artifact for w in weights for layer in range(LAYERS)]
     store.stage("models", [{"weights": w, "name": f"model-{i}", "family": f"family-{i % 6}", "layers": LAYERS - 1,
-                            "source": "simcat"} for i, w in enumerate(weights)])  # fmt: skip
+                            "source": "own"} for i, w in enumerate(weights)])  # fmt: skip
     store.stage("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
     store.stage("artifacts", [{"artifact": artifact, "weights": weights[i // LAYERS], "corpus": "v1:c",
                                "kind": "activations", "layer": i % LAYERS, "pooling": "last", "words": 25_000,
@@ -89,7 +89,7 @@ def neurons(random: np.random.Generator) -> dict[str, object]:
 
 
 def run(arguments: list[str]) -> float:
-    """Run simcat to its end; return its seconds."""
+    """Run layeratlas to its end; return its seconds."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "cli.py", *arguments], cwd=ROOT, check=True, capture_output=True)
     return time.perf_counter() - began

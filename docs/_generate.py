@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-import cli
-from measures import MEASURES, PRESETS
-from store import catalog
+from layeratlas import cli
+from layeratlas.measures import MEASURES, PRESETS
+from layeratlas.store import catalog
 
 #: What the columns of the views mean; a view column that is missing here fails the generation.
 COLUMNS = {
@@ -24,7 +24,7 @@ COLUMNS = {
     "version": "of the measure", "presets": "names of parameter sets that this one equals",
     "parameters": "of the measure, as JSON (of a model: how many)",
     "diagnostics": "rank, components, dead neurons, as JSON",
-    "source": "`simcat` for our own", "run": "identifies the run that wrote it", "measured": "when, UTC",
+    "source": "`own` for our own", "run": "identifies the run that wrote it", "measured": "when, UTC",
     "model": "name of the model", "family": "bert, gpt2, …", "layer": "0 is the embedding layer",
     "neurons": "width; of attention, heads",
     "heads": "of a block; 0 without attention, empty while nobody asked for it",
@@ -88,7 +88,7 @@ def _meaning(column: str) -> str:
 
 def commands() -> str:
     """The help of every command."""
-    return "\n\n".join(_helps(cli.cli, "simcat"))
+    return "\n\n".join(_helps(cli.cli, "layeratlas"))
 
 
 def _helps(command: click.Command, name: str) -> list[str]:

@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from extract.windows import Window
-from store.errors import SimcatError
-from store.identity import SpecialTokens
+from layeratlas.extract.windows import Window
+from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.identity import SpecialTokens
 
 _ROUNDING = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2}  # of a row's sum, by precision
 
 
-class NotAttentionError(SimcatError):
+class NotAttentionError(LayeratlasError):
     """Weights that are NaN, negative, or more than one in sum."""
 
 

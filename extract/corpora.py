@@ -21,10 +21,10 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from store.errors import BadRequest
-from store.files import Remembered
-from store.identity import SCHEME
-from store.study import CorpusSpec
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.files import Remembered
+from layeratlas.store.identity import SCHEME
+from layeratlas.store.study import CorpusSpec
 
 Lines = Iterator[tuple[int, str]]
 Reader = Callable[[Lines], Iterator[list[str]]]

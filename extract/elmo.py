@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 from torch.nn.utils.rnn import pad_sequence
 
-from extract.encoder import Hidden, Piece, Shape
-from extract.models import Located
-from store.errors import BadRequest, SimcatError
-from store.identity import Settings
+from layeratlas.extract.encoder import Hidden, Piece, Shape
+from layeratlas.extract.models import Located
+from layeratlas.store.errors import BadRequest, LayeratlasError
+from layeratlas.store.identity import Settings
 
 _PADDING, _BEGIN, _END, _BOUNDARY = 0, 257, 258, 259  # bytes are 1…256
 _ALPHABET = 260
@@ -143,7 +143,7 @@ class ElmoEncoder:
 
 
 def load(located: Located, settings: Settings, device: str, attention: bool = False) -> ElmoEncoder:
-    """Load a folder's network, or for a control initialise it from the seed. Raises BadRequest, SimcatError."""
+    """Load a folder's network, or for a control initialise it from the seed. Raises BadRequest, LayeratlasError."""
     if settings.precision != "float32":
         raise BadRequest(f"{located.spec.name} runs in float32 only, not {settings.precision}")
     try:
@@ -151,7 +151,7 @@ def load(located: Located, settings: Settings, device: str, attention: bool = Fa
             torch.manual_seed(located.spec.seed)
             return ElmoEncoder(load_network(located.folder, trained=not located.spec.untrained), device)
     except (OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
-        raise SimcatError(f"{located.spec.name} cannot be loaded from {located.folder}: {error}") from error
+        raise LayeratlasError(f"{located.spec.name} cannot be loaded from {located.folder}: {error}") from error
 
 
 def load_network(folder: Path, *, trained: bool = True) -> Elmo:

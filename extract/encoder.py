@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from extract.models import Located
-from store.identity import Settings
+from layeratlas.extract.models import Located
+from layeratlas.store.identity import Settings
 
 if TYPE_CHECKING:
     import torch
@@ -75,14 +75,14 @@ class Encoder(Protocol):
 
 #: The module whose `load(located, settings, device, attention)` makes an Encoder, by model_type; transformers runs all
 #: others.
-LOADERS: dict[str, str] = {"simcat-elmo": "extract.elmo"}
+LOADERS: dict[str, str] = {"simcat-elmo": "layeratlas.extract.elmo"}
 
 
 def load(located: Located, settings: Settings, device: str, *, attention: bool = False) -> Encoder:
     """Load a model; for `attention` in a way that gives it, which is slower.
 
-    Raises SimcatError when it cannot be loaded, BadRequest when the settings do not fit it.
+    Raises LayeratlasError when it cannot be loaded, BadRequest when the settings do not fit it.
     """
-    module = import_module(LOADERS.get(located.model_type, "extract.transformer"))
+    module = import_module(LOADERS.get(located.model_type, "layeratlas.extract.transformer"))
     encoder: Encoder = module.load(located, settings, device, attention)
     return encoder

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from extract.models import DESCRIPTION, INDEX, PICKLED, SAFE, weight_files
-from store.errors import BadRequest, SimcatError
-from store.study import ModelSpec
+from layeratlas.extract.models import DESCRIPTION, INDEX, PICKLED, SAFE, weight_files
+from layeratlas.store.errors import BadRequest, LayeratlasError
+from layeratlas.store.study import ModelSpec
 
 _OTHER_COPIES = ["*/*", "consolidated*"]  # the same weights again, for other programs
 
@@ -17,7 +17,7 @@ def snapshot(spec: ModelSpec) -> Path:
     """Return the folder of a hub model's snapshot; its name is the commit.
 
     A snapshot in the cache is used as it is, without asking the hub; otherwise it is fetched, weights as safetensors
-    where there are any. Raises BadRequest for an unknown model, SimcatError when it can neither be found nor fetched.
+    where there are any. Raises BadRequest for an unknown model, LayeratlasError when it can neither be found nor fetched.
     """
     for offline in (True, False):
         if not offline:
@@ -26,7 +26,7 @@ def snapshot(spec: ModelSpec) -> Path:
             folder = _fetch(spec, [*_description(spec), *weights], offline=offline)
             if folder is not None and _complete(spec, folder):
                 return folder
-    raise SimcatError(f"{_title(spec)} on the hub has no config.json, or no weights as {SAFE} or {PICKLED}")
+    raise LayeratlasError(f"{_title(spec)} on the hub has no config.json, or no weights as {SAFE} or {PICKLED}")
 
 
 def _description(spec: ModelSpec) -> list[str]:
@@ -43,7 +43,7 @@ def _complete(spec: ModelSpec, folder: Path) -> bool:
 
 def _require_network(spec: ModelSpec) -> None:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        raise SimcatError(
+        raise LayeratlasError(
             f"{_title(spec)} is not in the hub's cache and HF_HUB_OFFLINE is set: fetch it once with network access, "
             "or give a folder (./my-model)"
         )
@@ -68,9 +68,11 @@ def _fetch(spec: ModelSpec, patterns: list[str], *, offline: bool) -> Path | Non
     except errors.LocalEntryNotFoundError as error:
         if offline:
             return None
-        raise SimcatError(f"{_title(spec)} is not in the hub's cache and cannot be fetched: {_line(error)}") from None
+        raise LayeratlasError(
+            f"{_title(spec)} is not in the hub's cache and cannot be fetched: {_line(error)}"
+        ) from None
     except transport as error:
-        raise SimcatError(f"{_title(spec)} cannot be fetched: {_line(error)}") from None
+        raise LayeratlasError(f"{_title(spec)} cannot be fetched: {_line(error)}") from None
     return Path(str(found))
 
 

@@ -14,10 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from store.errors import BadRequest, SimcatError
-from store.files import Remembered, sha256_file
-from store.identity import fingerprint
-from store.study import ModelSpec
+from layeratlas.store.errors import BadRequest, LayeratlasError
+from layeratlas.store.files import Remembered, sha256_file
+from layeratlas.store.identity import fingerprint
+from layeratlas.store.study import ModelSpec
 
 SAFE = "*.safetensors"
 PICKLED = "pytorch_model*.bin"
@@ -59,7 +59,7 @@ class Located:
 def locate(spec: ModelSpec, remembered: Remembered) -> Located:
     """Find a model's folder, fetching it from the hub where needed, and fingerprint it.
 
-    Raises BadRequest when there is no such model, SimcatError when it cannot be fetched or lacks files.
+    Raises BadRequest when there is no such model, LayeratlasError when it cannot be fetched or lacks files.
     """
     if spec.id.startswith("package:"):
         return _from_folder(spec, _package_folder(spec.id), remembered)
@@ -105,7 +105,7 @@ def _from_folder(spec: ModelSpec, folder: Path, remembered: Remembered) -> Locat
 
 
 def _from_hub(spec: ModelSpec, remembered: Remembered) -> Located:
-    from extract.hub import snapshot
+    from layeratlas.extract.hub import snapshot
 
     folder = snapshot(spec)
     config = _config(folder)
@@ -129,14 +129,16 @@ def _config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SimcatError(f"{folder} is no model folder: it has no config.json") from None
+        raise LayeratlasError(f"{folder} is no model folder: it has no config.json") from None
     except ValueError as error:
-        raise SimcatError(f"{folder / 'config.json'} is not JSON: {error}") from None
+        raise LayeratlasError(f"{folder / 'config.json'} is not JSON: {error}") from None
     if not isinstance(config, dict):
-        raise SimcatError(f"{folder / 'config.json'} must hold an object, got {type(config).__name__}")
+        raise LayeratlasError(f"{folder / 'config.json'} must hold an object, got {type(config).__name__}")
     return config
 
 
 def _require_weights(spec: ModelSpec, folder: Path) -> None:
     if not spec.untrained and not weight_files(folder):
-        raise SimcatError(f"{folder} has no weights: expected {SAFE} or {PICKLED}, or untrained = true for a control")
+        raise LayeratlasError(
+            f"{folder} has no weights: expected {SAFE} or {PICKLED}, or untrained = true for a control"
+        )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from extract import corpora, models
-from extract.corpora import CorpusFacts
-from extract.models import Located
-from store.errors import BadRequest, SimcatError
-from store.identity import ArtifactIdentity, Kind, artifact_path, fingerprint
-from store.store import ArtifactRow, ModelRow, Store
-from store.study import CorpusSpec, ModelSpec, Study
+from layeratlas.extract import corpora, models
+from layeratlas.extract.corpora import CorpusFacts
+from layeratlas.extract.models import Located
+from layeratlas.store.errors import BadRequest, LayeratlasError
+from layeratlas.store.identity import ArtifactIdentity, Kind, artifact_path, fingerprint
+from layeratlas.store.store import ArtifactRow, ModelRow, Store
+from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
 #: One artifact of a task: its kind and layer. Attention is numbered by block, so that there is none of layer 0.
 Place = tuple[Kind, int]
@@ -51,7 +51,7 @@ class Task:
     def identity(self, place: Place) -> ArtifactIdentity:
         """Return the identity of one of its artifacts."""
         if self.located is None:
-            raise SimcatError(self.problem or f"{self.model.name} was not found")
+            raise LayeratlasError(self.problem or f"{self.model.name} was not found")
         return _identity(self.study, self.located.weights, self.content.corpus, place)
 
 
@@ -141,7 +141,7 @@ def resting_place(task: Task, place: Place) -> str:
 def _found(spec: ModelSpec, store: Store) -> tuple[Located | None, str | None]:
     try:
         return models.locate(spec, store.remembered), None
-    except SimcatError as error:
+    except LayeratlasError as error:
         return None, str(error)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from extract.windows import Window
-from store.identity import Pooling
+from layeratlas.extract.windows import Window
+from layeratlas.store.identity import Pooling
 
 if TYPE_CHECKING:
     import torch

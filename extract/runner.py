@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from extract import corpora
-from extract.plan import Place, Task, missing, of_kind, places, plan, present, resting_place, sound
-from store.errors import ArtifactDamaged, BadRequest, SimcatError
-from store.progress import Progress
-from store.store import Store
-from store.study import Study
+from layeratlas.extract import corpora
+from layeratlas.extract.plan import Place, Task, missing, of_kind, places, plan, present, resting_place, sound
+from layeratlas.store.errors import ArtifactDamaged, BadRequest, LayeratlasError
+from layeratlas.store.progress import Progress
+from layeratlas.store.store import Store
+from layeratlas.store.study import Study
 
 if TYPE_CHECKING:
-    from extract.encoder import Encoder
-    from extract.windows import LeftOut, Windowing
-    from store.artifacts import Artifact
+    from layeratlas.extract.encoder import Encoder
+    from layeratlas.extract.windows import LeftOut, Windowing
+    from layeratlas.store.artifacts import Artifact
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _Extraction:
             try:
                 with _out_of_memory(task):
                     self._task(task)
-            except SimcatError as error:
+            except LayeratlasError as error:
                 self._failed(task, str(error))
             self._store.merge()
         return True
@@ -103,7 +103,7 @@ class _Extraction:
 
     def _task(self, task: Task) -> None:
         if task.located is None:
-            raise SimcatError(task.problem or f"{task.model.name} was not found")
+            raise LayeratlasError(task.problem or f"{task.model.name} was not found")
         wanted = self._missing(task)
         if wanted is None:
             self._register_model(task, self._encoder(task))
@@ -143,7 +143,7 @@ class _Extraction:
         return tuple(rest)
 
     def _orphan(self, task: Task, place: Place) -> Artifact | None:
-        from store.artifacts import describe
+        from layeratlas.store.artifacts import describe
 
         path = self._store.root / resting_place(task, place)
         if not path.exists():
@@ -155,10 +155,10 @@ class _Extraction:
         return found if found.artifact == task.identity(place).artifact else None
 
     def _encoder(self, task: Task) -> Encoder:
-        from extract.encoder import load
+        from layeratlas.extract.encoder import load
 
         if task.located is None:
-            raise SimcatError(f"{task.model.name} was not found")
+            raise LayeratlasError(f"{task.model.name} was not found")
         key = task.located.weights
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # one model in memory at a time
@@ -174,7 +174,7 @@ class _Extraction:
             "weights": located.weights, "name": spec.name, "family": located.family,
             "architecture": shape.architecture, "origin": spec.id, "revision": located.revision,
             "finetuned_from": spec.finetuned_from, "untrained_seed": spec.seed if spec.untrained else None,
-            "layers": shape.layers, "neurons": shape.neurons[-1], "parameters": shape.parameters, "source": "simcat",
+            "layers": shape.layers, "neurons": shape.neurons[-1], "parameters": shape.parameters, "source": "own",
         }  # fmt: skip
         if self._attention:
             model["heads"] = max(shape.heads, default=0)
@@ -186,9 +186,9 @@ class _Extraction:
         self._store.stage("corpora", [corpus])
 
     def _compute(self, task: Task, encoder: Encoder, wanted: Sequence[Place]) -> None:
-        from extract.stream import Pass
-        from extract.windows import Windowing
-        from extract.writing import BackgroundWriter
+        from layeratlas.extract.stream import Pass
+        from layeratlas.extract.windows import Windowing
+        from layeratlas.extract.writing import BackgroundWriter
 
         name, study = task.model.name, self._study
         windowing = Windowing(encoder, study.settings, name)
@@ -211,8 +211,8 @@ class _Extraction:
             self._report_attention(task, windowing, uniform)
 
     def _writers(self, task: Task, encoder: Encoder, wanted: Sequence[Place]) -> Any:
-        from store.artifacts import ActivationWriter
-        from store.attention import AttentionWriter
+        from layeratlas.store.artifacts import ActivationWriter
+        from layeratlas.store.attention import AttentionWriter
 
         root, name, shape = self._store.root, task.model.name, encoder.shape
         activations = {
@@ -257,7 +257,9 @@ def _out_of_memory(task: Task) -> Iterator[None]:
             sign in said.lower() for sign in _NO_MEMORY
         ):
             raise
-        raise SimcatError(f"out of memory: lower batch_tokens in the study's [extraction] ({said[:200]})") from error
+        raise LayeratlasError(
+            f"out of memory: lower batch_tokens in the study's [extraction] ({said[:200]})"
+        ) from error
 
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")

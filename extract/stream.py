@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from extract.encoder import Encoder
-from extract.pooling import Pooler
-from extract.windows import Window, Windowing, batches
-from store.errors import SimcatError
-from store.identity import Pooling, SpecialTokens
+from layeratlas.extract.encoder import Encoder
+from layeratlas.extract.pooling import Pooler
+from layeratlas.extract.windows import Window, Windowing, batches
+from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.identity import Pooling, SpecialTokens
 
 if TYPE_CHECKING:
-    from extract.encoder import Hidden
+    from layeratlas.extract.encoder import Hidden
 
 LOOKAHEAD = 512  # sentences
 CHUNK_BYTES = 128 * 2**20  # of what is stored; three chunks live at once: computed, waiting, written
@@ -64,7 +64,7 @@ class Pass:
     def chunks(self, sentences: Iterable[list[str]]) -> Iterator[Chunk]:
         """Stream a corpus through the model.
 
-        Raises SimcatError for a sentence that does not fit, or a model that gives NaN or infinity.
+        Raises LayeratlasError for a sentence that does not fit, or a model that gives NaN or infinity.
         """
         for numbered in self._lookahead(sentences):
             yield self._chunk(numbered)
@@ -121,7 +121,7 @@ class Pass:
         """
         if not self.attention or not any(window.whole for window in batch):
             return 0
-        from extract.attending import Attending, NotAttentionError
+        from layeratlas.extract.attending import Attending, NotAttentionError
 
         example, causal = next(iter(hidden.attention.values())), self.encoder.shape.causal
         attend = Attending(
@@ -132,7 +132,7 @@ class Pass:
             try:
                 found = attend(hidden.attention.pop(block))
             except NotAttentionError as error:
-                raise SimcatError(
+                raise LayeratlasError(
                     f"{self.name} gives in block {block}, in or near sentence {batch[0].sentence}, {error}"
                 ) from None
             out[block].update((w.sentence, own) for w, own in zip(batch, found, strict=True) if w.whole)
@@ -148,7 +148,7 @@ class Pass:
         for layer in self.layers:
             pooled = pool(hidden.layers.pop(layer))
             if not pooled.sum().isfinite():  # one NaN or infinity makes the sum one
-                raise SimcatError(
+                raise LayeratlasError(
                     f"{self.name} gives NaN or infinity in layer {layer}, in or near sentence {batch[0].sentence}: "
                     'its weights are damaged, or set precision = "float32"'
                 )

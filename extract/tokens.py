@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from extract.encoder import Piece
-from store.errors import SimcatError
+from layeratlas.extract.encoder import Piece
+from layeratlas.store.errors import LayeratlasError
 
 PROBE = ("The", "cats", "saw", "42", "dogs", ",", "too", "!")
 
@@ -25,7 +25,7 @@ class WordTokenizer:
 
     prefix, suffix: special tokens before and after. prefix_types, suffix_types: their token types, None for a
     tokenizer that gives none (the words' own type is 0).
-    Raises SimcatError for a tokenizer whose tokens cross the spaces between words.
+    Raises LayeratlasError for a tokenizer whose tokens cross the spaces between words.
     """
 
     def __init__(self, tokenizer: Any, name: str) -> None:
@@ -38,7 +38,7 @@ class WordTokenizer:
             if start is not None and all(words):
                 break
         else:
-            raise SimcatError(
+            raise LayeratlasError(
                 f"{name}'s tokenizer does not keep words apart: the tokens of running text are not those of its words, "
                 "so no activation belongs to one word"
             )

@@ -19,18 +19,18 @@ from typing import Any
 
 import torch
 
-from extract.encoder import Hidden, Piece, Shape
-from extract.models import Located, weight_files
-from extract.tokens import WordTokenizer
-from store.errors import AttentionMissing, BadRequest, SimcatError
-from store.identity import Settings
+from layeratlas.extract.encoder import Hidden, Piece, Shape
+from layeratlas.extract.models import Located, weight_files
+from layeratlas.extract.tokens import WordTokenizer
+from layeratlas.store.errors import AttentionMissing, BadRequest, LayeratlasError
+from layeratlas.store.identity import Settings
 
 _TEXT_ENCODERS = {"t5", "mt5", "umt5"}  # their encoders load without the decoder's weights
 _UNUSED = ("pooler",)  # heads that no hidden state depends on: a checkpoint may lack them
 
 
 def load(located: Located, settings: Settings, device: str, attention: bool = False) -> TransformerEncoder:
-    """Load a transformers model for extraction. Raises SimcatError when its files do not allow it."""
+    """Load a transformers model for extraction. Raises LayeratlasError when its files do not allow it."""
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -92,7 +92,7 @@ class TransformerEncoder:
         output = self._model(**inputs, **self._switches)
         states = output.hidden_states
         if not states:
-            raise SimcatError(f"{self._name} ({type(self._model).__name__}) gives no hidden states in transformers")
+            raise LayeratlasError(f"{self._name} ({type(self._model).__name__}) gives no hidden states in transformers")
         if self._embeds_apart:  # [block 1, …, block L, final norm]: the normed one is the last block's, as elsewhere
             states = (self._model.get_input_embeddings()(inputs["input_ids"]), *states[:-2], states[-1])
         weights = output.attentions if "output_attentions" in self._switches else ()
@@ -122,7 +122,7 @@ class TransformerEncoder:
             states = self._states([[first, second, *rest], [second, second, *rest]])
         blocks = _blocks(self._model.config)
         if blocks is not None and len(states) != blocks + 1:
-            raise SimcatError(
+            raise LayeratlasError(
                 f"{self._name} ({type(self._model).__name__}) gives {len(states)} hidden states for {blocks} blocks: "
                 f"expected {blocks + 1}, the embeddings and one a block"
             )
@@ -207,9 +207,9 @@ def _loading(located: Located) -> Iterator[None]:
         raise _unusable(located, str(error) or type(error).__name__) from error
 
 
-def _unusable(located: Located, reason: str) -> SimcatError:
+def _unusable(located: Located, reason: str) -> LayeratlasError:
     reason = " ".join(reason.split())
-    return SimcatError(f"{located.spec.name} cannot be loaded from {located.folder}: {reason[:400]}")
+    return LayeratlasError(f"{located.spec.name} cannot be loaded from {located.folder}: {reason[:400]}")
 
 
 def _auto(config: Any) -> Any:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from extract.corpora import size
-from extract.encoder import Encoder, Piece
-from store.errors import BadRequest, SimcatError
-from store.identity import Settings
+from layeratlas.extract.corpora import size
+from layeratlas.extract.encoder import Encoder, Piece
+from layeratlas.store.errors import BadRequest, LayeratlasError
+from layeratlas.store.identity import Settings
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Windowing:
     def windows(self, numbered: Sequence[tuple[int, list[str]]]) -> list[Window]:
         """Return the windows of some sentences, in order; a sentence that is not split is one window.
 
-        Raises SimcatError, naming sentence and model, for one that does not fit under `refuse`.
+        Raises LayeratlasError, naming sentence and model, for one that does not fit under `refuse`.
         """
         cut = self._encoder.pieces([sentence for _, sentence in numbered])
         found: list[Window] = []
@@ -100,7 +100,7 @@ class Windowing:
 
     def _refuse(self, number: int, sentence: list[str], length: int) -> None:
         if self._limit is not None and length > self._limit:
-            raise SimcatError(
+            raise LayeratlasError(
                 f"{self._name} sees {self._limit} tokens of a sentence, but sentence {number} "
                 f'("{" ".join(sentence[:6])} …", {len(sentence)} words) has {length}: set long_sentences = "split" '
                 "to split it between words, or take it out of the corpus"

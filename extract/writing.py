@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
 
-from extract.stream import Chunk
-from store.artifacts import ActivationWriter, Artifact
-from store.attention import AttentionWriter
+from layeratlas.extract.stream import Chunk
+from layeratlas.store.artifacts import ActivationWriter, Artifact
+from layeratlas.store.attention import AttentionWriter
 
 WAITING = 1  # chunks between computing and writing
 _PATIENCE = 0.2  # seconds between two looks at whether the other side still lives
@@ -35,7 +35,7 @@ class BackgroundWriter:
         self._queue: queue.Queue[Chunk | None] = queue.Queue(maxsize=WAITING)
         self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="simcat-writer", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="layeratlas-writer", daemon=True)
 
     @property
     def artifacts(self) -> list[Artifact]:

@@ -1,6 +1,6 @@
 """Measures of similarity between layers, for plain arrays and for a whole store.
 
-    import measures
+    from layeratlas import measures
     measures.compare(a, b, measure="ckasim")                      # a [words, neurons_a], b [words, neurons_b]
     measures.compare(a, b, measure="svsim", preset="wu2020")
     measures.compare_all({"x": a, "y": b}, measures=["svsim"])    # all ordered pairs, one pass
@@ -15,13 +15,13 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from measures.attention import AttentionCKA, AttentionPWSim, AttentionSVSim
-from measures.attsim import AttSim
-from measures.ckasim import LinearCKA
-from measures.mixedsim import MixedSim
-from measures.neuronsim import NeuronSim
-from measures.pwsim import PWSim
-from measures.score import (
+from layeratlas.measures.attention import AttentionCKA, AttentionPWSim, AttentionSVSim
+from layeratlas.measures.attsim import AttSim
+from layeratlas.measures.ckasim import LinearCKA
+from layeratlas.measures.mixedsim import MixedSim
+from layeratlas.measures.neuronsim import NeuronSim
+from layeratlas.measures.pwsim import PWSim
+from layeratlas.measures.score import (
     ConstantLayer,
     Measure,
     MeasureError,
@@ -31,9 +31,9 @@ from measures.score import (
     TooFewWords,
     UnalignedWords,
 )
-from measures.svsim import SVSim
-from store.errors import BadRequest, unknown
-from store.identity import Configuration
+from layeratlas.measures.svsim import SVSim
+from layeratlas.store.errors import BadRequest, unknown
+from layeratlas.store.identity import Configuration
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -124,7 +124,7 @@ def compare_all_attention(
 
     Raises what `compare_attention` raises, for the first pair that has no score.
     """
-    from measures.arrays import score_all_attention
+    from layeratlas.measures.arrays import score_all_attention
 
     return score_all_attention(layers, list(measures), memory)
 
@@ -139,7 +139,7 @@ def compare_all(
 
     Raises what `compare` raises, for the first pair that has no score.
     """
-    from measures.arrays import score_all
+    from layeratlas.measures.arrays import score_all
 
     chosen = [configure(measure, preset) if isinstance(measure, str) else measure for measure in measures]
     for measure in chosen:

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from measures.attention_engine import compare_attention_pairs
-from measures.engine import compare_pairs
-from measures.score import Measure, MeasureError, Score, UnalignedWords
-from store.errors import BadRequest
+from layeratlas.measures.attention_engine import compare_attention_pairs
+from layeratlas.measures.engine import compare_pairs
+from layeratlas.measures.score import Measure, MeasureError, Score, UnalignedWords
+from layeratlas.store.errors import BadRequest
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-from measures.attsim import SingleKey, check_choice
-from measures.ckasim import LinearCKA
-from measures.pwsim import PWSim
-from measures.svsim import SVSim
+from layeratlas.measures.attsim import SingleKey, check_choice
+from layeratlas.measures.ckasim import LinearCKA
+from layeratlas.measures.pwsim import PWSim
+from layeratlas.measures.svsim import SVSim
 
 Zeros = Literal["keep", "drop"]
 

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from measures.attsim import AttSim
-from measures.engine import Outcome
-from measures.headpairs import SIMILARITIES, HeadPairs, JensenShannon, Total, rectangles
-from measures.moments import Moments
-from measures.score import Measure, MeasureError, NotAttention, NotFinite, Score, TooFewWords, UnalignedWords
-from measures.sentences import Queries, Run, Weights, entering, lay_out
+from layeratlas.measures.attsim import AttSim
+from layeratlas.measures.engine import Outcome
+from layeratlas.measures.headpairs import SIMILARITIES, HeadPairs, JensenShannon, Total, rectangles
+from layeratlas.measures.moments import Moments
+from layeratlas.measures.score import Measure, MeasureError, NotAttention, NotFinite, Score, TooFewWords, UnalignedWords
+from layeratlas.measures.sentences import Queries, Run, Weights, entering, lay_out
 
 STRETCH_BYTES = 12 * 2**20  # of sentences side by side: many to a product, and still in a processor's last cache
 ROW_TOLERANCE = 5e-3  # how far a row's sum may be from one: float16 stores weights to a few parts in ten thousand

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from measures.score import Score
+from layeratlas.measures.score import Score
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from threadpoolctl import threadpool_limits
 
-from measures.moments import Cross, Moments
-from measures.score import Measure, MeasureError, Score, UnalignedWords
+from layeratlas.measures.moments import Cross, Moments
+from layeratlas.measures.score import Measure, MeasureError, Score, UnalignedWords
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from measures.score import Score, TooFewWords
+from layeratlas.measures.score import Score, TooFewWords
 
 if TYPE_CHECKING:
-    from measures.moments import Cross, Layer
+    from layeratlas.measures.moments import Cross, Layer
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from measures.linalg import add_product, add_square, symmetric_eigen
-from measures.score import ConstantLayer, NotFinite, TooFewWords
+from layeratlas.measures.linalg import add_product, add_square, symmetric_eigen
+from layeratlas.measures.score import ConstantLayer, NotFinite, TooFewWords
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
 

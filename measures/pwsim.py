@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from measures.score import Score
-from measures.svsim import Cut, check_cut, kept_components
+from layeratlas.measures.score import Score
+from layeratlas.measures.svsim import Cut, check_cut, kept_components
 
 if TYPE_CHECKING:
-    from measures.moments import Cross, Layer
+    from layeratlas.measures.moments import Cross, Layer
 
 
 @dataclass(frozen=True)

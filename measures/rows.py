@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from store.artifacts import read_chunks, read_keys
-from store.attention import GROUP_BYTES, read_attention_chunks, read_attention_keys, read_longest
-from store.errors import ArtifactDamaged
-from store.store import ArtifactRow
+from layeratlas.store.artifacts import read_chunks, read_keys
+from layeratlas.store.attention import GROUP_BYTES, read_attention_chunks, read_attention_keys, read_longest
+from layeratlas.store.errors import ArtifactDamaged
+from layeratlas.store.store import ArtifactRow
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from measures import DEFAULT, PRESETS, configuration, configure
-from measures.score import Measure, Score
-from store.errors import ArtifactDamaged, BadRequest
-from store.identity import Configuration, canonical_json
-from store.progress import Progress
-from store.store import ArtifactRow, Store
-from store.study import MeasureSpec
+from layeratlas.measures import DEFAULT, PRESETS, configuration, configure
+from layeratlas.measures.score import Measure, Score
+from layeratlas.store.errors import ArtifactDamaged, BadRequest
+from layeratlas.store.identity import Configuration, canonical_json
+from layeratlas.store.progress import Progress
+from layeratlas.store.store import ArtifactRow, Store
+from layeratlas.store.study import MeasureSpec
 
 if TYPE_CHECKING:
-    from measures.engine import Outcome
+    from layeratlas.measures.engine import Outcome
 
     #: How many words will be read, and what reads and compares them, telling `advance` how many it has read.
     Comparison = tuple[int, Callable[..., Iterator[list[Outcome]]]]
@@ -47,7 +47,7 @@ class Summary:
         """What to tell the user."""
         lines = [f"measured {self.scores:,} scores"]
         lines += [f"refused {count:,} scores: {reason}" for reason, count in self.refused.items()]
-        return lines + [f"damaged, not read: {line}. `simcat run STUDY.toml` rebuilds it" for line in self.damaged]
+        return lines + [f"damaged, not read: {line}. `layeratlas run STUDY.toml` rebuilds it" for line in self.damaged]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Session:
             if free:
                 self._measure(artifacts, measures)
                 return self.summary
-        self.progress.note("another simcat measures in this store: waiting for it")
+        self.progress.note("another layeratlas measures in this store: waiting for it")
         with self.store.lock("measure"):
             self._measure(artifacts, measures)
         return self.summary
@@ -150,7 +150,7 @@ class Session:
         return [row for row in used if row.artifact not in bad]
 
     def _damage(self, row: ArtifactRow) -> str | None:
-        from store.artifacts import check
+        from layeratlas.store.artifacts import check
 
         try:
             check(self.store.root, row.path, size=row.bytes, sha256=row.sha256)
@@ -173,8 +173,8 @@ class Session:
                 compared(len(outcomes))
 
     def _activations(self, batch: Batch, measures: Sequence[Measure]) -> Comparison:
-        from measures.engine import compare_pairs, tiles
-        from measures.rows import aligned_rows
+        from layeratlas.measures.engine import compare_pairs, tiles
+        from layeratlas.measures.rows import aligned_rows
 
         rows = aligned_rows(self.store.root, batch.artifacts)
         passes = len(tiles(batch.pairs, [row.neurons for row in rows], self.memory))
@@ -182,8 +182,8 @@ class Session:
         return rows[0].words * passes, compare
 
     def _attention(self, batch: Batch, measures: Sequence[Measure]) -> Comparison:
-        from measures.attention_engine import attention_tiles, compare_attention_pairs
-        from measures.rows import aligned_attention
+        from layeratlas.measures.attention_engine import attention_tiles, compare_attention_pairs
+        from layeratlas.measures.rows import aligned_attention
 
         layers = aligned_attention(self.store.root, batch.artifacts)
         passes = len(attention_tiles(batch.pairs, layers, len(measures), self.memory))

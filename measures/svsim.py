@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from measures.score import MeasureError, Score, TooFewWords
+from layeratlas.measures.score import MeasureError, Score, TooFewWords
 
 if TYPE_CHECKING:
-    from measures.moments import Canonical, Cross, Layer
+    from layeratlas.measures.moments import Canonical, Cross, Layer
 
 Cut = Literal["reach", "below"]
 

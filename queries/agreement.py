@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queries.ask import Table, ask, question
-from queries.scope import Asked, Scope, scopes
-from store.errors import BadRequest, NothingYet
+from layeratlas.queries.ask import Table, ask, question
+from layeratlas.queries.scope import Asked, Scope, scopes
+from layeratlas.store.errors import BadRequest, NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

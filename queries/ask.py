@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from store.errors import NothingYet
+from layeratlas.store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,7 +21,7 @@ _ROWS = 10_000  # fetched in one step; between steps other threads (a terminal's
 class Table:
     """An answer: columns, rows, a title that says what was asked of what, and what the figures mean, in words.
 
-    `sql` is the statement that gave the rows, its values written out, so that `simcat sql` can run it.
+    `sql` is the statement that gave the rows, its values written out, so that `layeratlas sql` can run it.
     """
 
     title: str
@@ -61,7 +61,7 @@ def ask(
 
 def question(name: str, **words: str) -> str:
     """Return the SQL of a question, queries/sql/<name>.sql, with each {word} that it leaves open filled in."""
-    sql = resources.files("queries.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    sql = resources.files("layeratlas.queries.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
     for word, meant in words.items():
         sql = sql.replace(f"{{{word}}}", meant)
     return sql
@@ -75,7 +75,9 @@ def measured(catalog: DuckDBPyConnection) -> list[str]:
     )
     names = [name for (name,) in catalog.execute(sql).fetchall()]
     if not names:
-        raise NothingYet("the catalog has no scores of our own yet: run `simcat run STUDY.toml` or `simcat measure`")
+        raise NothingYet(
+            "the catalog has no scores of our own yet: run `layeratlas run STUDY.toml` or `layeratlas measure`"
+        )
     return names
 
 

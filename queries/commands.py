@@ -1,4 +1,4 @@
-"""The commands of `simcat query`: each parses, asks one question and renders its table."""
+"""The commands of `layeratlas query`: each parses, asks one question and renders its table."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from queries import models as matrices
-from queries import pairs
-from queries.ask import Table
-from queries.options import asking, question, store_option
-from queries.scope import Asked
-from store.store import Store
+from layeratlas.queries import models as matrices
+from layeratlas.queries import pairs
+from layeratlas.queries.ask import Table
+from layeratlas.queries.options import asking, question, store_option
+from layeratlas.queries.scope import Asked
+from layeratlas.store.store import Store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def top_pairs(catalog: DuckDBPyConnection, asked: Asked, **filters: Any) -> Table:
     """The most similar layer pairs: "of a towards b", symmetric measures each pair once; --limit counts a measure's.
 
-    Example: simcat query top-pairs --across families --measure ckasim
+    Example: layeratlas query top-pairs --across families --measure ckasim
     """
     return pairs.top(catalog, asked, **filters)
 
@@ -38,7 +38,7 @@ def top_pairs(catalog: DuckDBPyConnection, asked: Asked, **filters: Any) -> Tabl
 def nearest(catalog: DuckDBPyConnection, asked: Asked, layer: str) -> Table:
     """The layers of other models that are closest to one layer, ranked under each measure.
 
-    Example: simcat query nearest bert-tiny:2
+    Example: layeratlas query nearest bert-tiny:2
     """
     return pairs.nearest(catalog, asked, of=layer)
 
@@ -49,7 +49,7 @@ def nearest(catalog: DuckDBPyConnection, asked: Asked, layer: str) -> Table:
 def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...]) -> Table:
     """Layers × layers of two models, or of all, as blocks in the terminal or as rows.
 
-    Example: simcat query heatmap bert-tiny gpt2-tiny --measure ckasim
+    Example: layeratlas query heatmap bert-tiny gpt2-tiny --measure ckasim
     """
     if not pair:
         return matrices.heatmap_all(catalog, asked)
@@ -63,7 +63,7 @@ def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...]) ->
 def model_pairs(catalog: DuckDBPyConnection, asked: Asked) -> Table:
     """Model × model: mean similarity, of the best layers, and of layers at the same relative depth.
 
-    Example: simcat query models --measure neuronsim
+    Example: layeratlas query models --measure neuronsim
     """
     return matrices.models(catalog, asked)
 
@@ -75,9 +75,9 @@ def model_pairs(catalog: DuckDBPyConnection, asked: Asked) -> Table:
 def neurons(catalog: DuckDBPyConnection, asked: Asked, layer: str, least: bool) -> Table:
     """The neurons of a layer by how well they are matched in other models, and by which neuron.
 
-    Example: simcat query neurons bert-tiny:2
+    Example: layeratlas query neurons bert-tiny:2
     """
-    from queries.neurons import neurons as answer
+    from layeratlas.queries.neurons import neurons as answer
 
     return answer(catalog, asked, of=layer, least=least)
 
@@ -90,9 +90,9 @@ def neurons(catalog: DuckDBPyConnection, asked: Asked, layer: str, least: bool) 
 def heads(catalog: DuckDBPyConnection, asked: Asked, model: str, layer: int, least: bool) -> Table:
     """The attention heads of a layer, each with its best counterpart in another model.
 
-    Example: simcat query heads bert-tiny --layer 2
+    Example: layeratlas query heads bert-tiny --layer 2
     """
-    from queries.neurons import heads as answer
+    from layeratlas.queries.neurons import heads as answer
 
     return answer(catalog, asked, model=model, layer=layer, least=least)
 
@@ -103,9 +103,9 @@ def heads(catalog: DuckDBPyConnection, asked: Asked, model: str, layer: int, lea
 def measures(catalog: DuckDBPyConnection, asked: Asked, across: str | None) -> Table:
     """How far measures agree: Spearman's rank correlation over the layer pairs that all of them have.
 
-    Example: simcat query measures --across families
+    Example: layeratlas query measures --across families
     """
-    from queries import agreement
+    from layeratlas.queries import agreement
 
     return agreement.measures(catalog, asked, across=across)
 
@@ -116,9 +116,9 @@ def measures(catalog: DuckDBPyConnection, asked: Asked, across: str | None) -> T
 def consistency(catalog: DuckDBPyConnection, asked: Asked, tolerance: float | None) -> Table:
     """Scores that break a law that must hold: a range, a symmetry, neuronsim at most mixedsim.
 
-    Example: simcat query consistency --source wu2020-ewt
+    Example: layeratlas query consistency --source wu2020-ewt
     """
-    from queries import agreement
+    from layeratlas.queries import agreement
 
     return agreement.consistency(catalog, asked, tolerance=tolerance)
 
@@ -128,7 +128,7 @@ def consistency(catalog: DuckDBPyConnection, asked: Asked, tolerance: float | No
 def coverage(catalog: DuckDBPyConnection, asked: Asked) -> Table:
     """What has been scored and what is missing, for every pair of models under every measure; the gaps first.
 
-    Example: simcat query coverage
+    Example: layeratlas query coverage
     """
     return matrices.coverage(catalog, asked)
 
@@ -147,9 +147,9 @@ def families(catalog: DuckDBPyConnection, asked: Asked, resamples: int, seed: in
     Null hypothesis: a model's family has nothing to do with what it is similar to. One-sided; families are dealt
     out to the models at random. What leaves no measured pair within or across families is not counted.
 
-    Example: simcat query families --measure ckasim
+    Example: layeratlas query families --measure ckasim
     """
-    from queries import inference
+    from layeratlas.queries import inference
 
     return inference.families(catalog, asked, resamples=resamples, seed=seed)
 
@@ -162,9 +162,9 @@ def localization(catalog: DuckDBPyConnection, asked: Asked) -> Table:
     neuronsim minus svsim, both in standard deviations over the layer pairs that have both. A description: nothing is
     tested, there is no null hypothesis.
 
-    Example: simcat query localization --model bert-tiny
+    Example: layeratlas query localization --model bert-tiny
     """
-    from queries import depth
+    from layeratlas.queries import depth
 
     return depth.localization(catalog, asked)
 
@@ -178,9 +178,9 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked, base: str) -> Table:
     That is the layer from which on similarity is lower, by the best single step. A description: nothing is tested,
     there is no null hypothesis.
 
-    Example: simcat query finetuning bert-tiny
+    Example: layeratlas query finetuning bert-tiny
     """
-    from queries import depth
+    from layeratlas.queries import depth
 
     return depth.finetuning(catalog, asked, base=base)
 
@@ -194,9 +194,9 @@ def correspondence(catalog: DuckDBPyConnection, asked: Asked, model_a: str, mode
 
     A description: nothing is tested, there is no null hypothesis.
 
-    Example: simcat query correspondence bert-tiny gpt2-tiny
+    Example: layeratlas query correspondence bert-tiny gpt2-tiny
     """
-    from queries import depth
+    from layeratlas.queries import depth
 
     return depth.correspondence(catalog, asked, left=model_a, right=model_b)
 
@@ -211,9 +211,9 @@ def factors(catalog: DuckDBPyConnection, asked: Asked, resamples: int, seed: int
     Null hypothesis, of each factor: beside the others, it has nothing to do with similarity. Two-sided; models are
     exchanged.
 
-    Example: simcat query factors --measure neuronsim
+    Example: layeratlas query factors --measure neuronsim
     """
-    from queries import inference
+    from layeratlas.queries import inference
 
     return inference.factors(catalog, asked, resamples=resamples, seed=seed)
 
@@ -225,10 +225,10 @@ def factors(catalog: DuckDBPyConnection, asked: Asked, resamples: int, seed: int
 def findings(versions: dict[str, int], store: Store, form: str) -> None:
     """The paper's five questions, answered from the catalog, each with a verdict computed from its numbers.
 
-    Example: simcat query findings
+    Example: layeratlas query findings
     """
-    from queries import render
-    from queries.findings import findings as answer
+    from layeratlas.queries import render
+    from layeratlas.queries.findings import findings as answer
 
     with asking(store, versions) as catalog:
         found = answer(catalog)

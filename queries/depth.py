@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from queries import grids, summaries
-from queries.ask import Table, ask, question, worked_on
-from queries.scope import OWN, Asked, check_model, scope
-from store.errors import BadRequest, NothingYet
+from layeratlas.queries import grids, summaries
+from layeratlas.queries.ask import Table, ask, question, worked_on
+from layeratlas.queries.scope import OWN, Asked, check_model, scope
+from layeratlas.store.errors import BadRequest, NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -31,7 +31,7 @@ def localization(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, curve: 
     one = scope(catalog, asked.measuring("neuronsim"))
     answer = ask(catalog, question("localization"), one.values if curve else {**one.values, "limit": 0})
     if not answer.rows or answer.records()[0]["localization"] is None:
-        raise NothingYet("localization compares neuronsim with svsim, over pairs that both have: `simcat measure`")
+        raise NothingYet("localization compares neuronsim with svsim, over pairs that both have: `layeratlas measure`")
     top, low = answer.records()[0], answer.records()[-1]
     says = (
         f"most local: {top['model']} layer {top['layer']} ({top['localization']:+.2f} standard deviations), "
@@ -114,7 +114,9 @@ def correspondence(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, left:
     for row in pairs.records():
         grid[layers_a.index(row["layer_a"]), layers_b.index(row["layer_b"])] = row["value"]
     if np.isnan(grid).any():
-        raise NothingYet(f"not every layer of {left} is measured with every layer of {right}: `simcat query coverage`")
+        raise NothingYet(
+            f"not every layer of {left} is measured with every layer of {right}: `layeratlas query coverage`"
+        )
     best, path = grid.argmax(axis=1), monotone(grid)
     known = summaries.models(catalog, str(pairs.records()[0]["source"]))
     blocks_a, blocks_b = (max(known[model].layers, 1) for model in (left, right))  # not every layer need be measured

@@ -1,4 +1,4 @@
-"""The commands of `simcat plot`: each parses, asks one question and draws its rows."""
+"""The commands of `layeratlas plot`: each parses, asks one question and draws its rows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from queries import grids, summaries
-from queries.ask import Table
-from queries.options import asking, shared_options, store_option
-from queries.scope import Asked
-from store.errors import BadRequest, NothingYet
-from store.store import Store
+from layeratlas.queries import grids, summaries
+from layeratlas.queries.ask import Table
+from layeratlas.queries.options import asking, shared_options, store_option
+from layeratlas.queries.scope import Asked
+from layeratlas.store.errors import BadRequest, NothingYet
+from layeratlas.store.store import Store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,7 +32,7 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def drawn(store: Store, output: Path, asked: Asked, **given: Any) -> None:
-        from queries.figures import style
+        from layeratlas.queries.figures import style
 
         style.check_target(output)
         versions = click.get_current_context().find_object(dict) or {}
@@ -52,9 +52,9 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
 def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...], stretch: bool) -> Draw:
     """Layers × layers as colours: of all models, of one with itself, or of one towards another.
 
-    Example: simcat plot heatmap bert-tiny gpt2-tiny --measure ckasim -o heatmap.svg
+    Example: layeratlas plot heatmap bert-tiny gpt2-tiny --measure ckasim -o heatmap.svg
     """
-    from queries.figures import heatmap as figure
+    from layeratlas.queries.figures import heatmap as figure
 
     answer = grids.pair_grid(catalog, asked, pair=pair)
     return lambda: figure.draw(answer, stretch=stretch)
@@ -65,11 +65,11 @@ def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...], st
 def families(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
     """Within a family against across families, with intervals, under every measure or the named ones.
 
-    Example: simcat plot families -o families.png
+    Example: layeratlas plot families -o families.png
     """
-    from queries import inference
-    from queries.figures import families as figure
-    from queries.figures import plots
+    from layeratlas.queries import inference
+    from layeratlas.queries.figures import families as figure
+    from layeratlas.queries.figures import plots
 
     answer = inference.families(catalog, asked)
     return lambda: plots.draw(figure.chart(answer))
@@ -80,11 +80,11 @@ def families(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
 def localization(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
     """For each layer: is what it shares with other models in single neurons, or spread over many?
 
-    Example: simcat plot localization -o localization.svg
+    Example: layeratlas plot localization -o localization.svg
     """
-    from queries import depth
-    from queries.figures import localization as figure
-    from queries.figures import plots
+    from layeratlas.queries import depth
+    from layeratlas.queries.figures import localization as figure
+    from layeratlas.queries.figures import plots
 
     answer = depth.localization(catalog, asked, curve=False)
     return lambda: plots.draw(figure.chart(answer))
@@ -95,10 +95,10 @@ def localization(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
 def finetuning(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
     """Each layer of fine-tuned models against the same layer before.
 
-    Example: simcat plot finetuning --measure ckasim -o finetuning.pdf
+    Example: layeratlas plot finetuning --measure ckasim -o finetuning.pdf
     """
-    from queries.figures import finetuning as figure
-    from queries.figures import plots
+    from layeratlas.queries.figures import finetuning as figure
+    from layeratlas.queries.figures import plots
 
     pairs = grids.pair_grid(catalog, asked)
     answer = summaries.finetuning(pairs, summaries.models(catalog, _source(pairs)))
@@ -112,10 +112,10 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
 def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...]) -> Draw:
     """The depth of each layer's most similar layer in other models, of all or of two models.
 
-    Example: simcat plot correspondence bert-tiny gpt2-tiny -o correspondence.png
+    Example: layeratlas plot correspondence bert-tiny gpt2-tiny -o correspondence.png
     """
-    from queries.figures import correspondence as figure
-    from queries.figures import plots
+    from layeratlas.queries.figures import correspondence as figure
+    from layeratlas.queries.figures import plots
 
     if len(pair) == 1:
         raise BadRequest(f"name the model in which to look for the layers of {pair[0]}, or no model for all")
@@ -132,7 +132,7 @@ def _source(pairs: Table) -> str:
 
 def _some(answer: Table, needs: str) -> Table:
     if not answer.rows:
-        raise NothingYet(f"nothing to draw: that takes {needs}. `simcat status` says what there is")
+        raise NothingYet(f"nothing to draw: that takes {needs}. `layeratlas status` says what there is")
     return answer
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from queries.ask import Table, ask, measured, question
-from store.errors import NothingYet
+from layeratlas.queries.ask import Table, ask, measured, question
+from layeratlas.store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from queries.ask import Table, ask, question
-from queries.scope import Asked, scope, scopes
-from store.errors import BadRequest, NothingYet
+from layeratlas.queries.ask import Table, ask, question
+from layeratlas.queries.scope import Asked, scope, scopes
+from layeratlas.store.errors import BadRequest, NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,5 +32,5 @@ def pair_grid(catalog: DuckDBPyConnection, asked: Asked, *, pair: tuple[str, ...
     values = {**one.values, "left": left, "right": right}
     answer = ask(catalog, question("grid"), values, title=one.title(what))
     if not answer.rows:
-        raise NothingYet(f"no score fits: {answer.title}. `simcat status` says what has been measured")
+        raise NothingYet(f"no score fits: {answer.title}. `layeratlas status` says what has been measured")
     return answer

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from queries.ask import Table
-from queries.fit import has_model_borders, shortened
-from queries.render import print_lines, terminal, width
+from layeratlas.queries.ask import Table
+from layeratlas.queries.fit import has_model_borders, shortened
+from layeratlas.queries.render import print_lines, terminal, width
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from queries.ask import Table, ask, question, union, worked_on
-from queries.scope import Asked, Scope, scope, scopes
-from store.errors import NothingYet
+from layeratlas.queries.ask import Table, ask, question, union, worked_on
+from layeratlas.queries.scope import Asked, Scope, scope, scopes
+from layeratlas.store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -184,7 +184,9 @@ def factors(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: i
     both = (means.mean + means.mean.T) / 2
     upper = np.triu_indices(len(means.models), 1)
     if len(upper[0]) < 4 or not np.isfinite(both[upper]).all():
-        raise NothingYet("factors takes at least four models, all measured with each other: `simcat query coverage`")
+        raise NothingYet(
+            "factors takes at least four models, all measured with each other: `layeratlas query coverage`"
+        )
     compared = [described[model] for model in means.models]
     names, matrices, left_out = _independent(_designs(compared), upper)
     if not names or len(upper[0]) <= len(names) + 1:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from queries.ask import Table, ask, question
-from queries.fit import cell_size
-from queries.scope import Asked, Scope, joined, scope, scopes
-from store.errors import NothingYet
+from layeratlas.queries.ask import Table, ask, question
+from layeratlas.queries.fit import cell_size
+from layeratlas.queries.scope import Asked, Scope, joined, scope, scopes
+from layeratlas.store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,7 +21,9 @@ def models(catalog: DuckDBPyConnection, asked: Asked = Asked()) -> Table:
     one = scope(catalog, asked)
     answer = ask(catalog, question("models"), one.values, title=one.title("Model × model"))
     if not answer.rows:
-        raise NothingYet(f"no pair of these models is scored by {one.measure}: `simcat query coverage` says what is")
+        raise NothingYet(
+            f"no pair of these models is scored by {one.measure}: `layeratlas query coverage` says what is"
+        )
     means = nearness(answer.records())
     said = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
     return answer.saying(f"{one.measure} over layer pairs is on average {said}")
@@ -49,7 +51,9 @@ def heatmap_all(catalog: DuckDBPyConnection, asked: Asked = Asked()) -> Table:
     title += f", a cell {bin_size} × {bin_size} layers" if bin_size > 1 else ""
     answer = ask(catalog, question("heatmap_all"), {**one.values, "bin": bin_size}, title=title)
     if not answer.rows:
-        raise NothingYet(f"no pair of these models is scored by {one.measure}: `simcat query coverage` says what is")
+        raise NothingYet(
+            f"no pair of these models is scored by {one.measure}: `layeratlas query coverage` says what is"
+        )
     best = max((row for row in answer.records() if row["model_a"] != row["model_b"]), key=_value, default=None)
     if best is None:
         return answer

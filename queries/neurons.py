@@ -5,9 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from queries.ask import Table, ask, question
-from queries.scope import Asked, check_layer, model_and_layer, scope
-from store.errors import NothingYet
+from layeratlas.queries.ask import Table, ask, question
+from layeratlas.queries.scope import Asked, check_layer, model_and_layer, scope
+from layeratlas.store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,7 +43,7 @@ def _matched(catalog: DuckDBPyConnection, asked: Asked, unit: str, model: str, l
     if not answer.rows:
         raise NothingYet(
             f"{one.source} has no {one.measure} of single {unit}s of {model} layer {layer} towards other models; "
-            f"`simcat measure --measure {usual}` keeps them"
+            f"`layeratlas measure --measure {usual}` keeps them"
         )
     best = [row["value"] for row in answer.records()]
     matched = sum(value >= 0.5 for value in best)

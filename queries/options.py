@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from queries.scope import DEFAULT_MEASURES, Asked
-from store.catalog import is_current, reading
-from store.store import Store, default_root
+from layeratlas.queries.scope import DEFAULT_MEASURES, Asked
+from layeratlas.store.catalog import is_current, reading
+from layeratlas.store.store import Store, default_root, former_store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -28,7 +28,7 @@ _SHARED = (
     click.option("--model", "models", multiple=True, help="Only this model; repeatable."),
     click.option("--family", "families", multiple=True, help="Only this family; repeatable."),
     click.option("--corpus", help="On this corpus; else the one with the most scores."),
-    click.option("--source", help="simcat, or a name of imported results; else our own, if there are any."),
+    click.option("--source", help="own, or a name of imported results; else our own, if there are any."),
     click.option("--configuration", help="Of the measure: default, wu2020, or as `status` names it."),
     click.option("--pooling", help="last, first, mean; of attention drop, keep-mass."),
 )
@@ -38,10 +38,19 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the store that it works on."""
 
     @click.option(
-        "--store", "root", type=click.Path(path_type=Path), help="Data folder; else $SIMCAT_STORE, else ./simcat-data."
+        "--store",
+        "root",
+        type=click.Path(path_type=Path),
+        help="Data folder; else $LAYERATLAS_STORE, else ./layeratlas-data.",
     )
     @functools.wraps(command)
     def with_store(root: Path | None, **options: Any) -> Any:
+        former = former_store() if root is None else None
+        if former is not None:
+            click.echo(
+                f"note: {former} holds a store of simcat, as layeratlas was called: --store {former} opens it, or "
+                f"rename it to {default_root()}", err=True,
+            )  # fmt: skip
         return command(Store(root or default_root()), **options)
 
     return with_store
@@ -72,7 +81,7 @@ def question(
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def with_answer(store: Store, form: str, explain: bool, **given: Any) -> None:
-            from queries import heat, render
+            from layeratlas.queries import heat, render
 
             shared = {option.name: given.pop(option.name) for option in fields(Asked) if option.name in given}
             drawn = draws and form == "table" and not explain
@@ -92,7 +101,7 @@ def question(
                 "--limit", type=click.IntRange(min=1), default=limit, help="Rows, at most.", show_default=True
             ),
             format_option,
-            click.option("--explain", is_flag=True, help="Print the SQL instead, ready for `simcat sql`."),
+            click.option("--explain", is_flag=True, help="Print the SQL instead, ready for `layeratlas sql`."),
         )
         wrapped: Callable[..., Any] = store_option(with_answer)
         for option in reversed(options):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queries.ask import Table, ask, question
-from queries.scope import Asked, check_layer, check_model, joined, model_and_layer, scope, scopes
-from store.errors import NothingYet
+from layeratlas.queries.ask import Table, ask, question
+from layeratlas.queries.scope import Asked, check_layer, check_model, joined, model_and_layer, scope, scopes
+from layeratlas.store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -39,7 +39,9 @@ def top(
     ]
     answer = joined(answers, title)
     if not answer.rows:
-        raise NothingYet(f"no pair fits: {title[0].lower()}{title[1:]}. `simcat status` says what has been measured")
+        raise NothingYet(
+            f"no pair fits: {title[0].lower()}{title[1:]}. `layeratlas status` says what has been measured"
+        )
     return answer.saying(_meaning(answer, least=least))
 
 
@@ -65,7 +67,7 @@ def nearest(catalog: DuckDBPyConnection, asked: Asked, *, of: str) -> Table:
     answers = [ask(catalog, question("nearest"), {**one.values, **values, "limit": asked.limit or 5}) for one in chosen]
     answer = joined(answers, chosen[0].title(f"Nearest to {model} layer {layer}", chosen))
     if not answer.rows:
-        raise NothingYet(f"no layer of another model is compared with {model} layer {layer}: run `simcat measure`")
+        raise NothingYet(f"no layer of another model is compared with {model} layer {layer}: run `layeratlas measure`")
     first = [row for row in answer.records() if row["rank"] == 1]
     if len({(row["model"], row["layer"]) for row in first}) == 1:
         figures = ", ".join(f"{row['measure']} {row['value']:.2f}" for row in first)
@@ -86,7 +88,7 @@ def layer_heatmap(catalog: DuckDBPyConnection, asked: Asked, *, left: str, right
     if not answer.rows:
         raise NothingYet(
             f"no {one.measure} ({one.configuration}) of {left} towards {right} on {one.corpus} yet: "
-            "run `simcat measure`"
+            "run `layeratlas measure`"
         )
     best = max(answer.records(), key=lambda row: (row["value"], -row["layer_a"], -row["layer_b"]))
     return answer.saying(

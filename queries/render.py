@@ -14,9 +14,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from queries.ask import Table
-from queries.fit import fitted
-from store.errors import BadRequest
+from layeratlas.queries.ask import Table
+from layeratlas.queries.fit import fitted
+from layeratlas.store.errors import BadRequest
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from queries.ask import Table, ask, question, union
-from store.errors import BadRequest, NothingYet, unknown
+from layeratlas.queries.ask import Table, ask, question, union
+from layeratlas.store.errors import BadRequest, NothingYet, unknown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-OWN = "simcat"
+OWN = "own"
 DEFAULT_MEASURES = {"activations": "ckasim", "attention": "attsim"}  # by kind
 
 
@@ -91,7 +91,7 @@ def scopes(
     there = ask(catalog, question("scopes")).records()
     if not there:
         raise NothingYet(
-            "the catalog has no scores yet: run `simcat run STUDY.toml`, `simcat measure` or `simcat import-results`"
+            "the catalog has no scores yet: run `layeratlas run STUDY.toml`, `layeratlas measure` or `layeratlas import-results`"
         )
     there = _of_source(there, asked.source, (*naming, *asked.models))
     _check_names(catalog, there[0]["source"], (*naming, *asked.models), asked.families)
@@ -99,7 +99,7 @@ def scopes(
     names = [row["measure"] for row in there]
     for name in asked.measures:
         if name not in names:
-            add = f" To add one: `simcat measure --measure {name}`" if there[0]["source"] == OWN else ""
+            add = f" To add one: `layeratlas measure --measure {name}`" if there[0]["source"] == OWN else ""
             raise BadRequest(unknown("measure", name, names) + add)
     if every_measure and not asked.measures:
         chosen = sorted(set(names))
@@ -126,7 +126,7 @@ def check_model(catalog: DuckDBPyConnection, source: str, name: str, *, or_famil
     known = {row[0] for row in rows} | ({row[1] for row in rows} if or_family else set())
     if name not in known:
         kind = "model or family" if or_family else "model"
-        add = "To add one: `simcat extract MODEL --corpus FILE`" if source == OWN else f"(source {source})"
+        add = "To add one: `layeratlas extract MODEL --corpus FILE`" if source == OWN else f"(source {source})"
         raise BadRequest(f"{unknown(kind, name, known)} {add}")
 
 
@@ -176,7 +176,9 @@ def _of_kind(there: list[dict[str, Any]], kind: str | None) -> list[dict[str, An
     """Rows of measures of one kind of artifacts, or all. Raises NothingYet."""
     kept = [row for row in there if kind in (None, row["kind"])]
     if not kept:
-        raise NothingYet(f'nothing of {kind} is measured: extract it with kinds = ["{kind}"], then `simcat measure`')
+        raise NothingYet(
+            f'nothing of {kind} is measured: extract it with kinds = ["{kind}"], then `layeratlas measure`'
+        )
     return kept
 
 

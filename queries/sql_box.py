@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
-from queries.ask import Table, ask
-from store.errors import BadRequest
+from layeratlas.queries.ask import Table, ask
+from layeratlas.store.errors import BadRequest
 
 
 def run_sql(catalog: duckdb.DuckDBPyConnection, statement: str, *, limit: int | None = None) -> Table:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queries.ask import Table, ask, question
+from layeratlas.queries.ask import Table, ask, question
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
 def overview(catalog: DuckDBPyConnection) -> list[Table]:
-    """Return the tables of `simcat status`: models × layers, measures, and problems if there are any."""
+    """Return the tables of `layeratlas status`: models × layers, measures, and problems if there are any."""
     tables = [
         ask(catalog, question("status_models"), title="Extracted: models × layers"),
         ask(catalog, question("status_measures"), title="Measured: ordered layer pairs"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from queries.ask import Table, ask
+from layeratlas.queries.ask import Table, ask
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -23,11 +23,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from store.errors import ArtifactDamaged, SimcatError
-from store.files import HashedFile, sha256_file, whole_file
-from store.identity import ArtifactIdentity, AttentionSettings, Settings, artifact_path
+from layeratlas.store.errors import ArtifactDamaged, LayeratlasError
+from layeratlas.store.files import HashedFile, sha256_file, whole_file
+from layeratlas.store.identity import ArtifactIdentity, AttentionSettings, Settings, artifact_path
 
-METADATA = b"simcat"
+METADATA = b"layeratlas"
+_FORMER_METADATA = b"simcat"  # in files that were written under the program's former name
 pa.set_memory_pool(pa.system_memory_pool())  # gives memory back at once; Arrow's own kept a gigabyte over 26 files
 _FLOAT16_MAX = 65_504.0
 
@@ -120,7 +121,7 @@ class ArtifactWriter:
 class ActivationWriter(ArtifactWriter):
     """Streams one layer's words, in corpus order. Memory: one row group.
 
-    Raises SimcatError when float16 storage cannot hold a value.
+    Raises LayeratlasError when float16 storage cannot hold a value.
     """
 
     def __init__(self, root: Path, identity: ArtifactIdentity, model: str, neurons: int) -> None:
@@ -167,7 +168,7 @@ class ActivationWriter(ArtifactWriter):
         if self._dtype == np.float16:
             largest = np.abs(activation, dtype=np.float32).max()
             if largest > _FLOAT16_MAX:
-                raise SimcatError(
+                raise LayeratlasError(
                     f"{self._model} layer {self._identity.layer} has a value of {largest:.6g}, over float16's "
                     f'{_FLOAT16_MAX:.0f}: set storage = "float32"'
                 )
@@ -203,7 +204,7 @@ def describe(root: Path, path: Path) -> Artifact:
     """Read an artifact's identity from the file alone, with its size and hash. Raises ArtifactDamaged."""
     try:
         metadata = pq.read_metadata(path)
-        found = json.loads(metadata.metadata[METADATA])
+        found = own_metadata(metadata)
         kind = Settings if found["identity"]["kind"] == "activations" else AttentionSettings
         identity = ArtifactIdentity(settings=kind(**found["identity"].pop("settings")), **found["identity"])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
@@ -214,6 +215,15 @@ def describe(root: Path, path: Path) -> Artifact:
         identity, found["model"], str(path.relative_to(root)), found["words"], found["neurons"], found["word_set"],
         path.stat().st_size, sha256_file(path),
     )  # fmt: skip
+
+
+def own_metadata(metadata: pq.FileMetaData) -> dict[str, Any]:
+    """Return what an artifact's file says of itself. Raises KeyError or ValueError when it says nothing."""
+    pairs = metadata.metadata or {}
+    found = json.loads(pairs[METADATA] if METADATA in pairs else pairs[_FORMER_METADATA])
+    if not isinstance(found, dict):
+        raise ValueError("its description is no JSON object")
+    return found
 
 
 def check(root: Path, path: str, *, size: int, sha256: str) -> None:

@@ -8,7 +8,6 @@ A row group holds whole sentences. Written as activations are (`store/artifacts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from store.artifacts import METADATA, ArtifactWriter
-from store.errors import SimcatError
-from store.identity import ArtifactIdentity
+from layeratlas.store.artifacts import ArtifactWriter, own_metadata
+from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.identity import ArtifactIdentity
 
 GROUP_BYTES = 2 * 2**20  # of weights in a row group, which a reader of many layers holds of each; or one sentence
 TOLERANCE = 1e-3  # how far a row's sum may be from one before it is scaled to it
@@ -52,7 +51,7 @@ class _Sentence:
 class AttentionWriter(ArtifactWriter):
     """Streams one layer's sentences, in corpus order. Memory: one row group.
 
-    Raises SimcatError for weights that are not finite, negative, or whose rows do not sum to one.
+    Raises LayeratlasError for weights that are not finite, negative, or whose rows do not sum to one.
     """
 
     def __init__(self, root: Path, identity: ArtifactIdentity, model: str, heads: int) -> None:
@@ -84,7 +83,7 @@ class AttentionWriter(ArtifactWriter):
         sums = weights.sum(axis=-1, dtype=np.float64)
         worst = np.abs(sums - 1).max()
         if not worst <= TOLERANCE or weights.min() < 0:  # NaN is not within the tolerance either
-            raise SimcatError(
+            raise LayeratlasError(
                 f"{self._model} layer {self._identity.layer} gives sentence {sentence} weights that are no attention: "
                 f"rows must sum to one, the worst is off by {worst:.3g}, the least weight is {weights.min():.3g}"
             )
@@ -125,7 +124,7 @@ class AttentionWriter(ArtifactWriter):
 
 def read_longest(path: Path) -> int:
     """Return how many words an artifact's longest sentence has; 0 for one without sentences."""
-    return int(json.loads(pq.read_metadata(path).metadata[METADATA])["longest"])
+    return int(own_metadata(pq.read_metadata(path))["longest"])
 
 
 def read_attention_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, word

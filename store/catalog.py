@@ -15,8 +15,8 @@ from pathlib import Path
 
 import duckdb
 
-from store.errors import CatalogDamaged, NothingYet, SimcatError, StoreBusy
-from store.staging import COLUMNS, staged
+from layeratlas.store.errors import CatalogDamaged, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.store.staging import COLUMNS, staged
 
 FILE = "catalog.duckdb"
 READ_PATIENCE = 2.0  # seconds a reader waits for the merger
@@ -46,7 +46,7 @@ def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the catalog read-only, shut off from every other file, for the length of the block."""
     file = root / FILE
     if not file.exists():
-        raise NothingYet(f"there is no catalog in {root} yet: run `simcat run STUDY.toml`, or name another --store")
+        raise NothingYet(f"there is no catalog in {root} yet: run `layeratlas run STUDY.toml`, or name another --store")
     connection = _patiently(lambda: duckdb.connect(str(file), read_only=True), file, READ_PATIENCE)
     try:
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
@@ -69,7 +69,7 @@ def writing(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
         connection.execute("CHECKPOINT catalog")
     except duckdb.IOException as error:  # a full disk; what is staged stays staged
-        raise SimcatError(f"{file} cannot be written: {_first_line(error)}") from error
+        raise LayeratlasError(f"{file} cannot be written: {_first_line(error)}") from error
     finally:
         connection.close()
 
@@ -113,8 +113,10 @@ def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) 
     if table == "scores":
         _take_scores(connection, paths)
         return
-    read = "SELECT * FROM read_parquet(?, union_by_name = true)"  # an older simcat may have staged fewer columns
+    read = "SELECT * FROM read_parquet(?, union_by_name = true)"  # an older layeratlas may have staged fewer columns
     connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {read}", [paths])
+    if table == "models":  # staged under the program's former name
+        connection.execute("UPDATE staged SET source = 'own' WHERE source = 'simcat'")
     if table == "damaged":
         connection.execute("UPDATE base.artifacts a SET damaged = reason FROM staged s WHERE a.artifact = s.artifact")
     else:
@@ -223,7 +225,7 @@ def _migrate(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
 
 
 def _migrations() -> list[tuple[str, str]]:
-    files = [file for file in resources.files("store.migrations").iterdir() if file.name.endswith(".sql")]
+    files = [file for file in resources.files("layeratlas.store.migrations").iterdir() if file.name.endswith(".sql")]
     return [(file.name, file.read_text(encoding="utf-8")) for file in sorted(files, key=lambda file: file.name)]
 
 
@@ -245,10 +247,12 @@ def _refuse_newer(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     try:
         row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()
     except duckdb.CatalogException:
-        raise CatalogDamaged(f"{file} is a DuckDB file, but no simcat catalog") from None
+        raise CatalogDamaged(f"{file} is a DuckDB file, but no layeratlas catalog") from None
     number = int(row[0]) if row else 0
     if number > max(int(name[:4]) for name, _ in _migrations()):
-        raise CatalogDamaged(f"{file} was written by a newer simcat (schema {number}): upgrade simcat to open it")
+        raise CatalogDamaged(
+            f"{file} was written by a newer layeratlas (schema {number}): upgrade layeratlas to open it"
+        )
 
 
 def _patiently(

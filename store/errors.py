@@ -6,45 +6,45 @@ import difflib
 from collections.abc import Iterable
 
 
-class SimcatError(Exception):
+class LayeratlasError(Exception):
     """Something the user can mend. The message says what was expected, what came, and what to do."""
 
     exit_code = 1
 
 
-class BadRequest(SimcatError, ValueError):  # noqa: N818 - named for what it is, as its siblings are
+class BadRequest(LayeratlasError, ValueError):  # noqa: N818 - named for what it is, as its siblings are
     """A request that cannot be carried out as written: an unknown name, a bad study, a setting out of range."""
 
     exit_code = 2
 
 
-class NothingYet(SimcatError):  # noqa: N818
+class NothingYet(LayeratlasError):  # noqa: N818
     """The question is fine, the catalog has no answer yet."""
 
     exit_code = 3
 
 
-class ArtifactDamaged(SimcatError):  # noqa: N818
+class ArtifactDamaged(LayeratlasError):  # noqa: N818
     """An artifact's bytes are not what was written."""
 
     exit_code = 4
 
 
-class CatalogDamaged(SimcatError):  # noqa: N818
-    """The catalog cannot be opened, or is newer than this simcat."""
+class CatalogDamaged(LayeratlasError):  # noqa: N818
+    """The catalog cannot be opened, or is newer than this layeratlas."""
 
     exit_code = 4
 
 
-class AttentionMissing(SimcatError):  # noqa: N818
+class AttentionMissing(LayeratlasError):  # noqa: N818
     """A model that has attention gave none, or not for every block."""
 
 
-class MissingPackage(SimcatError):  # noqa: N818
+class MissingPackage(LayeratlasError):  # noqa: N818
     """An optional package is not installed. The message says which extra brings it."""
 
 
-class StoreBusy(SimcatError):  # noqa: N818
+class StoreBusy(LayeratlasError):  # noqa: N818
     """Another process holds what this one needs."""
 
 

@@ -35,16 +35,16 @@ from typing import Any
 
 import duckdb
 
-from store.errors import BadRequest, unknown
-from store.identity import canonical_json, fingerprint
-from store.store import Store
-from store.study import ResultsSpec
+from layeratlas.store.errors import BadRequest, unknown
+from layeratlas.store.identity import canonical_json, fingerprint
+from layeratlas.store.store import Store
+from layeratlas.store.study import ResultsSpec
 
 COLUMNS = {
     "corpus": "VARCHAR", "measure": "VARCHAR", "model_a": "VARCHAR", "layer_a": "INTEGER", "model_b": "VARCHAR",
     "layer_b": "INTEGER", "value": "DOUBLE",
 }  # fmt: skip
-OWN = "simcat"
+OWN = "own"
 _PAIR = "corpus, measure, model_a, layer_a, model_b, layer_b"
 _TEXTS = ("citation", "licence", "configuration", "pooling")
 _MODEL: dict[str, type] = {
@@ -145,7 +145,7 @@ def ensure_results(store: Store, spec: ResultsSpec, *, symmetric: Mapping[str, b
     if known and not replace:
         raise BadRequest(
             f"{spec.name} was imported from other files: choose another --name, or "
-            f"`simcat import-results {spec.file} --name {spec.name} --replace`"
+            f"`layeratlas import-results {spec.file} --name {spec.name} --replace`"
         )
     with store.run(device="none", threads=1) as run:
         import_results(store, results, spec.name, run=run)

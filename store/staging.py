@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from store.files import whole_file
+from layeratlas.store.files import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa

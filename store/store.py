@@ -16,13 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from store import catalog, staging
-from store.errors import BadRequest, NothingYet, StoreBusy, unknown
-from store.files import Remembered, remove_orphans
-from store.identity import canonical_json
+from layeratlas.store import catalog, staging
+from layeratlas.store.errors import BadRequest, NothingYet, StoreBusy, unknown
+from layeratlas.store.files import Remembered, remove_orphans
+from layeratlas.store.identity import canonical_json
 
 if TYPE_CHECKING:
-    from store.artifacts import Artifact
+    from layeratlas.store.artifacts import Artifact
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Store:
         """The models that the catalog knows, of our own making."""
         sql = (  # through JSON, for `heads` is not there in an older catalog
             "SELECT weights, name, family, layers, (to_json(m) ->> 'heads')::INTEGER "
-            "FROM base.models m WHERE source = 'simcat'"
+            "FROM base.models m WHERE source = 'own'"
         )
         return [ModelRow(*row) for row in self.rows(sql)]
 
@@ -188,7 +188,7 @@ class Store:
         """Record one command that writes: what ran, where, with which versions, and how it ended."""
         run = uuid.uuid4().hex
         begun: dict[str, object] = {
-            "run": run, "command": shlex.join(["simcat", *sys.argv[1:]]), "started": _now(), "outcome": "running",
+            "run": run, "command": shlex.join(["layeratlas", *sys.argv[1:]]), "started": _now(), "outcome": "running",
             "host": platform.node(), "device": device, "threads": threads, "versions": json.dumps(_versions()),
         }  # fmt: skip
         self.stage("runs", [begun])
@@ -224,8 +224,15 @@ GROUP BY ALL ORDER BY ALL
 
 
 def default_root() -> Path:
-    """Return the store that is meant when none is named: $SIMCAT_STORE, or ./simcat-data."""
-    return Path(os.environ.get("SIMCAT_STORE") or "simcat-data")
+    """Return the store that is meant when none is named: $LAYERATLAS_STORE, or ./layeratlas-data."""
+    return Path(os.environ.get("LAYERATLAS_STORE") or "layeratlas-data")
+
+
+def former_store() -> Path | None:
+    """Return the store that stands where the program, under its former name, kept one; None when nothing is lost."""
+    former = Path(os.environ.get("SIMCAT_STORE") or "simcat-data")
+    in_use = "LAYERATLAS_STORE" in os.environ or default_root().exists()
+    return former if not in_use and (former / catalog.FILE).exists() else None
 
 
 def _now() -> datetime:
@@ -236,7 +243,7 @@ def _versions() -> dict[str, str]:
     from importlib import metadata
 
     found = {"python": platform.python_version()}
-    for package in ("simcat", "torch", "transformers", "tokenizers", "numpy", "pyarrow", "duckdb"):
+    for package in ("layeratlas", "torch", "transformers", "tokenizers", "numpy", "pyarrow", "duckdb"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -33,8 +33,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from store.errors import BadRequest, unknown
-from store.identity import AttentionSettings, Kind, Settings, SpecialTokens
+from layeratlas.store.errors import BadRequest, unknown
+from layeratlas.store.identity import AttentionSettings, Kind, Settings, SpecialTokens
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "pooling": ("last", "first", "mean"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from store.artifacts import check
-from store.errors import ArtifactDamaged
-from store.files import TEMPORARY
-from store.store import Store
+from layeratlas.store.artifacts import check
+from layeratlas.store.errors import ArtifactDamaged
+from layeratlas.store.files import TEMPORARY
+from layeratlas.store.store import Store
 
 
 def verify(store: Store, advance: Callable[[int], None] = lambda artifacts: None) -> tuple[list[str], list[str]]:

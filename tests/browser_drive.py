@@ -14,13 +14,13 @@ from pathlib import Path
 from textual import events
 from textual.pilot import Pilot
 
-from measures import MEASURES
-from queries.browser.app import Browser
-from queries.browser.maps import MapScreen
-from queries.browser.state import State
-from store.results import ensure_results
-from store.store import Store
-from store.study import load_study
+from layeratlas.measures import MEASURES
+from layeratlas.queries.browser.app import Browser
+from layeratlas.queries.browser.maps import MapScreen
+from layeratlas.queries.browser.state import State
+from layeratlas.store.results import ensure_results
+from layeratlas.store.store import Store
+from layeratlas.store.study import load_study
 
 ROOT = Path(__file__).resolve().parent.parent
 Steps = Callable[[Pilot[None]], Awaitable[None]]
@@ -42,12 +42,12 @@ def build(root: Path, models: dict[str, tuple[str, int]] = TOY) -> Path:
     """A store with every ordered pair of layers of small models; run again with more models, it adds theirs."""
     store = Store(root)
     moment = datetime(2026, 1, 2, 3, 4, 5)
-    store.stage("runs", [{"run": "r1", "command": "simcat run toy.toml", "started": moment, "finished": moment,
+    store.stage("runs", [{"run": "r1", "command": "layeratlas run toy.toml", "started": moment, "finished": moment,
                           "outcome": "finished", "host": "here", "device": "cpu", "threads": 1,
                           "versions": '{"torch":"2.9.0"}'}])  # fmt: skip
     store.stage("corpora", [{"corpus": "v1:c", "name": "toy-corpus", "sentences": 9, "words": 1234}])
     store.stage("models", [{"weights": name, "name": name, "family": family, "layers": blocks, "neurons": 4,
-                            "source": "simcat"} for name, (family, blocks) in models.items()])  # fmt: skip
+                            "source": "own"} for name, (family, blocks) in models.items()])  # fmt: skip
     layers = [(name, layer) for name, (_, blocks) in models.items() for layer in range(blocks + 1)]
     store.stage("artifacts", [{"artifact": f"{name}-{layer}", "weights": name, "corpus": "v1:c", "kind": "activations",
                                "layer": layer, "pooling": "last", "settings": "{}", "words": 1234, "neurons": 4,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from store.store import Store
+from layeratlas.store.store import Store
 
 Score = Callable[[str, str, int, str, int], float]
 #: model -> (family, blocks, finetuned_from)
@@ -32,7 +32,7 @@ def score(measure: str, model_a: str, layer_a: int, model_b: str, layer_b: int) 
 
 def build(
     root: Path, *, models: Mapping[str, tuple[str, int, str | None]] = MODELS, value: Score = score,
-    measures: Mapping[str, bool] = MEASURES, corpus: str = "tiny-corpus", source: str = "simcat",
+    measures: Mapping[str, bool] = MEASURES, corpus: str = "tiny-corpus", source: str = "own",
 ) -> Path:  # fmt: skip
     """Write a store with every ordered pair of layers of these models; return its folder."""
     store = Store(root)
@@ -69,6 +69,6 @@ def _stage_run(store: Store) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5)
     versions = '{"python":"3.12.1","torch":"2.9.0"}'
     store.stage("runs", [
-        {"run": "r1", "command": "simcat run tiny.toml", "started": moment, "finished": moment, "outcome": "finished",
+        {"run": "r1", "command": "layeratlas run tiny.toml", "started": moment, "finished": moment, "outcome": "finished",
          "host": "here", "device": "cpu", "threads": 1, "versions": versions}
     ])  # fmt: skip

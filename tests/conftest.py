@@ -10,11 +10,11 @@ import pytest
 import toy
 from duckdb import DuckDBPyConnection
 
-from measures import MEASURES
-from store.catalog import reading
-from store.results import ensure_results
-from store.store import Store
-from store.study import load_study
+from layeratlas.measures import MEASURES
+from layeratlas.store.catalog import reading
+from layeratlas.store.results import ensure_results
+from layeratlas.store.store import Store
+from layeratlas.store.study import load_study
 
 STUDY = Path(__file__).resolve().parent.parent / "studies" / "wu2020-published.toml"
 
@@ -30,7 +30,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             ensure_results(Store(root), spec, symmetric=toy.SYMMETRIC)
     for root in (own, both, theirs):
         Store(root).declare({name: kind.version for name, kind in MEASURES.items()})
-    return {"simcat": own, "wu2020-ewt": theirs, "both": both}
+    return {"own": own, "wu2020-ewt": theirs, "both": both}
 
 
 @pytest.fixture
@@ -43,5 +43,5 @@ def published(stores: dict[str, Path]) -> Iterator[DuckDBPyConnection]:
 @pytest.fixture
 def own(stores: dict[str, Path]) -> Iterator[DuckDBPyConnection]:
     """The toy catalog, to be asked."""
-    with reading(stores["simcat"]) as catalog:
+    with reading(stores["own"]) as catalog:
         yield catalog

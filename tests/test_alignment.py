@@ -12,10 +12,10 @@ from extract_tiny import FAMILIES, SENTENCES, save_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extract.tokens import WordTokenizer, _fast, _slow
-from extract.windows import Windowing, batches
-from store.errors import BadRequest, SimcatError
-from store.identity import Settings
+from layeratlas.extract.tokens import WordTokenizer, _fast, _slow
+from layeratlas.extract.windows import Windowing, batches
+from layeratlas.store.errors import BadRequest, LayeratlasError
+from layeratlas.store.identity import Settings
 
 CLASSES = sorted({tokenizer for _, _, tokenizer in FAMILIES.values()})
 ODD = [
@@ -105,7 +105,7 @@ def test_the_tokenizers_own_truncation_is_switched_off() -> None:
 def test_a_tokenizer_that_joins_words_is_refused() -> None:
     crossing = transformers.LlamaTokenizer().train_new_from_iterator(["The cats saw 42 dogs"] * 9, 300)
     assert len(crossing("The cats saw 42 dogs")["input_ids"]) == 1
-    with pytest.raises(SimcatError, match="does not keep words apart"):
+    with pytest.raises(LayeratlasError, match="does not keep words apart"):
         WordTokenizer(crossing, "crossing")
 
 
@@ -137,12 +137,12 @@ def test_long_sentences_split_between_words() -> None:
 
 def test_long_sentences_are_refused_by_name_and_early() -> None:
     message = "tiny sees 3 tokens of a sentence, but sentence 1 .*ab cd.* has 4: set long_sentences"
-    with pytest.raises(SimcatError, match=message):
+    with pytest.raises(LayeratlasError, match=message):
         windowing().windows([(0, ["a"]), (1, ["ab", "cd"])])
-    with pytest.raises(SimcatError, match=message):
+    with pytest.raises(LayeratlasError, match=message):
         windowing().refuse_early([["a"], ["ab", "cd"]])
     windowing(window=4).refuse_early([["a"], ["-"]])
-    with pytest.raises(SimcatError, match="sees 2 tokens"):
+    with pytest.raises(LayeratlasError, match="sees 2 tokens"):
         windowing(window=4).windows([(0, ["abc"])])
 
 

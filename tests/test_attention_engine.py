@@ -11,10 +11,10 @@ import attention_oracles as oracle
 import numpy as np
 import pytest
 
-import measures
-from measures import DEFAULT, attention_engine
-from measures.attention_engine import attention_tiles, compare_attention_pairs
-from measures.headpairs import rectangles
+from layeratlas import measures
+from layeratlas.measures import DEFAULT, attention_engine
+from layeratlas.measures.attention_engine import attention_tiles, compare_attention_pairs
+from layeratlas.measures.headpairs import rectangles
 
 LENGTHS = [5, 1, 12, 7, 7, 2, 20, 3, 9, 1, 4]
 HEADS = [3, 4, 3, 2, 6]

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-import measures
-from measures import DEFAULT
-from measures.runner import configuration_row
-from store.errors import BadRequest
+from layeratlas import measures
+from layeratlas.measures import DEFAULT
+from layeratlas.measures.runner import configuration_row
+from layeratlas.store.errors import BadRequest
 
 GOLDEN = Path(__file__).parent / "golden"
 SIMILARITIES = tuple(oracle.ORACLES)

@@ -11,16 +11,16 @@ import numpy as np
 import polars as pl
 import pytest
 from browser_drive import drive, loaded, state, until
-from test_command import EWT, ROOT, rows, simcat
+from test_command import EWT, ROOT, atlas, rows
 from textual.pilot import Pilot
 
-import measures
-from measures.runner import Session, chosen_measures, plan
-from store.attention import read_attention_chunks
-from store.errors import BadRequest
-from store.progress import Silent
-from store.store import ArtifactRow, Store
-from store.study import MeasureSpec
+from layeratlas import measures
+from layeratlas.measures.runner import Session, chosen_measures, plan
+from layeratlas.store.attention import read_attention_chunks
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.progress import Silent
+from layeratlas.store.store import ArtifactRow, Store
+from layeratlas.store.study import MeasureSpec
 
 ZOO = ROOT / "zoo" / "models"
 NAMES = ("bert-tiny", "gpt2-tiny", "elmo-tiny")
@@ -39,7 +39,7 @@ DEFAULT = (
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("attention")
     (folder / "study.toml").write_text(STUDY.format(corpus=EWT) + DEFAULT)
-    done = simcat("run", folder / "study.toml", "--store", folder / "store")
+    done = atlas("run", folder / "study.toml", "--store", folder / "store")
     assert done.returncode == 0, done.stderr
     assert "elmo-tiny over en_ewt-ud-dev: Elmo has no attention, which is left out" in done.stderr
     assert "extracted 13 layers" in done.stderr  # 9 of activations, 4 of attention
@@ -82,15 +82,15 @@ def test_heads_are_in_the_catalog_with_their_matches(finished: Store) -> None:
 
 def test_a_second_run_has_nothing_to_do_and_a_damaged_file_is_rebuilt(finished: Store) -> None:
     study = finished.root.parent / "study.toml"
-    again = simcat("run", study, "--store", finished.root)
+    again = atlas("run", study, "--store", finished.root)
     assert (again.returncode, again.stdout) == (0, "") and again.stderr.startswith("nothing to do"), again.stderr
     before = finished.rows("SELECT measure, configuration, model_a, layer_a, value FROM layer_pairs ORDER BY ALL")
     victim = finished.root / layers(finished)["gpt2-tiny", 1].path
     content = victim.read_bytes()
     victim.write_bytes(content[:2000] + bytes([content[2000] ^ 1]) + content[2001:])
-    verified = simcat("verify", "--store", finished.root)
+    verified = atlas("verify", "--store", finished.root)
     assert verified.returncode == 4 and str(victim.name) in verified.stdout
-    rebuilt = simcat("run", study, "--store", finished.root)
+    rebuilt = atlas("run", study, "--store", finished.root)
     assert "extracted 1 layers" in rebuilt.stderr and victim.read_bytes() == content, rebuilt.stderr
     assert (
         finished.rows("SELECT measure, configuration, model_a, layer_a, value FROM layer_pairs ORDER BY ALL") == before
@@ -102,7 +102,7 @@ def test_questions_take_activations_unless_asked_otherwise(finished: Store) -> N
     attention = rows(finished.root, "top-pairs", "--kind", "attention", "--across", "families")
     assert {row["measure"] for row in attention} == {"attsim"} and len(attention) == 8
     assert attention[0]["value"] == max(row["value"] for row in attention)  # type: ignore[type-var]
-    drawn = simcat(
+    drawn = atlas(
         "query", "heatmap", "bert-tiny", "gpt2-tiny", "--measure", "attention_pwsim", "--store", finished.root
     )
     assert drawn.stdout.startswith("bert-tiny towards gpt2-tiny, attention_pwsim (default)")
@@ -114,10 +114,10 @@ def test_questions_take_activations_unless_asked_otherwise(finished: Store) -> N
     both = rows(finished.root, "top-pairs", "--measure", "ckasim", "--measure", "attsim", "--limit", "2")
     assert [row["measure"] for row in both] == ["ckasim"] * 2 + ["attsim"] * 2
     assert {row["measure"] for row in rows(finished.root, "coverage")} == {"ckasim", "attsim", "attention_pwsim"}
-    wrong = simcat("query", "top-pairs", "--kind", "activations", "--measure", "attsim", "--store", finished.root)
+    wrong = atlas("query", "top-pairs", "--kind", "activations", "--measure", "attsim", "--store", finished.root)
     assert wrong.returncode == 2 and "unknown measure 'attsim'" in wrong.stderr
     said = {
-        row["kind"]: row for row in json.loads(simcat("status", "--format", "json", "--store", finished.root).stdout)
+        row["kind"]: row for row in json.loads(atlas("status", "--format", "json", "--store", finished.root).stdout)
     }
     assert (said["attention"]["layers"], said["attention"]["of"]) == (2, 4)
 
@@ -135,10 +135,10 @@ def test_each_heads_best_counterpart_elsewhere(finished: Store) -> None:
     best = heads.sort("value", descending=True).group_by("head", maintain_order=True).first()
     assert [{key: row[key] for key in best.columns} for row in found] == best.to_dicts()
     assert len(found) == 4
-    explained = simcat("query", "heads", "bert-tiny", "--layer", "2", "--explain", "--store", finished.root)
-    again = simcat("sql", explained.stdout, "--format", "json", "--store", finished.root)
+    explained = atlas("query", "heads", "bert-tiny", "--layer", "2", "--explain", "--store", finished.root)
+    again = atlas("sql", explained.stdout, "--format", "json", "--store", finished.root)
     assert json.loads(again.stdout) == rows(finished.root, "heads", "bert-tiny", "--layer", "2")
-    missing = simcat("query", "heads", "elmo-tiny", "--layer", "1", "--store", finished.root)
+    missing = atlas("query", "heads", "elmo-tiny", "--layer", "1", "--store", finished.root)
     assert missing.returncode == 2 and "elmo-tiny has no layer 1" in missing.stderr
 
 
@@ -149,7 +149,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Store:
     lines = [["The", "cats", "slept", "."], ["Go"], ["A", "\u200b", "dog", "barked"], ["It", "rained", "all", "day"]]
     (folder / "odd.jsonl").write_text("".join(json.dumps({"words": words}) + "\n" for words in lines))
     (folder / "study.toml").write_text(STUDY.format(corpus=folder / "odd.jsonl") + '[[measures]]\nname = "attsim"\n')
-    done = simcat("run", folder / "study.toml", "--store", folder / "store")
+    done = atlas("run", folder / "study.toml", "--store", folder / "store")
     assert done.returncode == 0 and "1 of 13 words left out" in done.stderr, done.stderr
     return Store(folder / "store")
 
@@ -202,7 +202,7 @@ def test_the_browser_and_the_report_begin_with_activations_and_show_heads(finish
 
     drive(finished.root, steps, size=(120, 40))
     page = tmp_path / "report.html"
-    done = simcat("report", "--store", finished.root, "-o", page)
+    done = atlas("report", "--store", finished.root, "-o", page)
     assert done.returncode == 0, done.stderr
     kinds = re.findall(r"<td>(activations|attention)</td>", page.read_text())
     assert set(kinds) == {"activations", "attention"} and kinds == sorted(kinds)

@@ -9,9 +9,9 @@ import pytest
 from browser_drive import TOY, add_published, build, ckasims, drive, loaded, shown, state, toy_value, until
 from textual.pilot import Pilot
 
-from queries.browser.heat import Heat
-from queries.browser.paint import ZOOMS
-from queries.browser.state import Layer, Scope
+from layeratlas.queries.browser.heat import Heat
+from layeratlas.queries.browser.paint import ZOOMS
+from layeratlas.queries.browser.state import Layer, Scope
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_enter_opens_the_pair_with_all_measures_matches_and_provenance(toy: Path
                        ((("bert-a", 1), ("bert-b", 0)), (("bert-b", 0), ("bert-a", 1))))  # fmt: skip
         both = toy_value("ckasim", ("bert-a", 1), ("bert-b", 0))
         await until(
-            pilot, lambda: re.search(rf"ckasim +default +{both:.4f} +{both:.4f} +simcat", shown(pilot)) is not None
+            pilot, lambda: re.search(rf"ckasim +default +{both:.4f} +{both:.4f} +layeratlas", shown(pilot)) is not None
         )
         assert re.search(rf"neuronsim +default +{there:.4f} +{back:.4f}", shown(pilot))
         await until(pilot, "no neurons of ckasim")
@@ -91,7 +91,7 @@ def test_enter_opens_the_pair_with_all_measures_matches_and_provenance(toy: Path
         for said in ("tilt 0.5000", "dead_a 7", "toy-corpus", "1234"):
             assert said in shown(pilot), said
         await pilot.press("tab", "tab", "end")
-        await until(pilot, "simcat run toy.toml")
+        await until(pilot, "layeratlas run toy.toml")
         assert "torch 2.9.0" in shown(pilot) and "here" in shown(pilot)
         await pilot.press("x")
         await until(pilot, "bert-b 0 towards bert-a 1")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from queries.browser.complete import History, complete, completed
-from queries.browser.paint import ZOOMS, Painter, number
-from queries.browser.state import Layer, Matrix, Slice, nearest
+from layeratlas.queries.browser.complete import History, complete, completed
+from layeratlas.queries.browser.paint import ZOOMS, Painter, number
+from layeratlas.queries.browser.state import Layer, Matrix, Slice, nearest
 
 NAMES = {"layer_pairs": ["measure", "model_a", "model_b", "value"], "models": ["model", "family"], "runs": ["run"]}
 
@@ -47,7 +47,7 @@ def test_history_walks_both_ways_and_survives_a_place_that_cannot_be_written(tmp
 
 
 def test_the_nearest_slice_keeps_what_it_can() -> None:
-    ours = Slice("simcat", "ewt", "ckasim", "default", "last", "activations")
+    ours = Slice("own", "ewt", "ckasim", "default", "last", "activations")
     theirs = Slice("paper", "ptb", "ckasim", "published", None, "activations")
     other = Slice("paper", "ptb", "svsim", "published", None, "activations")
     slices = {ours: 1, other: 1, theirs: 1}

@@ -17,8 +17,8 @@ from browser_drive import ROOT, build, drive, loaded, paste, shown, state, until
 from textual.pilot import Pilot
 from textual.widgets import Tree
 
-from queries.browser.state import Scope
-from store.store import Store
+from layeratlas.queries.browser.state import Scope
+from layeratlas.store.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_nothing_yet_says_what_to_run_and_goes_on_when_there_is_something(tmp_pa
     async def steps(pilot: Pilot[None]) -> None:
         await until(pilot, "There is nothing to look at yet")
         await until(pilot, "python cli.py run studies/demo.toml")
-        assert "simcat measure" in shown(pilot)
+        assert "layeratlas measure" in shown(pilot)
         await pilot.press("m", "e", "colon", "enter", "right", "z")  # nothing to act on, and nothing breaks
         process = add(root)
         await until(pilot, loaded(pilot), seconds=90)
@@ -110,7 +110,7 @@ def test_a_damaged_catalog_is_one_clear_message(tmp_path: Path) -> None:
 MILLION = (40, 25)  # models, layers each
 MORE_MODELS = """
 INSERT INTO base.models BY NAME
-SELECT i + 2 AS id, n AS weights, n AS name, f AS family, 24 AS layers, 4 AS neurons, 'simcat' AS source
+SELECT i + 2 AS id, n AS weights, n AS name, f AS family, 24 AS layers, 4 AS neurons, 'own' AS source
 FROM (SELECT unnest(?) AS i, unnest(?) AS n, unnest(?) AS f)
 """
 MORE_LAYERS = """
@@ -210,4 +210,4 @@ def test_no_terminal_and_no_textual_are_one_clear_line_each(toy: Path) -> None:
     assert done.returncode == 2 and "browse needs a terminal" in done.stderr and len(done.stderr.splitlines()) == 1
     code = "import sys; sys.modules['textual'] = None; import pathlib, queries.browser as b; b.browse(pathlib.Path())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "pip install 'simcat[browse]'" in done.stderr.splitlines()[-1]
+    assert "pip install 'layeratlas[browse]'" in done.stderr.splitlines()[-1]

@@ -36,7 +36,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which the study was run once, undisturbed."""
     store = tmp_path_factory.mktemp("finished")
-    done = simcat("run", study, "--store", store)
+    done = atlas("run", study, "--store", store)
     assert done.returncode == 0, done.stderr
     assert "extracted 9 layers" in done.stderr and "measured 360 scores" in done.stderr
     return store
@@ -51,14 +51,14 @@ def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def simcat(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def atlas(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     process = start(*arguments, **environment)
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
 def rows(store: Path, *arguments: object) -> list[dict[str, object]]:
-    done = simcat("query", *arguments, "--store", store, "--format", "json")
+    done = atlas("query", *arguments, "--store", store, "--format", "json")
     assert done.returncode == 0, done.stderr
     found: list[dict[str, object]] = json.loads(done.stdout)
     return found
@@ -75,14 +75,14 @@ def assert_same(store: Path, finished: Path) -> None:
     found, expected = scores(store), scores(finished)
     assert found.keys() == expected.keys()
     assert all(found[key] == pytest.approx(expected[key], abs=1e-5) for key in expected)
-    verified = simcat("verify", "--store", store)
+    verified = atlas("verify", "--store", store)
     assert (verified.returncode, verified.stdout) == (0, ""), verified.stdout
     assert not list(store.rglob(".tmp-*")) and not list((store / "staging").iterdir())
 
 
 def test_a_second_run_does_nothing_and_does_not_import_torch(study: Path, finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
-    done = simcat("run", study, "--store", finished, PYTHONPROFILEIMPORTTIME="1")
+    done = atlas("run", study, "--store", finished, PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0 and "nothing to do: 9 layers are extracted" in done.stderr
     assert not {"torch", "transformers", "pyarrow"} & imported(done.stderr)
     assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
@@ -97,7 +97,7 @@ def imported(stderr: str) -> set[str]:
     [("query", "top-pairs"), ("query", "heatmap", "bert-a", "gpt2-a"), ("sql", "SELECT 1"), ("status",)],
 )
 def test_asking_does_not_import_torch(finished: Path, arguments: tuple[str, ...]) -> None:
-    done = simcat(*arguments, "--store", finished, PYTHONPROFILEIMPORTTIME="1")
+    done = atlas(*arguments, "--store", finished, PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0
     assert "duckdb" in imported(done.stderr)
     assert not {"torch", "transformers", "pyarrow", "polars", "numpy"} & imported(done.stderr)
@@ -120,12 +120,12 @@ def test_top_pairs_filters(finished: Path) -> None:
         ("gpt2-a", 2) in ((row["model_a"], row["layer_a"]), (row["model_b"], row["layer_b"])) for row in layer
     )
     assert len(rows(finished, "top-pairs", "--measure", "ckasim", "--measure", "pwsim", "--limit", "2")) == 4
-    assert simcat("query", "top-pairs", "--min-words", "9999999", "--store", finished).returncode == 3
+    assert atlas("query", "top-pairs", "--min-words", "9999999", "--store", finished).returncode == 3
 
 
 def test_every_format_says_the_same(finished: Path) -> None:
     def out(form: str) -> str:
-        return simcat("query", "top-pairs", "--limit", "3", "--store", finished, "--format", form).stdout
+        return atlas("query", "top-pairs", "--limit", "3", "--store", finished, "--format", form).stdout
 
     records = json.loads(out("json"))
     assert out("csv").splitlines()[1].startswith(f"ckasim,{records[0]['model_a']},{records[0]['layer_a']}")
@@ -146,14 +146,14 @@ def test_every_format_says_the_same(finished: Path) -> None:
 def test_heatmap(finished: Path) -> None:
     cells = rows(finished, "heatmap", "bert-a", "gpt2-a", "--measure", "mixedsim")
     assert [(cell["layer_a"], cell["layer_b"]) for cell in cells] == [(a, b) for a in range(3) for b in range(3)]
-    drawn = simcat("query", "heatmap", "bert-a", "gpt2-a", "--store", finished).stdout
+    drawn = atlas("query", "heatmap", "bert-a", "gpt2-a", "--store", finished).stdout
     lines = drawn.splitlines()
     assert lines[0].startswith("bert-a towards gpt2-a, ckasim (default) · ewt · 2,") and len(lines) == 6, lines
-    assert lines[0].endswith(" words · source simcat") and lines[-1].startswith("=> the most similar are layer ")
+    assert lines[0].endswith(" words · source layeratlas") and lines[-1].startswith("=> the most similar are layer ")
 
 
 def test_sql_reads_the_catalog_and_nothing_else(finished: Path) -> None:
-    found = simcat("sql", "SELECT measure, count(*) AS n FROM layer_pairs GROUP BY 1 ORDER BY 1", "--store", finished,
+    found = atlas("sql", "SELECT measure, count(*) AS n FROM layer_pairs GROUP BY 1 ORDER BY 1", "--store", finished,
                    "--format", "csv").stdout  # fmt: skip
     assert found == "measure,n\n" + "".join(f"{measure},72\n" for measure in MEASURES)
     target = finished / "stolen.csv"
@@ -163,7 +163,7 @@ def test_sql_reads_the_catalog_and_nothing_else(finished: Path) -> None:
         f"ATTACH '{target}'", "SET enable_external_access = true", "FROM glob('/*')", "SELECT 1; SELECT 2",
         "INSTALL httpfs", "SELEC 1",
     ):  # fmt: skip
-        done = simcat("sql", statement, "--store", finished)
+        done = atlas("sql", statement, "--store", finished)
         assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr, statement
     assert not target.exists()
     assert len(scores(finished)) == 360
@@ -181,15 +181,15 @@ def test_sql_reads_the_catalog_and_nothing_else(finished: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_clear_line(finished: Path, arguments: tuple[str, ...], code: int, says: str) -> None:
-    done = simcat(*arguments, "--store", finished)
+    done = atlas(*arguments, "--store", finished)
     assert done.returncode == code and says in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
 
 
 @pytest.mark.parametrize("arguments", [("query", "top-pairs"), ("status",), ("sql", "SELECT 1"), ("measure",)])
 def test_an_empty_store_says_what_to_run(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = simcat(*arguments, SIMCAT_STORE=str(tmp_path / "empty"))
-    assert done.returncode == 3 and "run `simcat" in done.stderr and len(done.stderr.splitlines()) == 1
+    done = atlas(*arguments, LAYERATLAS_STORE=str(tmp_path / "empty"))
+    assert done.returncode == 3 and "run `layeratlas" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "empty").exists()
 
 
@@ -207,18 +207,18 @@ def test_extract_and_measure_by_hand(study: Path, tmp_path: Path) -> None:
     corpus = tmp_path / "my.txt"
     corpus.write_text("The cats saw 42 dogs , too !\nIt slept on the mat .\nHe does n't know .\n" * 20)
     models = [study.parent / "bert-a", study.parent / "gpt2-a"]
-    done = simcat("extract", *models, "--corpus", corpus, "--pooling", "mean", "--layer", "0", "--layer", "2",
+    done = atlas("extract", *models, "--corpus", corpus, "--pooling", "mean", "--layer", "0", "--layer", "2",
                   "--store", tmp_path / "s")  # fmt: skip
     assert done.returncode == 0 and "extracted 4 layers" in done.stderr, done.stderr
-    done = simcat("measure", "--measure", "ckasim", "--measure", "neuronsim", "--store", tmp_path / "s")
+    done = atlas("measure", "--measure", "ckasim", "--measure", "neuronsim", "--store", tmp_path / "s")
     assert done.returncode == 0 and "measured 24 scores" in done.stderr, done.stderr
-    again = simcat("measure", "--measure", "ckasim", "--store", tmp_path / "s")
+    again = atlas("measure", "--measure", "ckasim", "--store", tmp_path / "s")
     assert "nothing to do" in again.stderr
-    refreshed = simcat("measure", "--measure", "ckasim", "--refresh", "--store", tmp_path / "s")
+    refreshed = atlas("measure", "--measure", "ckasim", "--refresh", "--store", tmp_path / "s")
     assert "measured 12 scores" in refreshed.stderr
-    preset = simcat("measure", "--measure", "svsim", "--preset", "wu2020", "--store", tmp_path / "s")
+    preset = atlas("measure", "--measure", "svsim", "--preset", "wu2020", "--store", tmp_path / "s")
     assert preset.returncode == 0
-    assert simcat("query", "top-pairs", "--measure", "svsim", "--configuration", "wu2020", "--store",
+    assert atlas("query", "top-pairs", "--measure", "svsim", "--configuration", "wu2020", "--store",
                   tmp_path / "s").returncode == 0  # fmt: skip
 
 
@@ -226,15 +226,15 @@ def test_a_constant_layer_is_refused_and_shown_and_the_others_go_on(study: Path,
     corpus = tmp_path / "same.txt"
     corpus.write_text("cats\n" * 50)
     models = [study.parent / "bert-a", study.parent / "gpt2-a"]
-    assert simcat("extract", *models, "--corpus", corpus, "--store", tmp_path / "s").returncode == 0
-    assert simcat("extract", *models, "--corpus", EWT, "--long-sentences", "split", "--layer", "1", "--store",
+    assert atlas("extract", *models, "--corpus", corpus, "--store", tmp_path / "s").returncode == 0
+    assert atlas("extract", *models, "--corpus", EWT, "--long-sentences", "split", "--layer", "1", "--store",
                   tmp_path / "s").returncode == 0  # fmt: skip
-    done = simcat("measure", "--store", tmp_path / "s")
+    done = atlas("measure", "--store", tmp_path / "s")
     assert done.returncode == 0 and "measured 10 scores" in done.stderr
     assert "is constant: none of its 16 neurons varies over 50 words" in done.stderr
-    status = simcat("status", "--store", tmp_path / "s").stdout
+    status = atlas("status", "--store", tmp_path / "s").stdout
     assert "refused" in status and "bert-a layer 0 is constant" in status
-    assert "nothing to do" in simcat("measure", "--store", tmp_path / "s").stderr
+    assert "nothing to do" in atlas("measure", "--store", tmp_path / "s").stderr
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut"])
@@ -247,12 +247,12 @@ def test_a_damaged_artifact_is_named_refused_and_rebuilt(
     content = bytearray(victim.read_bytes())
     content[len(content) // 3] ^= 4
     victim.write_bytes(content if harm == "flip" else content[: len(content) // 2])
-    refused = simcat("measure", "--refresh", "--measure", "ckasim", "--store", store)
+    refused = atlas("measure", "--refresh", "--measure", "ckasim", "--store", store)
     assert refused.returncode == 4 and victim.name in refused.stderr and "Traceback" not in refused.stderr
-    verified = simcat("verify", "--store", store)
+    verified = atlas("verify", "--store", store)
     assert verified.returncode == 4 and victim.name in verified.stdout
-    assert victim.name in simcat("status", "--store", store).stdout.replace("\n", "")
-    rebuilt = simcat("run", study, "--store", store)
+    assert victim.name in atlas("status", "--store", store).stdout.replace("\n", "")
+    rebuilt = atlas("run", study, "--store", store)
     assert rebuilt.returncode == 0 and "extracted 1 layers" in rebuilt.stderr, rebuilt.stderr
     assert_same(store, finished)
 
@@ -265,7 +265,7 @@ def test_killed_twenty_times_then_run_once(study: Path, finished: Path, tmp_path
         time.sleep(chance.uniform(0.3, 9.0))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    done = simcat("run", study, "--store", store)
+    done = atlas("run", study, "--store", store)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert_same(store, finished)
 
@@ -277,7 +277,7 @@ def test_interrupted_with_ctrl_c(study: Path, finished: Path, tmp_path: Path) ->
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode in (130, 0) and "Traceback" not in err, err
-    assert simcat("run", study, "--store", tmp_path / "s").returncode == 0
+    assert atlas("run", study, "--store", tmp_path / "s").returncode == 0
     assert_same(tmp_path / "s", finished)
 
 
@@ -298,7 +298,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(study: Path, tmp_path: Path, 
     done = subprocess.run(["bash", "-c", bound], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "File too large" in done.stderr.splitlines()[-1], done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.rglob(".tmp-*"))
-    again = simcat("run", tmp_path / "study.toml", "--store", tmp_path / "s")
+    again = atlas("run", tmp_path / "study.toml", "--store", tmp_path / "s")
     assert again.returncode == 0 and len(scores(tmp_path / "s")) == 5 * 9 * 8, again.stderr
 
 
@@ -308,7 +308,7 @@ def test_two_runs_at_once_and_a_query_in_a_loop(study: Path, finished: Path, tmp
     runs = [start("run", study, "--store", store) for _ in range(2)]
     asked = 0
     while any(run.poll() is None for run in runs):
-        done = simcat("query", "top-pairs", "--store", store)
+        done = atlas("query", "top-pairs", "--store", store)
         assert done.returncode in (0, 3) and "Traceback" not in done.stderr, done.stderr
         asked += 1
     for run in runs:

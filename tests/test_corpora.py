@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract import corpora
-from store.errors import BadRequest
-from store.files import Remembered
-from store.study import CorpusSpec
+from layeratlas.extract import corpora
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.files import Remembered
+from layeratlas.store.study import CorpusSpec
 
 EWT = Path(__file__).parent.parent / "corpora/ewt/en_ewt-ud-dev.conllu.gz"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import measures
-from store.study import load_study
+from layeratlas import measures
+from layeratlas.store.study import load_study
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def commands(block: str = "examples") -> list[str]:
 
 @pytest.mark.slow
 def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
-    environment = {**os.environ, "SIMCAT_STORE": str(tmp_path / "store"), "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "LAYERATLAS_STORE": str(tmp_path / "store"), "HF_HUB_OFFLINE": "1"}
     assert len(commands()) == 8
     for command in commands():
         arguments = [sys.executable, *shlex.split(command)[1:]]

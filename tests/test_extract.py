@@ -17,17 +17,17 @@ import pytest
 import torch
 from extract_tiny import SENTENCES, save_model
 
-from extract import encoder as encoders
-from extract import stream
-from extract.encoder import Hidden, Shape
-from extract.runner import Summary, extract, plan
-from store.artifacts import read_chunks, read_keys
-from store.errors import BadRequest
-from store.files import TEMPORARY
-from store.identity import Settings
-from store.progress import Silent
-from store.store import Store
-from store.study import CorpusSpec, ModelSpec, Study
+from layeratlas.extract import encoder as encoders
+from layeratlas.extract import stream
+from layeratlas.extract.encoder import Hidden, Shape
+from layeratlas.extract.runner import Summary, extract, plan
+from layeratlas.store.artifacts import read_chunks, read_keys
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.files import TEMPORARY
+from layeratlas.store.identity import Settings
+from layeratlas.store.progress import Silent
+from layeratlas.store.store import Store
+from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
 WORDS = sum(map(len, SENTENCES))
 
@@ -154,8 +154,8 @@ def test_an_unregistered_file_that_is_no_artifact_is_written_over(store: Store, 
 
 @contextmanager
 def failing_at(monkeypatch: pytest.MonkeyPatch, target: str, error: BaseException, calls: int) -> Any:
-    from extract.transformer import TransformerEncoder
-    from store.artifacts import ActivationWriter
+    from layeratlas.extract.transformer import TransformerEncoder
+    from layeratlas.store.artifacts import ActivationWriter
 
     owner: Any = {"run": TransformerEncoder, "write": ActivationWriter}[target]
     original, count = getattr(owner, target), [0]

@@ -14,26 +14,26 @@ import torch
 import transformers
 from extract_tiny import FAMILIES, SENTENCES, save_model
 
-from extract import stream
-from extract.attending import Attending, NotAttentionError
-from extract.encoder import Encoder, load
-from extract.models import locate
-from extract.runner import Summary, extract, plan, present
-from extract.stream import Chunk, Pass
-from extract.tokens import WordTokenizer
-from extract.transformer import TransformerEncoder
-from extract.windows import Window, Windowing
-from store import attention as artifacts
-from store import catalog
-from store.artifacts import check, describe
-from store.attention import AttentionWriter, read_attention_chunks, read_attention_keys, read_longest
-from store.errors import ArtifactDamaged, AttentionMissing, BadRequest, SimcatError
-from store.files import TEMPORARY, Remembered
-from store.identity import ArtifactIdentity, AttentionSettings, Settings, SpecialTokens
-from store.progress import Silent
-from store.store import Store
-from store.study import CorpusSpec, ModelSpec, Study, load_study
-from store.verify import verify
+from layeratlas.extract import stream
+from layeratlas.extract.attending import Attending, NotAttentionError
+from layeratlas.extract.encoder import Encoder, load
+from layeratlas.extract.models import locate
+from layeratlas.extract.runner import Summary, extract, plan, present
+from layeratlas.extract.stream import Chunk, Pass
+from layeratlas.extract.tokens import WordTokenizer
+from layeratlas.extract.transformer import TransformerEncoder
+from layeratlas.extract.windows import Window, Windowing
+from layeratlas.store import attention as artifacts
+from layeratlas.store import catalog
+from layeratlas.store.artifacts import check, describe
+from layeratlas.store.attention import AttentionWriter, read_attention_chunks, read_attention_keys, read_longest
+from layeratlas.store.errors import ArtifactDamaged, AttentionMissing, BadRequest, LayeratlasError
+from layeratlas.store.files import TEMPORARY, Remembered
+from layeratlas.store.identity import ArtifactIdentity, AttentionSettings, Settings, SpecialTokens
+from layeratlas.store.progress import Silent
+from layeratlas.store.store import Store
+from layeratlas.store.study import CorpusSpec, ModelSpec, Study, load_study
+from layeratlas.store.verify import verify
 
 ZOO = Path(__file__).parent.parent / "zoo" / "models"
 WITH_ATTENTION = [family for family in FAMILIES if family != "mamba"]
@@ -400,7 +400,7 @@ def writer(tmp_path: Path, heads: int = 1) -> AttentionWriter:
 @pytest.mark.parametrize("row", [[0.5, 0.4], [1.2, -0.2], [float("nan"), 1], [float("inf"), 0]])
 def test_the_writer_refuses_rows_that_are_no_attention(tmp_path: Path, row: list[float]) -> None:
     weights = np.array([[[1, 0], row]], np.float32)
-    with pytest.raises(SimcatError, match="m layer 3 gives sentence 7 weights"), writer(tmp_path) as open_writer:
+    with pytest.raises(LayeratlasError, match="m layer 3 gives sentence 7 weights"), writer(tmp_path) as open_writer:
         open_writer.write(7, np.arange(2, dtype=np.int32), weights)
     assert not list(tmp_path.rglob("*.parquet")) and not list(tmp_path.rglob(f"{TEMPORARY}*"))
 

@@ -11,13 +11,13 @@ import torch
 import transformers
 from extract_tiny import FAMILIES, SENTENCES, save_model
 
-from extract.encoder import Encoder, load
-from extract.models import locate
-from extract.stream import Chunk, Pass
-from extract.windows import Windowing
-from store.files import Remembered
-from store.identity import Pooling, Settings
-from store.study import ModelSpec
+from layeratlas.extract.encoder import Encoder, load
+from layeratlas.extract.models import locate
+from layeratlas.extract.stream import Chunk, Pass
+from layeratlas.extract.windows import Windowing
+from layeratlas.store.files import Remembered
+from layeratlas.store.identity import Pooling, Settings
+from layeratlas.store.study import ModelSpec
 
 
 @pytest.fixture(scope="module")

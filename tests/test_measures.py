@@ -12,10 +12,10 @@ import pytest
 import torch
 from oracles import ORACLES, canonical
 
-import measures
-from measures import DEFAULT
-from measures.engine import compare_pairs, tiles
-from store.errors import BadRequest
+from layeratlas import measures
+from layeratlas.measures import DEFAULT
+from layeratlas.measures.engine import compare_pairs, tiles
+from layeratlas.store.errors import BadRequest
 
 MEASURES = {name: measures.MEASURES[name] for name, _ in DEFAULT["activations"]}
 GOLDEN = Path(__file__).parent / "golden"

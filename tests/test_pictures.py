@@ -18,13 +18,13 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from queries import depth, inference, summaries
-from queries.ask import Table
-from queries.figures import correspondence, families, finetuning, heatmap, localization, plots, style
-from queries.figures.charts import Dots, Group, Line, Lines, Panel, Point
-from queries.figures.grid import grid
-from queries.summaries import Model
-from store.catalog import reading
+from layeratlas.queries import depth, inference, summaries
+from layeratlas.queries.ask import Table
+from layeratlas.queries.figures import correspondence, families, finetuning, heatmap, localization, plots, style
+from layeratlas.queries.figures.charts import Dots, Group, Line, Lines, Panel, Point
+from layeratlas.queries.figures.grid import grid
+from layeratlas.queries.summaries import Model
+from layeratlas.store.catalog import reading
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = ("model_a", "layer_a", "family_a", "model_b", "layer_b", "family_b", "value")
@@ -223,7 +223,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return catalogs.build(tmp_path_factory.mktemp("pictures") / "store")
 
 
-def simcat(*arguments: object) -> subprocess.CompletedProcess[str]:
+def atlas(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "cli.py", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)  # fmt: skip
 
@@ -231,7 +231,7 @@ def simcat(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_heatmaps_from_the_command_line(store: Path, tmp_path: Path) -> None:
     for name, models in (("all", ()), ("one", ("bert-a",)), ("two", ("bert-a", "xlnet-a"))):
         path = tmp_path / f"{name}.svg"
-        done = simcat("plot", "heatmap", *models, "--measure", "svsim", "-o", path, "--store", store)
+        done = atlas("plot", "heatmap", *models, "--measure", "svsim", "-o", path, "--store", store)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         text = path.read_text()
         assert "svsim" in text and "tiny-corpus" in text and ("xlnet-a" in text) == (name != "one")
@@ -247,7 +247,7 @@ def test_charts_from_the_command_line(store: Path, tmp_path: Path) -> None:
         ("correspondence", ["bert-b", "gpt-a", "depth of its match"]),
         ("correspondence bert-b gpt-a", ["bert-b", "gpt-a"]),
     ):
-        done = simcat("plot", *name.split(), "-o", tmp_path / "x.svg", "--store", store)
+        done = atlas("plot", *name.split(), "-o", tmp_path / "x.svg", "--store", store)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         text = (tmp_path / "x.svg").read_text()
         assert all(f">{said}<" in text for said in says), (name, says)
@@ -271,7 +271,7 @@ def test_figures_show_the_numbers_of_their_questions(store: Path) -> None:
 
 @pytest.mark.parametrize(("command", "output"), [(["plot", "heatmap"], "x.png"), (["report"], "x.html")])
 def test_drawing_does_not_import_torch(store: Path, tmp_path: Path, command: list[str], output: str) -> None:
-    arguments = ["simcat", *command, "-o", str(tmp_path / output), "--store", str(store)]
+    arguments = ["layeratlas", *command, "-o", str(tmp_path / output), "--store", str(store)]
     code = f"import sys, cli; sys.argv = {arguments!r}; cli.main(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
@@ -281,7 +281,10 @@ def test_without_matplotlib_one_line_says_what_to_install(store: Path, tmp_path:
     done = subprocess.run([sys.executable, "cli.py", "plot", "heatmap", "-o", tmp_path / "x.png", "--store", store],
                           cwd=ROOT, capture_output=True, text=True, check=False,
                           env={**os.environ, "PYTHONPATH": str(tmp_path)})  # fmt: skip
-    assert (done.returncode, done.stderr) == (1, "simcat: pictures need matplotlib: pip install 'simcat[pictures]'\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "layeratlas: pictures need matplotlib: pip install 'layeratlas[pictures]'\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -293,10 +296,10 @@ def test_without_matplotlib_one_line_says_what_to_install(store: Path, tmp_path:
         (("nobody", "-o", "x.png"), "unknown model 'nobody'"),
         (("bert-a", "gpt-a", "bert-b", "-o", "x.png"), "of no, one or two"),
         (("--measure", "ckasm", "-o", "x.png"), "did you mean ckasim"),
-        (("--source", "wu", "-o", "x.png"), "unknown source 'wu'; there is: simcat"),
+        (("--source", "wu", "-o", "x.png"), "unknown source 'wu'; there is: layeratlas"),
     ],
 )
 def test_a_mistake_is_one_clear_line(store: Path, arguments: tuple[str, ...], says: str) -> None:
-    done = simcat("plot", "heatmap", *arguments, "--store", store)
+    done = atlas("plot", "heatmap", *arguments, "--store", store)
     assert done.returncode == 2 and says in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
     assert not (ROOT / "x.png").exists()

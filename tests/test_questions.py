@@ -14,14 +14,14 @@ import pytest
 import toy
 from scipy.stats import spearmanr
 
-from queries import agreement, ask, models, pairs
-from queries.neurons import neurons
-from queries.scope import Asked
-from store.catalog import reading
-from store.errors import BadRequest, NothingYet
-from store.results import ensure_results
-from store.store import Store
-from store.study import load_study
+from layeratlas.queries import agreement, ask, models, pairs
+from layeratlas.queries.neurons import neurons
+from layeratlas.queries.scope import Asked
+from layeratlas.store.catalog import reading
+from layeratlas.store.errors import BadRequest, NothingYet
+from layeratlas.store.results import ensure_results
+from layeratlas.store.store import Store
+from layeratlas.store.study import load_study
 
 SYMMETRIC = toy.SYMMETRIC
 MEASURES = tuple(SYMMETRIC)
@@ -29,14 +29,14 @@ Rows = list[dict[str, Any]]
 Catalog = duckdb.DuckDBPyConnection
 
 
-@pytest.fixture(params=["simcat", "wu2020-ewt"])
+@pytest.fixture(params=["own", "wu2020-ewt"])
 def asked(request: pytest.FixtureRequest, stores: dict[str, Path]) -> Iterator[tuple[Catalog, Rows, str, str]]:
     """A catalog, all its scores of one source as plain rows, and two of its models."""
     with reading(stores[request.param]) as catalog:
         cursor = catalog.execute("SELECT * FROM layer_pairs WHERE source = ?", [request.param])
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        two = ("ant", "bee") if request.param == "simcat" else ("bert_base_cased", "xlnet_large_cased")
+        two = ("ant", "bee") if request.param == "own" else ("bert_base_cased", "xlnet_large_cased")
         yield catalog, rows, *two
 
 
@@ -145,7 +145,7 @@ def test_measures_agree_as_scipy_says(asked: tuple[Catalog, Rows, str, str]) -> 
 
 
 def test_attention_meets_activations_layer_by_layer(stores: dict[str, Path], tmp_path: Path) -> None:
-    store = Store(shutil.copytree(stores["simcat"], tmp_path / "s"))
+    store = Store(shutil.copytree(stores["own"], tmp_path / "s"))
     toy.add_attention(store)
     with reading(store.root) as catalog:
         (row,) = agreement.measures(catalog, Asked(("ckasim", "looksim"))).records()
@@ -253,8 +253,8 @@ def test_published_models_are_closest_to_themselves_then_to_their_family(publish
 def test_sources_are_never_mixed_and_the_title_says_which(stores: dict[str, Path]) -> None:
     with reading(stores["both"]) as catalog:
         ours = pairs.top(catalog, Asked(limit=10_000))
-        assert {row["source"] for row in ours.records()} == {"simcat"}
-        assert ours.title == "Most similar layer pairs, ckasim (default) · toy · 100 words · source simcat"
+        assert {row["source"] for row in ours.records()} == {"own"}
+        assert ours.title == "Most similar layer pairs, ckasim (default) · toy · 100 words · source layeratlas"
         theirs = models.models(catalog, Asked(source="wu2020-ewt"))
         assert len(theirs.rows) == 49 and theirs.title.endswith("words not stated · source wu2020-ewt")
         named = pairs.nearest(catalog, Asked(), of="bert_base_cased+mnli:3")

@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def written(store: Path) -> Path:
     path = store.parent / "report.html"
-    done = simcat("report", "-o", path, "--store", store)
+    done = atlas("report", "-o", path, "--store", store)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     return path
 
@@ -84,7 +84,7 @@ def report(written: Path, browser: Browser, request: pytest.FixtureRequest) -> I
     assert opened.errors == []
 
 
-def simcat(*arguments: object) -> subprocess.CompletedProcess[str]:
+def atlas(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "cli.py", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)  # fmt: skip
 
@@ -161,7 +161,7 @@ def test_the_heatmap_can_be_read_with_the_keyboard(report: Opened, store: Path) 
 def test_the_most_similar_pairs_are_those_of_the_query(report: Opened, store: Path, measure: str, between: str) -> None:
     report.page.select_option("#measure", label=measure)
     report.page.select_option("#between", between)
-    asked = simcat("query", "top-pairs", "--measure", measure, "--across", between, "--limit", "15", "--format", "csv",
+    asked = atlas("query", "top-pairs", "--measure", measure, "--across", between, "--limit", "15", "--format", "csv",
                    "--store", store).stdout.splitlines()[1:]  # fmt: skip
     values = [f"{float(line.split(',')[7]):.4f}" for line in asked]
     assert [row[2] for row in report.top()] == values
@@ -184,11 +184,11 @@ def test_charts_say_their_values_and_follow_the_measure(report: Opened, store: P
     first = sorted(catalogs.MEASURES)[0]
     assert hover_mark(report, "families", 0) == [f"{across[first]:.4f}", f"{first}, across families"]
     asked = ("--limit", "99", "--format", "json", "--store", store)
-    (row,) = json.loads(simcat("query", "families", "--measure", first, *asked).stdout)
+    (row,) = json.loads(atlas("query", "families", "--measure", first, *asked).stdout)
     says, of, interval = hover_mark(report, "families", 3)
     assert (says, of) == (f"{row['difference']:.4f}", f"{first}, difference: within less across")
     assert interval.endswith(f"models drawn with replacement: {row['low']:.4f} to {row['high']:.4f}")
-    layers = {(row["model"], row["layer"]): row for row in json.loads(simcat("query", "localization", *asked).stdout)}
+    layers = {(row["model"], row["layer"]): row for row in json.loads(atlas("query", "localization", *asked).stdout)}
     last = f"{layers['xlnet-a', 3]['localization']:.4f}"
     assert hover_mark(report, "localization", len(layers) - 1) == [last, "xlnet-a, layer 3", "xlnet"]
     for measure in ("ckasim", "pwsim"):
@@ -235,16 +235,16 @@ def test_it_prints(report: Opened) -> None:
 
 def test_the_page_holds_the_exact_configuration_of_its_numbers(written: Path) -> None:
     page = written.read_text(encoding="utf-8")
-    for said in ("3,250 scores: 26 layers of 5 models in 3 families", "v1:bert-a-tuned-on-tags-simcat",
+    for said in ("3,250 scores: 26 layers of 5 models in 3 families", "v1:bert-a-tuned-on-tags-layeratlas",
                  "{&quot;variance&quot;:0.99}",
-                 "simcat run tiny.toml", "v1:tiny-corpus", "&quot;torch&quot;:&quot;2.9.0&quot;"):  # fmt: skip
+                 "layeratlas run tiny.toml", "v1:tiny-corpus", "&quot;torch&quot;:&quot;2.9.0&quot;"):  # fmt: skip
         assert said in page, said
     assert not re.search(r"(?:src|href)=(?![\"'](?:#|data:))", page), "nothing is loaded from elsewhere"
     assert len(page) < 200_000
 
 
 def test_the_same_catalog_gives_the_same_page(store: Path, written: Path, tmp_path: Path) -> None:
-    assert simcat("report", "-o", tmp_path / "again.html", "--store", store).returncode == 0
+    assert atlas("report", "-o", tmp_path / "again.html", "--store", store).returncode == 0
     assert (tmp_path / "again.html").read_bytes() == written.read_bytes()
 
 
@@ -253,7 +253,7 @@ def test_names_are_text_whatever_they_hold(browser: Browser, tmp_path: Path) -> 
     evil = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
     models = {evil: ("f&<b>", 1, None), "plain": ("g", 1, None)}
     catalogs.build(tmp_path / "s", models=models, value=lambda *_: 0.5, corpus="<i>c</i>")
-    assert simcat("report", "-o", tmp_path / "r.html", "--store", tmp_path / "s").returncode == 0
+    assert atlas("report", "-o", tmp_path / "r.html", "--store", tmp_path / "s").returncode == 0
     page = browser.new_page()
     page.goto((tmp_path / "r.html").as_uri())
     page.wait_for_selector("#plot svg text")
@@ -271,5 +271,5 @@ def test_names_are_text_whatever_they_hold(browser: Browser, tmp_path: Path) -> 
     ],
 )
 def test_a_mistake_is_one_clear_line(store: Path, arguments: tuple[str, ...], code: int, says: str) -> None:
-    done = simcat("report", "--store", store, *arguments)
+    done = atlas("report", "--store", store, *arguments)
     assert done.returncode == code and says in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr

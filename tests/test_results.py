@@ -9,15 +9,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from measures import MEASURES, configuration, configure
-from measures.runner import configuration_row
-from queries import pairs
-from queries.scope import Asked
-from store import catalog
-from store.errors import BadRequest
-from store.results import ensure_results, read_results
-from store.store import Store
-from store.study import ResultsSpec, load_study
+from layeratlas.measures import MEASURES, configuration, configure
+from layeratlas.measures.runner import configuration_row
+from layeratlas.queries import pairs
+from layeratlas.queries.scope import Asked
+from layeratlas.store import catalog
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.results import ensure_results, read_results
+from layeratlas.store.store import Store
+from layeratlas.store.study import ResultsSpec, load_study
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = ROOT / "studies" / "published"
@@ -27,7 +27,7 @@ ROWS = "c,ckasim,m,0,m,1,0.5\nc,ckasim,m,0,n,0,0.25\nc,mine,m,0,n,0,0.75\nc,mine
 TOML = '[[models]]\nname = "m"\nfamily = "f"\nlayers = 1\n[[models]]\nname = "n"\nfamily = "g"\nlayers = 1\n'
 
 
-def simcat(*arguments: object) -> subprocess.CompletedProcess[str]:
+def atlas(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-X", "importtime", "cli.py", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -60,21 +60,21 @@ def test_every_published_figure_is_in_the_catalog_as_it_stands_in_the_file(publi
 
 
 def test_the_study_runs_without_torch_and_twice_does_nothing_new(tmp_path: Path) -> None:
-    first = simcat("run", "studies/wu2020-published.toml", "--store", tmp_path / "s")
+    first = atlas("run", "studies/wu2020-published.toml", "--store", tmp_path / "s")
     assert first.returncode == 0 and "imported 40,950 scores of 7 models" in first.stderr
     assert "| torch" not in first.stderr and "transformers" not in first.stderr
     before = (tmp_path / "s" / "catalog.duckdb").read_bytes()
-    again = simcat("run", "studies/wu2020-published.toml", "--store", tmp_path / "s")
+    again = atlas("run", "studies/wu2020-published.toml", "--store", tmp_path / "s")
     assert again.returncode == 0 and again.stderr.count("nothing to do: ") == 2
     assert (tmp_path / "s" / "catalog.duckdb").read_bytes() == before
 
 
 def test_what_is_missing_measured_and_verified_leaves_results_from_elsewhere_alone(published: Store) -> None:
     assert published.artifacts() == [] and published.models() == []
-    measured = simcat("measure", "--store", published.root)
+    measured = atlas("measure", "--store", published.root)
     assert measured.returncode == 3 and "nothing is extracted yet" in measured.stderr
-    assert "wu2020" not in simcat("status", "--store", published.root).stdout
-    assert simcat("verify", "--store", published.root).returncode == 0
+    assert "wu2020" not in atlas("status", "--store", published.root).stdout
+    assert atlas("verify", "--store", published.root).returncode == 0
     published.stage("configurations", [configuration_row(configuration(configure("ckasim")))])
     published.merge()
     published.declare(dict.fromkeys(MEASURES, 99))  # raising a version of ours makes none of theirs stale
@@ -138,7 +138,7 @@ def test_files_that_are_not_there_or_not_results(tmp_path: Path) -> None:
         with pytest.raises(BadRequest, match=says):
             read_results(path, symmetric=SYMMETRIC)
     with pytest.raises(BadRequest, match="choose another --name"):
-        ensure_results(Store(tmp_path / "s"), ResultsSpec(file, "simcat"), symmetric=SYMMETRIC)
+        ensure_results(Store(tmp_path / "s"), ResultsSpec(file, "own"), symmetric=SYMMETRIC)
 
 
 def test_a_study_names_the_line_of_results_that_are_not_there(tmp_path: Path) -> None:

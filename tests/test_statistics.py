@@ -16,12 +16,12 @@ import scipy.stats
 import toy
 from duckdb import DuckDBPyConnection
 
-from queries import depth, inference
-from queries.ask import Table
-from queries.scope import Asked
-from store.catalog import reading
-from store.errors import BadRequest, NothingYet
-from store.store import Store
+from layeratlas.queries import depth, inference
+from layeratlas.queries.ask import Table
+from layeratlas.queries.scope import Asked
+from layeratlas.store.catalog import reading
+from layeratlas.store.errors import BadRequest, NothingYet
+from layeratlas.store.store import Store
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "studies" / "published"
 EWT = Asked(source="wu2020-ewt")
@@ -115,7 +115,7 @@ def test_finetuning_leaves_the_lower_layers_of_bert(published: DuckDBPyConnectio
 
 @pytest.fixture(scope="module")
 def tuned(stores: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = shutil.copytree(stores["simcat"], tmp_path_factory.mktemp("tuned"), dirs_exist_ok=True)
+    root = shutil.copytree(stores["own"], tmp_path_factory.mktemp("tuned"), dirs_exist_ok=True)
     toy.add_tuned(Store(root))
     return root
 

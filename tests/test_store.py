@@ -19,13 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store import catalog
-from store.artifacts import ActivationWriter, Artifact, check, describe, read_chunks, read_keys
-from store.errors import ArtifactDamaged, BadRequest, CatalogDamaged, NothingYet, SimcatError, StoreBusy
-from store.files import TEMPORARY, Remembered, remove_orphans, whole_file
-from store.identity import ArtifactIdentity, Configuration, Settings, canonical_json, fingerprint
-from store.store import Store
-from store.verify import verify
+from layeratlas.store import catalog
+from layeratlas.store.artifacts import ActivationWriter, Artifact, check, describe, read_chunks, read_keys
+from layeratlas.store.errors import ArtifactDamaged, BadRequest, CatalogDamaged, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.store.files import TEMPORARY, Remembered, remove_orphans, whole_file
+from layeratlas.store.identity import ArtifactIdentity, Configuration, Settings, canonical_json, fingerprint
+from layeratlas.store.store import Store
+from layeratlas.store.verify import verify
 
 ROOT = Path(__file__).resolve().parent.parent
 IDENTITY = ArtifactIdentity("v1:weights", "v1:corpus", 3, Settings())
@@ -103,7 +103,10 @@ def test_an_artifact_reads_back_and_describes_itself(tmp_path: Path) -> None:
 
 def test_float16_storage_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
     identity = dataclasses.replace(IDENTITY, settings=Settings(storage="float16"))
-    with pytest.raises(SimcatError, match="float16's 65504"), ActivationWriter(tmp_path, identity, "m", 2) as writer:
+    with (
+        pytest.raises(LayeratlasError, match="float16's 65504"),
+        ActivationWriter(tmp_path, identity, "m", 2) as writer,
+    ):
         writer.write(np.zeros(1, np.int32), np.zeros(1, np.int32), ["w"], np.array([[1.0, 70_000.0]], np.float32))
     assert not list(tmp_path.rglob("*.parquet"))
 
@@ -131,7 +134,7 @@ def test_verify_names_what_is_damaged(tmp_path: Path, harm: str) -> None:
 
 def registered(root: Path) -> tuple[Store, Artifact]:
     store, artifact = Store(root), write(root)
-    store.stage("models", [{"weights": "v1:weights", "name": "a/b c", "family": "f", "layers": 3, "source": "simcat"}])
+    store.stage("models", [{"weights": "v1:weights", "name": "a/b c", "family": "f", "layers": 3, "source": "own"}])
     store.stage("corpora", [{"corpus": "v1:corpus", "name": "c", "words": 5000, "sentences": 5000}])
     store.stage_artifact(artifact, "run")
     store.merge()
@@ -244,7 +247,7 @@ def test_migrations_run_once_and_a_newer_catalog_is_refused(tmp_path: Path) -> N
     assert store.rows("SELECT * FROM schema_migrations") == before
     with duckdb.connect(str(tmp_path / catalog.FILE)) as connection:
         connection.execute("INSERT INTO schema_migrations VALUES (99, 'later', now()::TIMESTAMP)")
-    with pytest.raises(CatalogDamaged, match="newer simcat"):
+    with pytest.raises(CatalogDamaged, match="newer layeratlas"):
         store.rows("SELECT 1")
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from queries.commands import COMMANDS
-from queries.sql_box import run_sql
-from store.catalog import reading
+from layeratlas.queries.commands import COMMANDS
+from layeratlas.queries.sql_box import run_sql
+from layeratlas.store.catalog import reading
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "terminal"
@@ -36,7 +36,7 @@ QUESTIONS = {
 }
 
 
-def simcat(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def atlas(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
     return subprocess.run([sys.executable, "cli.py", "query", *arguments, "--store", str(root)], cwd=ROOT,
                           env={**kept, **environment}, capture_output=True, text=True, check=False)  # fmt: skip
@@ -45,7 +45,7 @@ def simcat(root: Path, *arguments: str, **environment: str) -> subprocess.Comple
 @pytest.mark.parametrize("columns", [80, 160])
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_the_terminal_shows_what_it_showed(stores: dict[str, Path], name: str, columns: int) -> None:
-    done = simcat(stores["wu2020-ewt"], *QUESTIONS[name], COLUMNS=str(columns))
+    done = atlas(stores["wu2020-ewt"], *QUESTIONS[name], COLUMNS=str(columns))
     assert done.returncode == 0 and done.stderr == "" and "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= columns
     golden = GOLDEN / f"{name}-{columns}.txt"
@@ -94,11 +94,11 @@ STATISTICS = ("findings", "families", "finetuning", "correspondence", "factors")
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name not in (*STATISTICS, "heads")])
 def test_explained_sql_gives_the_same_rows(stores: dict[str, Path], name: str) -> None:
-    root = stores["simcat"]
+    root = stores["own"]
     arguments = [name, *NAMED.get(name, []), "--family", "a-family"]
-    explained = simcat(root, *arguments, "--explain")
+    explained = atlas(root, *arguments, "--explain")
     assert explained.returncode == 0 and "$" not in explained.stdout, explained.stderr
-    rows = simcat(root, *arguments, "--format", "csv")
+    rows = atlas(root, *arguments, "--format", "csv")
     with reading(root) as catalog:
         answer = run_sql(catalog, explained.stdout)
     assert len(answer.rows) == len(rows.stdout.splitlines()) - 1 and bool(answer.rows) == (name != "consistency")
@@ -108,7 +108,7 @@ def test_explained_sql_gives_the_same_rows(stores: dict[str, Path], name: str) -
 @pytest.mark.parametrize("name", ["families", "finetuning", "correspondence", "factors"])
 def test_explained_sql_of_statistics_says_that_it_gives_what_they_work_on(stores: dict[str, Path], name: str) -> None:
     root = stores["wu2020-ewt"]
-    explained = simcat(root, *QUESTIONS[name], "--explain").stdout
+    explained = atlas(root, *QUESTIONS[name], "--explain").stdout
     assert explained.splitlines()[0] == f"-- The rows that {name} works on; the statistics are numpy's."
     with reading(root) as catalog:
         answer = run_sql(catalog, explained)
@@ -119,13 +119,13 @@ def test_explained_sql_of_statistics_says_that_it_gives_what_they_work_on(stores
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
 def test_an_empty_catalog_says_what_to_run(tmp_path: Path, name: str) -> None:
-    done = simcat(tmp_path / "none", str(name), *NAMED.get(str(name), []))
-    assert done.returncode == 3 and "run `simcat" in done.stderr and len(done.stderr.splitlines()) == 1
+    done = atlas(tmp_path / "none", str(name), *NAMED.get(str(name), []))
+    assert done.returncode == 3 and "run `layeratlas" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_nothing_that_is_asked_imports_torch_numpy_or_scipy(stores: dict[str, Path]) -> None:
     for arguments in (["measures"], ["heatmap"], ["models"], ["neurons", "bee:1"]):
-        done = simcat(stores["simcat"], *arguments, PYTHONPROFILEIMPORTTIME="1")
+        done = atlas(stores["own"], *arguments, PYTHONPROFILEIMPORTTIME="1")
         imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
         assert done.returncode == 0 and "duckdb" in imported
         assert not {"torch", "numpy", "scipy", "pyarrow", "transformers"} & imported

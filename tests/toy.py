@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from measures import configuration, configure
-from measures.runner import configuration_row
-from store.identity import ArtifactIdentity, Settings
-from store.store import Store
+from layeratlas.measures import configuration, configure
+from layeratlas.measures.runner import configuration_row
+from layeratlas.store.identity import ArtifactIdentity, Settings
+from layeratlas.store.store import Store
 
 MODELS = {"ant": ("a-family", 3), "asp": ("a-family", 2), "bee": ("b-family", 4), "cat": ("c-family", 1)}  # blocks
 NEURONS = 6
@@ -22,7 +22,7 @@ def make(root: Path) -> Store:
     ends = [(model, layer) for model, (_, layers) in MODELS.items() for layer in range(layers + 1)]
     artifact = {end: ArtifactIdentity(f"v1:{end[0]}", "v1:c", end[1], Settings()).artifact for end in ends}
     store.stage("models", [{"weights": f"v1:{model}", "name": model, "family": family, "layers": layers,
-                            "source": "simcat"} for model, (family, layers) in MODELS.items()])  # fmt: skip
+                            "source": "own"} for model, (family, layers) in MODELS.items()])  # fmt: skip
     store.stage("corpora", [{"corpus": "v1:c", "name": "toy", "sentences": 1, "words": 100}])
     store.stage("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
                                "kind": "activations", "layer": end[1], "pooling": "last", "words": 100,
@@ -77,7 +77,7 @@ def add_tuned(store: Store) -> None:
           for model in ("bee", "bee-late", "bee-same") for layer in (0, 2, 3)}  # fmt: skip
     similar = {"bee-late": {0: 0.99, 2: 0.95, 3: 0.3}, "bee-same": {0: 0.9, 2: 0.9, 3: 0.9}}
     store.stage("models", [{"weights": f"v1:{model}", "name": model, "family": "b-family", "layers": 4,
-                            "finetuned_from": "bee", "source": "simcat"} for model in similar])  # fmt: skip
+                            "finetuned_from": "bee", "source": "own"} for model in similar])  # fmt: skip
     store.stage("artifacts", [{"artifact": of[model, layer], "weights": f"v1:{model}", "corpus": "v1:c",
                                "kind": "activations", "layer": layer, "pooling": "last", "words": 100,
                                "neurons": NEURONS, "word_set": "w", "path": f"{model}{layer}", "bytes": 1,

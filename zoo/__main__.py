@@ -11,7 +11,7 @@ _HERE = Path(__file__).parent
 
 @click.group()
 def main() -> None:
-    """Train, fine-tune and evaluate the models that simcat ships. Finished models are the folders in zoo/models."""
+    """Train, fine-tune and evaluate the models that layeratlas ships. Finished models are the folders in zoo/models."""
 
 
 @main.command()

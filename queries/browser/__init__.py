@@ -5,13 +5,15 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from store.errors import SimcatError
+from layeratlas.store.errors import LayeratlasError
 
 
 def browse(root: Path) -> None:
-    """Open the browser on a store. Raises SimcatError when Textual is not installed."""
+    """Open the browser on a store. Raises LayeratlasError when Textual is not installed."""
     if find_spec("textual") is None:
-        raise SimcatError("the browser needs Textual, which is not installed: run `pip install 'simcat[browse]'`")
-    from queries.browser.app import run
+        raise LayeratlasError(
+            "the browser needs Textual, which is not installed: run `pip install 'layeratlas[browse]'`"
+        )
+    from layeratlas.queries.browser.app import run
 
     run(root)

@@ -11,16 +11,16 @@ from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from queries.ask import Table
-from queries.browser.complete import History, history_file
-from queries.browser.dialogs import FileName, Help
-from queries.browser.export import export
-from queries.browser.heat import Heat
-from queries.browser.maps import MapScreen
-from queries.browser.pair import PairScreen
-from queries.browser.reader import Reader
-from queries.browser.sql import SqlScreen, Statement
-from store.errors import SimcatError
+from layeratlas.queries.ask import Table
+from layeratlas.queries.browser.complete import History, history_file
+from layeratlas.queries.browser.dialogs import FileName, Help
+from layeratlas.queries.browser.export import export
+from layeratlas.queries.browser.heat import Heat
+from layeratlas.queries.browser.maps import MapScreen
+from layeratlas.queries.browser.pair import PairScreen
+from layeratlas.queries.browser.reader import Reader
+from layeratlas.queries.browser.sql import SqlScreen, Statement
+from layeratlas.store.errors import LayeratlasError
 
 WATCH = 1.0  # seconds between looks at the catalog's file
 
@@ -28,7 +28,7 @@ WATCH = 1.0  # seconds between looks at the catalog's file
 class Browser(App[None]):
     """Look around a catalog in the terminal."""
 
-    TITLE = "simcat"
+    TITLE = "layeratlas"
     CSS_PATH = "browser.tcss"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - as App has it
@@ -82,7 +82,7 @@ class Browser(App[None]):
     async def _export(self, table: Callable[[], Table], path: Path) -> None:
         try:
             rows = await asyncio.to_thread(_write, table, path)
-        except SimcatError as error:
+        except LayeratlasError as error:
             self.notify(str(error), severity="error", timeout=8)
         else:
             self.notify(f"wrote {rows:,} rows to {path}")

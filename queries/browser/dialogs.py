@@ -13,8 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from queries.browser.export import EXTENSIONS
-from queries.browser.texts import FAINT, KEY, STRONG
+from layeratlas.queries.browser.export import EXTENSIONS
+from layeratlas.queries.browser.texts import FAINT, KEY, STRONG
 
 
 class Chooser(ModalScreen[int | None]):

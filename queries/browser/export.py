@@ -6,10 +6,10 @@ import csv
 import json
 from pathlib import Path
 
-from queries.ask import Table
-from queries.render import as_records, write_parquet
-from store.errors import BadRequest
-from store.files import whole_file
+from layeratlas.queries.ask import Table
+from layeratlas.queries.render import as_records, write_parquet
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.files import whole_file
 
 EXTENSIONS = (".csv", ".parquet", ".json")
 

@@ -11,8 +11,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from queries.browser.paint import HEADER, ZOOMS, Painter
-from queries.browser.state import State
+from layeratlas.queries.browser.paint import HEADER, ZOOMS, Painter
+from layeratlas.queries.browser.state import State
 
 
 class Heat(ScrollView, can_focus=True):

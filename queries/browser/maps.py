@@ -13,17 +13,17 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Static, Tree
 
-from queries.browser import questions, texts
-from queries.browser.dialogs import Chooser
-from queries.browser.heat import Heat
-from queries.browser.pair import PairScreen
-from queries.browser.questions import Pair
-from queries.browser.sql import SqlScreen
-from queries.browser.state import Layer, Scope, State
-from store.errors import SimcatError
+from layeratlas.queries.browser import questions, texts
+from layeratlas.queries.browser.dialogs import Chooser
+from layeratlas.queries.browser.heat import Heat
+from layeratlas.queries.browser.pair import PairScreen
+from layeratlas.queries.browser.questions import Pair
+from layeratlas.queries.browser.sql import SqlScreen
+from layeratlas.queries.browser.state import Layer, Scope, State
+from layeratlas.store.errors import LayeratlasError
 
 if TYPE_CHECKING:
-    from queries.browser.app import Browser
+    from layeratlas.queries.browser.app import Browser
 
 _SETTLE = 0.08  # seconds without a key before the catalog is asked
 _NEED_SCORES = {"choose", "step", "columns", "zoom", "tree", "sql", "export"}
@@ -94,7 +94,7 @@ class MapScreen(Screen[None]):
         """Read all that is shown from the catalog again; the selection stays."""
         try:
             found = await self._browser.reader.answer(questions.overview, self.say)
-        except SimcatError as error:
+        except LayeratlasError as error:
             self.query_one(ContentSwitcher).current = "welcome"
             self.query_one("#welcome", Static).update(
                 texts.welcome(self._browser.reader.root, str(error).split(": run")[0])
@@ -131,7 +131,7 @@ class MapScreen(Screen[None]):
             return
         try:
             found = await self._browser.reader.answer(lambda c: questions.matrix(c, which, axes, scopes), self.say)
-        except SimcatError as error:
+        except LayeratlasError as error:
             self.notify(str(error), severity="error")
             return
         self.state.show(found)
@@ -148,7 +148,7 @@ class MapScreen(Screen[None]):
         await asyncio.sleep(_SETTLE)
         try:
             self.pair = await self._browser.reader.answer(lambda catalog: questions.pair(catalog, a, b), self.say)
-        except SimcatError as error:
+        except LayeratlasError as error:
             self.notify(str(error), severity="error")
             return
         self._describe()

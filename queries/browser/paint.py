@@ -10,8 +10,8 @@ import numpy as np
 from rich.segment import Segment
 from rich.style import Style
 
-from queries.browser.state import Layer, Matrix
-from queries.heat import ramp
+from layeratlas.queries.browser.state import Layer, Matrix
+from layeratlas.queries.heat import ramp
 
 HEADER = 2  # lines: models, layers
 _NUMBER = 4  # characters for a layer's number and a space

@@ -12,14 +12,14 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
-from queries.browser import questions
-from queries.browser.questions import Pair, slice_of
-from queries.browser.state import Layer, Slice
-from queries.browser.texts import STRONG, cell, provenance
-from store.errors import SimcatError
+from layeratlas.queries.browser import questions
+from layeratlas.queries.browser.questions import Pair, slice_of
+from layeratlas.queries.browser.state import Layer, Slice
+from layeratlas.queries.browser.texts import STRONG, cell, provenance
+from layeratlas.store.errors import LayeratlasError
 
 if TYPE_CHECKING:
-    from queries.browser.app import Browser
+    from layeratlas.queries.browser.app import Browser
 
 _SHOWN = ("measure", "configuration", "value", "reverse", "source", "corpus", "words", "version")
 
@@ -73,7 +73,7 @@ class PairScreen(Screen[None]):
         a, b = self._a, self._b
         try:
             pair = await self._browser.reader.answer(lambda catalog: questions.pair(catalog, a, b), self.say)
-        except SimcatError as error:
+        except LayeratlasError as error:
             self.notify(str(error), severity="error")
             return
         self._pair = pair
@@ -105,7 +105,7 @@ class PairScreen(Screen[None]):
             run, found = await self._browser.reader.answer(
                 lambda catalog: (questions.origin(catalog, record), questions.matches(catalog, which, a, b)), self.say
             )
-        except SimcatError as error:
+        except LayeratlasError as error:
             self.notify(str(error), severity="error")
             return
         unit = "head" if which.kind == "attention" else "neuron"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from queries.ask import Table, ask, question
-from queries.browser.state import Layer, Matrix, Overview, Scope, Slice
-from store.errors import NothingYet
+from layeratlas.queries.ask import Table, ask, question
+from layeratlas.queries.browser.state import Layer, Matrix, Overview, Scope, Slice
+from layeratlas.store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -49,8 +49,8 @@ def overview(catalog: DuckDBPyConnection) -> Overview:
     if not found:
         extracted = sum(map(len, layers.values()))
         if extracted:
-            raise NothingYet(f"{extracted} layers are extracted, no pair is measured yet: run `simcat measure`")
-        raise NothingYet("the catalog is empty: run `simcat run STUDY.toml`")
+            raise NothingYet(f"{extracted} layers are extracted, no pair is measured yet: run `layeratlas measure`")
+        raise NothingYet("the catalog is empty: run `layeratlas run STUDY.toml`")
     return Overview(dict(sorted(found.items(), key=lambda item: item[0].measure)), layers)
 
 

@@ -11,18 +11,18 @@ from typing import TypeVar
 
 import duckdb
 
-from store.catalog import FILE, reading
-from store.errors import BadRequest, SimcatError, StoreBusy
+from layeratlas.store.catalog import FILE, reading
+from layeratlas.store.errors import BadRequest, LayeratlasError, StoreBusy
 
 T = TypeVar("T")
 Question = Callable[[duckdb.DuckDBPyConnection], T]
 QUICK = 0.4  # seconds after which a user is told that an answer takes a while
 AGAIN = 0.3  # seconds between attempts while a writer holds the catalog
 LONGEST = 15.0  # seconds for one question: while it runs nobody can write, and a writer waits for twenty
-_TOO_LONG = "stopped after {:.0f} s, so that runs can write; `simcat sql` takes long statements"
+_TOO_LONG = "stopped after {:.0f} s, so that runs can write; `layeratlas sql` takes long statements"
 
 
-class Stopped(SimcatError):  # noqa: N818 - named for what it is
+class Stopped(LayeratlasError):  # noqa: N818 - named for what it is
     """A question was stopped before it had its answer."""
 
 

@@ -15,15 +15,15 @@ from textual.screen import Screen
 from textual.suggester import Suggester
 from textual.widgets import DataTable, Footer, Input, Static
 
-from queries.ask import Table
-from queries.browser import questions
-from queries.browser.complete import History, complete, completed
-from queries.browser.texts import FAINT, KEY, STRONG, cell
-from queries.sql_box import run_sql
-from store.errors import SimcatError
+from layeratlas.queries.ask import Table
+from layeratlas.queries.browser import questions
+from layeratlas.queries.browser.complete import History, complete, completed
+from layeratlas.queries.browser.texts import FAINT, KEY, STRONG, cell
+from layeratlas.queries.sql_box import run_sql
+from layeratlas.store.errors import LayeratlasError
 
 if TYPE_CHECKING:
-    from queries.browser.app import Browser
+    from layeratlas.queries.browser.app import Browser
 
 SHOWN = 1000  # rows; an export has them all
 _AT_ONCE = 100  # rows drawn before keys are looked at again
@@ -143,7 +143,7 @@ class SqlScreen(Screen[None]):
     async def _learn(self) -> None:
         try:
             self.names = await self._browser.reader.answer(questions.names, self.say)
-        except SimcatError as error:
+        except LayeratlasError as error:
             self._under(Text(str(error), "#eb6f92"))
             return
         if not self._asked:
@@ -193,7 +193,7 @@ class SqlScreen(Screen[None]):
             table = await self._browser.reader.answer(
                 lambda catalog: run_sql(catalog, statement, limit=SHOWN + 1), self.say
             )
-        except SimcatError as error:
+        except LayeratlasError as error:
             self._under(Text(str(error), "#eb6f92"))
             return
         finally:

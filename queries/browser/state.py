@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from queries.ask import Table
+from layeratlas.queries.ask import Table
 
 Values = npt.NDArray[np.float64]  # [rows, columns]
 
@@ -29,7 +29,7 @@ class Slice:
 
 
 DIMENSIONS = tuple(each.name for each in fields(Slice))
-DEFAULT = {"source": "simcat", "kind": "activations", "measure": "ckasim", "configuration": "default"}
+DEFAULT = {"source": "own", "kind": "activations", "measure": "ckasim", "configuration": "default"}
 
 
 @dataclass(frozen=True, order=True)

@@ -10,9 +10,9 @@ from typing import Any
 from rich.table import Table as Grid
 from rich.text import Text
 
-from queries.browser.questions import Pair, slice_of
-from queries.browser.state import Layer, Slice, State
-from store.store import default_root
+from layeratlas.queries.browser.questions import Pair, slice_of
+from layeratlas.queries.browser.state import Layer, Slice, State
+from layeratlas.store.store import default_root
 
 KEY, FAINT, STRONG = "bold #f6c177", "#908caa", "bold #e0def4"
 _ORIGIN = ("citation", "licence", "tolerance", "file", "command", "started", "finished", "outcome", "host", "device",
@@ -49,7 +49,7 @@ def heading(root: Path, state: State) -> Text:
     layers = state.overview.of(state.slice) if state.slice else []
     models = len({each.model for each in layers})
     counted = f"  {models} models, {len(layers)} layers, {state.scores:,} scores" if layers else ""
-    return Text.assemble((" simcat ", "bold #191724 on #9ccfd8"), counted, (f"  {root}", FAINT))
+    return Text.assemble((" layeratlas ", "bold #191724 on #9ccfd8"), counted, (f"  {root}", FAINT))
 
 
 def detail(state: State, pair: Pair | None) -> Text:
@@ -131,6 +131,6 @@ def welcome(root: Path, why: str) -> Text:
         ("The published figures of Wu et al. 2020, in seconds:\n\n", FAINT),
         (f"    python cli.py run studies/wu2020-published.toml{there}\n\n", KEY),
         ("Your own models:\n\n", FAINT),
-        (f"    simcat extract MODEL MODEL --corpus FILE{there}\n    simcat measure{there}\n\n", KEY),
+        (f"    layeratlas extract MODEL MODEL --corpus FILE{there}\n    layeratlas measure{there}\n\n", KEY),
         ("Leave this open: it goes on by itself when there are scores.", FAINT),
     )  # fmt: skip

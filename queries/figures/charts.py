@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from queries.ask import Table
-from queries.figures.style import bounds
+from layeratlas.queries.ask import Table
+from layeratlas.queries.figures.style import bounds
 
 
 @dataclass(frozen=True)

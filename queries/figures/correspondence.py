@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import correlation, fmean
 
-from queries.ask import Table
-from queries.figures.charts import Line, Lines, Panel
+from layeratlas.queries.ask import Table
+from layeratlas.queries.figures.charts import Line, Lines, Panel
 
 
 def chart(table: Table) -> Lines:

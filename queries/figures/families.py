@@ -1,11 +1,11 @@
-"""Within a family against across families, measure by measure, as `simcat query families` has it."""
+"""Within a family against across families, measure by measure, as `layeratlas query families` has it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from queries.ask import Table
-from queries.figures.charts import Dots, Group, Point
+from layeratlas.queries.ask import Table
+from layeratlas.queries.figures.charts import Dots, Group, Point
 
 _LEVELS = {"across": "across families", "same_family": "within a family", "same_model": "same model"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import fmean
 from typing import Any
 
-from queries.ask import Table
-from queries.figures.charts import Line, Lines, Panel, listed
+from layeratlas.queries.ask import Table
+from layeratlas.queries.figures.charts import Line, Lines, Panel, listed
 
 
 def chart(table: Table) -> Lines:

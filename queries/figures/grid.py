@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from queries.ask import Table
+from layeratlas.queries.ask import Table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queries.ask import Table
-from queries.figures.grid import Block, Grid, families, grid
-from queries.figures.style import INK, MISSING, MUTED, bounds, split_title, titled
+from layeratlas.queries.ask import Table
+from layeratlas.queries.figures.grid import Block, Grid, families, grid
+from layeratlas.queries.figures.style import INK, MISSING, MUTED, bounds, split_title, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,9 +1,9 @@
-"""Is information in single neurons or spread over a layer: layer by layer, as `simcat query localization` has it."""
+"""Is information in single neurons or spread over a layer: layer by layer, as `layeratlas query localization` has it."""
 
 from __future__ import annotations
 
-from queries.ask import Table
-from queries.figures.charts import Line, Lines, Panel
+from layeratlas.queries.ask import Table
+from layeratlas.queries.figures.charts import Line, Lines, Panel
 
 
 def chart(table: Table) -> Lines:

@@ -6,8 +6,8 @@ import math
 import textwrap
 from typing import TYPE_CHECKING
 
-from queries.figures.charts import Dots, Line, Lines
-from queries.figures.style import COLOURS, INK, MARKERS, MUTED, split_title
+from layeratlas.queries.figures.charts import Dots, Line, Lines
+from layeratlas.queries.figures.style import COLOURS, INK, MARKERS, MUTED, split_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from store.errors import BadRequest, MissingPackage
-from store.files import whole_file
+from layeratlas.store.errors import BadRequest, MissingPackage
+from layeratlas.store.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +21,8 @@ INK, MUTED, RULE, MISSING = "#1a1a1a", "#5f6368", "#d9dce0", "#e3e3e3"
 #: No dates, no version of the drawing library: the same rows give the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
-    ".svg": {"Date": None, "Creator": "simcat"},
-    ".pdf": {"CreationDate": None, "Creator": "simcat", "Producer": None},
+    ".svg": {"Date": None, "Creator": "layeratlas"},
+    ".pdf": {"CreationDate": None, "Creator": "layeratlas", "Producer": None},
 }
 SUFFIXES = tuple(_METADATA)
 _DOTS_PER_INCH = 200
@@ -32,7 +32,7 @@ _STYLE: dict[str, Any] = {
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
     "grid.color": RULE, "grid.linewidth": 0.6, "legend.frameon": False,
-    "svg.fonttype": "none", "svg.hashsalt": "simcat", "pdf.fonttype": 42, "figure.dpi": 100,
+    "svg.fonttype": "none", "svg.hashsalt": "layeratlas", "pdf.fonttype": 42, "figure.dpi": 100,
 }  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def check_target(path: Path) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise MissingPackage("pictures need matplotlib: pip install 'simcat[pictures]'") from None
+        raise MissingPackage("pictures need matplotlib: pip install 'layeratlas[pictures]'") from None
 
 
 @contextmanager

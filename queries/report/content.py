@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queries.ask import Table
-from queries.figures.charts import Dots, Lines
-from queries.figures.grid import Grid
+from layeratlas.queries.ask import Table
+from layeratlas.queries.figures.charts import Dots, Lines
+from layeratlas.queries.figures.grid import Grid
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from queries import depth, inference, summaries
-from queries.ask import Table, ask, question
-from queries.figures import correspondence, families, finetuning, localization
-from queries.figures.charts import Dots, Lines
-from queries.figures.grid import grid
-from queries.grids import pair_grid
-from queries.report.content import Measured, Report, Scope
-from queries.scope import Asked, scope
-from store.errors import BadRequest, NothingYet, unknown
+from layeratlas.queries import depth, inference, summaries
+from layeratlas.queries.ask import Table, ask, question
+from layeratlas.queries.figures import correspondence, families, finetuning, localization
+from layeratlas.queries.figures.charts import Dots, Lines
+from layeratlas.queries.figures.grid import grid
+from layeratlas.queries.grids import pair_grid
+from layeratlas.queries.report.content import Measured, Report, Scope
+from layeratlas.queries.scope import Asked, scope
+from layeratlas.store.errors import BadRequest, NothingYet, unknown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,7 +27,7 @@ _PROVENANCE = {
     "ORDER BY corpus",
     "Models": "SELECT model, family, layers AS blocks, neurons, parameters, objective, finetuned_from, untrained_seed, "
     "architecture, source, origin, revision, weights FROM models WHERE list_contains($sources, source) "
-    "ORDER BY source <> 'simcat', source, family, model",
+    "ORDER BY source <> 'own', source, family, model",
     "Imported results": "SELECT source, citation, licence, tolerance, origin, digest FROM sources "
     "WHERE list_contains($sources, source) ORDER BY source",
     "Runs that wrote to this catalog": "SELECT command, started, finished, outcome, device, threads, versions, run "
@@ -48,7 +48,7 @@ def gather(
     there = ask(catalog, question("report_measured"), title="Measures and their exact configurations")
     chosen = there.records()
     if not chosen:
-        raise NothingYet("the catalog has no scores yet: run `simcat run STUDY.toml` or `simcat measure`")
+        raise NothingYet("the catalog has no scores yet: run `layeratlas run STUDY.toml` or `layeratlas measure`")
     chosen = _only(chosen, "source", (source,) if source else ())
     chosen = _only(chosen, "corpus", (corpus,) if corpus else ())
     chosen = _only(chosen, "measure", measures)

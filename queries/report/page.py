@@ -13,13 +13,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from queries.ask import Table
-from queries.figures.charts import Dots, Lines
-from queries.figures.grid import Block, Grid
-from queries.figures.style import split_title
-from queries.report.content import Measured, Report, Scope
-from store.errors import BadRequest
-from store.files import whole_file
+from layeratlas.queries.ask import Table
+from layeratlas.queries.figures.charts import Dots, Lines
+from layeratlas.queries.figures.grid import Block, Grid
+from layeratlas.queries.figures.style import split_title
+from layeratlas.queries.report.content import Measured, Report, Scope
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.files import whole_file
 
 _SCRIPTS = ("base.js", "heatmap.js", "charts.js", "page.js")
 _HASHES = ("weights", "content", "run", "revision", "parameters", "versions", "command", "origin", "reason", "digest")
@@ -46,7 +46,7 @@ def write(report: Report, path: Path) -> None:
 
 
 def _part(name: str) -> str:
-    return resources.files("queries.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("layeratlas.queries.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _lead(report: Report) -> str:

@@ -6,4 +6,4 @@ WITH there AS (
            count(*) AS scores, min(words) AS words_from, max(words) AS words_to, max(measured) AS last_measured,
            count(DISTINCT run) AS runs
     FROM layer_pairs GROUP BY ALL)
-FROM there ORDER BY source <> 'simcat', source, corpus, kind, pooling, measure, configuration
+FROM there ORDER BY source <> 'own', source, corpus, kind, pooling, measure, configuration

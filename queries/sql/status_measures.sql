@@ -5,5 +5,5 @@ WITH comparable AS (
 SELECT p.measure, p.configuration, p.version, p.stale, p.corpus, p.pooling,
        count(p.value) AS scores, count(p.refused) AS refused, any_value(c.pairs) - count(*) AS missing
 FROM all_layer_pairs p JOIN comparable c USING (corpus, kind, pooling)
-WHERE p.source = 'simcat'
+WHERE p.source = 'own'
 GROUP BY ALL ORDER BY p.measure, p.configuration, p.version, p.corpus, p.pooling

@@ -1,0 +1,51 @@
+"""layeratlas: a similarity catalog for language models.
+
+    import layeratlas
+
+    layeratlas.compare(a, b, measure="ckasim")     # a [words, neurons_a], b [words, neurons_b] -> Score
+    layeratlas.compare_all({"x": a, "y": b})       # all ordered pairs under several measures, in one pass
+    layeratlas.compare_attention(p, q)             # p, q: of each sentence [heads, query, key]
+
+Importing this imports neither torch nor the catalog; what is used brings what it needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from layeratlas.measures import (
+        MeasureError,
+        Score,
+        compare,
+        compare_all,
+        compare_all_attention,
+        compare_attention,
+    )
+    from layeratlas.store.errors import LayeratlasError
+
+#: Where each public name lives; it is imported when it is first used.
+_HOMES = {
+    "LayeratlasError": "layeratlas.store.errors",
+    "MeasureError": "layeratlas.measures",
+    "Score": "layeratlas.measures",
+    "compare": "layeratlas.measures",
+    "compare_all": "layeratlas.measures",
+    "compare_all_attention": "layeratlas.measures",
+    "compare_attention": "layeratlas.measures",
+}
+
+__all__ = [
+    "LayeratlasError", "MeasureError", "Score", "compare", "compare_all", "compare_all_attention", "compare_attention",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'layeratlas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,5 @@
+"""`python -m layeratlas`: the command line."""
+
+from layeratlas.cli import main
+
+main()

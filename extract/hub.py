@@ -17,7 +17,7 @@ def snapshot(spec: ModelSpec) -> Path:
     """Return the folder of a hub model's snapshot; its name is the commit.
 
     A snapshot in the cache is used as it is, without asking the hub; otherwise it is fetched, weights as safetensors
-    where there are any. Raises BadRequest for an unknown model, LayeratlasError when it can neither be found nor fetched.
+    where there are any. Raises BadRequest for an unknown model, LayeratlasError when it cannot be had.
     """
     for offline in (True, False):
         if not offline:

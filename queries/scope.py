@@ -91,7 +91,7 @@ def scopes(
     there = ask(catalog, question("scopes")).records()
     if not there:
         raise NothingYet(
-            "the catalog has no scores yet: run `layeratlas run STUDY.toml`, `layeratlas measure` or `layeratlas import-results`"
+            "the catalog has no scores yet: `layeratlas run STUDY.toml` or `layeratlas import-results` adds some"
         )
     there = _of_source(there, asked.source, (*naming, *asked.models))
     _check_names(catalog, there[0]["source"], (*naming, *asked.models), asked.families)

@@ -69,6 +69,6 @@ def _stage_run(store: Store) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5)
     versions = '{"python":"3.12.1","torch":"2.9.0"}'
     store.stage("runs", [
-        {"run": "r1", "command": "layeratlas run tiny.toml", "started": moment, "finished": moment, "outcome": "finished",
-         "host": "here", "device": "cpu", "threads": 1, "versions": versions}
+        {"run": "r1", "command": "layeratlas run tiny.toml", "started": moment, "finished": moment,
+         "outcome": "finished", "host": "here", "device": "cpu", "threads": 1, "versions": versions}
     ])  # fmt: skip

@@ -78,7 +78,7 @@ def test_enter_opens_the_pair_with_all_measures_matches_and_provenance(toy: Path
                        ((("bert-a", 1), ("bert-b", 0)), (("bert-b", 0), ("bert-a", 1))))  # fmt: skip
         both = toy_value("ckasim", ("bert-a", 1), ("bert-b", 0))
         await until(
-            pilot, lambda: re.search(rf"ckasim +default +{both:.4f} +{both:.4f} +layeratlas", shown(pilot)) is not None
+            pilot, lambda: re.search(rf"ckasim +default +{both:.4f} +{both:.4f} +own", shown(pilot)) is not None
         )
         assert re.search(rf"neuronsim +default +{there:.4f} +{back:.4f}", shown(pilot))
         await until(pilot, "no neurons of ckasim")

@@ -149,7 +149,7 @@ def test_heatmap(finished: Path) -> None:
     drawn = atlas("query", "heatmap", "bert-a", "gpt2-a", "--store", finished).stdout
     lines = drawn.splitlines()
     assert lines[0].startswith("bert-a towards gpt2-a, ckasim (default) · ewt · 2,") and len(lines) == 6, lines
-    assert lines[0].endswith(" words · source layeratlas") and lines[-1].startswith("=> the most similar are layer ")
+    assert lines[0].endswith(" words · source own") and lines[-1].startswith("=> the most similar are layer ")
 
 
 def test_sql_reads_the_catalog_and_nothing_else(finished: Path) -> None:

@@ -296,7 +296,7 @@ def test_without_matplotlib_one_line_says_what_to_install(store: Path, tmp_path:
         (("nobody", "-o", "x.png"), "unknown model 'nobody'"),
         (("bert-a", "gpt-a", "bert-b", "-o", "x.png"), "of no, one or two"),
         (("--measure", "ckasm", "-o", "x.png"), "did you mean ckasim"),
-        (("--source", "wu", "-o", "x.png"), "unknown source 'wu'; there is: layeratlas"),
+        (("--source", "wu", "-o", "x.png"), "unknown source 'wu'; there is: own"),
     ],
 )
 def test_a_mistake_is_one_clear_line(store: Path, arguments: tuple[str, ...], says: str) -> None:

@@ -254,7 +254,7 @@ def test_sources_are_never_mixed_and_the_title_says_which(stores: dict[str, Path
     with reading(stores["both"]) as catalog:
         ours = pairs.top(catalog, Asked(limit=10_000))
         assert {row["source"] for row in ours.records()} == {"own"}
-        assert ours.title == "Most similar layer pairs, ckasim (default) · toy · 100 words · source layeratlas"
+        assert ours.title == "Most similar layer pairs, ckasim (default) · toy · 100 words · source own"
         theirs = models.models(catalog, Asked(source="wu2020-ewt"))
         assert len(theirs.rows) == 49 and theirs.title.endswith("words not stated · source wu2020-ewt")
         named = pairs.nearest(catalog, Asked(), of="bert_base_cased+mnli:3")

@@ -235,7 +235,7 @@ def test_it_prints(report: Opened) -> None:
 
 def test_the_page_holds_the_exact_configuration_of_its_numbers(written: Path) -> None:
     page = written.read_text(encoding="utf-8")
-    for said in ("3,250 scores: 26 layers of 5 models in 3 families", "v1:bert-a-tuned-on-tags-layeratlas",
+    for said in ("3,250 scores: 26 layers of 5 models in 3 families", "v1:bert-a-tuned-on-tags-own",
                  "{&quot;variance&quot;:0.99}",
                  "layeratlas run tiny.toml", "v1:tiny-corpus", "&quot;torch&quot;:&quot;2.9.0&quot;"):  # fmt: skip
         assert said in page, said

@@ -95,5 +95,5 @@ class History:
 
 
 def history_file() -> Path:
-    """Return where the user's statements are kept: $XDG_STATE_HOME/layeratlas/sql_history, else below ~/.local/state."""
+    """Return where a user's statements are kept: $XDG_STATE_HOME/layeratlas/sql_history, else in ~/.local/state."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "layeratlas" / "sql_history"

@@ -1,4 +1,4 @@
-"""Is information in single neurons or spread over a layer: layer by layer, as `layeratlas query localization` has it."""
+"""Is information in single neurons or spread over a layer: by layer, as `layeratlas query localization` has it."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_enter_opens_the_pair_with_all_measures_matches_and_provenance(toy: Path
         for said in ("tilt 0.5000", "dead_a 7", "toy-corpus", "1234"):
             assert said in shown(pilot), said
         await pilot.press("tab", "tab", "end")
-        await until(pilot, "layeratlas run toy.toml")
+        await until(pilot, re.compile(r"layeratlas run\s+toy.toml"))
         assert "torch 2.9.0" in shown(pilot) and "here" in shown(pilot)
         await pilot.press("x")
         await until(pilot, "bert-b 0 towards bert-a 1")

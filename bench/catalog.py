@@ -23,7 +23,7 @@ import duckdb
 import numpy as np
 
 from layeratlas.measures import configuration, configure
-from layeratlas.measures.runner import configuration_row
+from layeratlas.measures.registry import configuration_row
 from layeratlas.store.identity import ArtifactIdentity, Settings
 from layeratlas.store.store import Store
 
@@ -67,7 +67,7 @@ def stage(store: Store) -> None:
                                "neurons": 768, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
                               for i, artifact in enumerate(artifacts)])  # fmt: skip
     identity = configuration(configure("ckasim"))
-    store.stage("configurations", [configuration_row(identity)])
+    store.stage("configurations", [configuration_row(configure("ckasim"))])
     store.merge()
     values = np.random.default_rng(0).random((len(artifacts), len(artifacts)))
     values = (values + values.T) / 2

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from layeratlas.measures import configuration, configure
-from layeratlas.measures.runner import configuration_row
+from layeratlas.measures.registry import configuration_row
 from layeratlas.store.identity import ArtifactIdentity, Settings
 from layeratlas.store.store import Store
 
@@ -72,7 +72,7 @@ def stage(store: Store) -> None:
                               for i, artifact in enumerate(artifacts)])  # fmt: skip
     for name in NAMES:
         identity = configuration(configure(name))
-        store.stage("configurations", [configuration_row(identity)])
+        store.stage("configurations", [configuration_row(configure(name))])
         values = random.random((len(artifacts), len(artifacts))) / (2 if name == "neuronsim" else 1)
         values = (values + values.T) / 2
         rows = [{"configuration": identity.configuration, "artifact_a": a, "artifact_b": b, "words": 25_000,

@@ -1,162 +1,314 @@
-"""All pairs of many layers: tiles that fit memory, one pass over the words a tile, then every pair's small algebra."""
+"""All pairs of many layers: tiles that fit memory, one pass over the words a tile, then the pairs' small algebra.
+
+Nothing here knows a kind of artifacts or a measure: the kind's source feeds blocks of words to the statistics that the
+measures need, and pairs whose prepared layers have the same shapes are compared in one batch, so that many small layers
+cost little more than their arithmetic.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
-import numpy.typing as npt
 import torch
 from threadpoolctl import threadpool_limits
 
-from layeratlas.measures.moments import Cross, Moments
-from layeratlas.measures.score import Measure, MeasureError, Score, UnalignedWords
+from layeratlas.measures.batches import batched, shape_of
+from layeratlas.measures.declaration import Ends, Gathering, Measure, Range
+from layeratlas.measures.registry import in_order
+from layeratlas.measures.score import MeasureError, Score, Scores, UnequalWidths
+from layeratlas.measures.sources.base import Source
+from layeratlas.measures.tiles import Cost, Pair, cut
 
+CPU = torch.device("cpu")
 T = TypeVar("T")
 R = TypeVar("R")
-CHUNK_BYTES = 512 * 2**20  # of one chunk of words, all layers of a tile side by side
-
-
-class Rows(Protocol):
-    """A layer's activations, to be read in order as often as there are tiles."""
-
-    @property
-    def name(self) -> str:
-        """How errors name the layer."""
-
-    @property
-    def neurons(self) -> int:
-        """The width of its rows."""
-
-    def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons], the last may be shorter
-        """Read the layer, `words` rows at a time."""
+_BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
+_SLACK = 1e-6  # how far rounding may carry a value out of its range
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one measure says of layer a towards layer b (indices): a score, or why there is none."""
+class How:
+    """With what means to compare. dtype: of products; sums are float64. memory: bytes for the statistics of a tile."""
 
-    a: int
-    b: int
+    dtype: torch.dtype = torch.float32
+    device: torch.device = CPU
+    memory: int = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What one measure says of several ordered pairs of layers, a towards b: their scores, or why there are none."""
+
     measure: Measure
-    score: Score | MeasureError
+    pairs: list[Pair]
+    scores: Scores | list[Score | MeasureError]
+
+    def reasons(self) -> list[str]:
+        """Return why pairs have no score, one reason a pair that has none."""
+        if isinstance(self.scores, Scores):
+            return []
+        return [reason(score) for score in self.scores if isinstance(score, MeasureError)]
+
+    def single(self) -> Iterator[tuple[Pair, Score | MeasureError]]:
+        """Give the pairs one by one."""
+        for index, pair in enumerate(self.pairs):
+            yield pair, self.scores[index]
+
+
+def reason(refusal: MeasureError) -> str:
+    """Return why there is no score, as the catalog keeps it."""
+    return f"{type(refusal).__name__}: {refusal}"
 
 
 def compare_pairs(
-    layers: Sequence[Rows],
-    pairs: Collection[tuple[int, int]],
+    kind: str,
+    layers: Sequence[Source],
+    pairs: Sequence[Pair],
     measures: Sequence[Measure],
+    how: How = How(),
     *,
-    dtype: torch.dtype = torch.float32,
-    device: str = "cpu",
-    memory: int = 2 * 2**30,
     advance: Callable[[int], None] = lambda words: None,
-) -> Iterator[list[Outcome]]:
-    """Yield the outcomes, both directions, of every pair (a, b) with a < b.
+) -> Iterator[list[Outcomes]]:
+    """Yield the outcomes, both directions, of all pairs (a, b) with a < b, some pairs at a time.
 
-    dtype: of the products. memory: bytes for the sums of a tile; smaller tiles read layers more often.
     advance: called with the number of words read (each tile reads all of them).
+    Raises UnalignedWords when layers do not have the same words, MeasureError for layers of another shape.
     """
-    for tile in tiles(pairs, [layer.neurons for layer in layers], memory):
-        used = sorted({index for pair in tile for index in pair})
-        local = {index: place for place, index in enumerate(used)}
-        moments = _read(
-            [layers[index] for index in used], [(local[a], local[b]) for a, b in tile], dtype, device, advance
-        )
-        with _side_by_side(device) as each:
-            list(each(lambda index: _prepare(moments, index, measures), range(len(used))))  # noqa: B023
-            for outcomes in each(lambda pair: _compare(moments, pair, local, measures), tile):  # noqa: B023
-                moments.release(local[outcomes[0].a])
-                yield outcomes
+    for tile in tiles_of(kind, layers, pairs, measures, how.memory):
+        yield from compare_tile(kind, layers, tile, measures, how, advance=advance)
 
 
-def tiles(pairs: Collection[tuple[int, int]], widths: Sequence[int], memory: int) -> list[list[tuple[int, int]]]:
-    """Split pairs into tiles whose float64 sums take at most `memory` bytes (one pair always fits)."""
+def tiles_of(
+    kind: str, layers: Sequence[Source], pairs: Sequence[Pair], measures: Sequence[Measure], memory: int, *,
+    shares: int = 1,
+) -> list[list[Pair]]:  # fmt: skip
+    """Split pairs into tiles whose statistics and reading take at most `memory` bytes."""
+    return cut(pairs, [layer.units for layer in layers], _cost(kind, layers, measures), memory, shares=shares)
+
+
+def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure]) -> Cost:
+    source, statistics = source_of(kind), {measure.statistic for measure in measures}
+
+    def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
+        held: int = source.held([layers[index] for index in indices])
+        return held + sum(statistic.bytes(units, pairs) for statistic in statistics)
+
+    return cost
+
+
+def source_of(kind: str) -> Any:
+    """Return the module that reads a kind's layers (`sources.base.Kind`)."""
+    return import_module(f"layeratlas.measures.sources.{kind}")
+
+
+def compare_tile(
+    kind: str, layers: Sequence[Source], pairs: Sequence[Pair], measures: Sequence[Measure], how: How, *,
+    advance: Callable[[int], None] = lambda words: None,
+) -> Iterator[list[Outcomes]]:  # fmt: skip
+    """Yield the outcomes of the pairs of one tile: one pass over its layers."""
     used = sorted({index for pair in pairs for index in pair})
-    own = sum(widths[index] ** 2 for index in used)
-    if 8 * (own + sum(widths[a] * widths[b] for a, b in pairs)) <= memory:
-        return [sorted(pairs)] if pairs else []
-    block, edge, width = {}, 0, 0
-    for index in used:  # groups of neighbouring layers, two of which fit side by side
-        if width and width + widths[index] > math.isqrt(memory // 24):
-            edge, width = edge + 1, 0
-        block[index], width = edge, width + widths[index]
-    grouped: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for a, b in sorted(pairs):
-        grouped.setdefault((block[a], block[b]), []).append((a, b))
-    return [grouped[key] for key in sorted(grouped)]
+    place = {index: at for at, index in enumerate(used)}
+    local = [(place[a], place[b]) for a, b in sorted(pairs)]
+    gathered = _gather(kind, [layers[index] for index in used], local, in_order(measures), how, advance=advance)
+    with _side_by_side(how.device) as each:
+        gathered.prepare(each)
+        batches = gathered.batches(local)
+        for batch, outcomes in zip(batches, each(gathered.compare, batches), strict=True):
+            gathered.release(min(a for a, _ in batch))
+            yield [Outcomes(one.measure, [(used[a], used[b]) for a, b in one.pairs], one.scores) for one in outcomes]
 
 
-def _read(
-    layers: Sequence[Rows], pairs: Collection[tuple[int, int]], dtype: torch.dtype, device: str,
+def _gather(
+    kind: str, layers: Sequence[Source], pairs: list[Pair], measures: Sequence[Measure], how: How, *,
     advance: Callable[[int], None],
-) -> Moments:  # fmt: skip
-    widths = [layer.neurons for layer in layers]
-    moments = Moments([layer.name for layer in layers], widths, pairs, dtype, torch.device(device))
-    words = 4096 if 4096 * sum(widths) * dtype.itemsize <= CHUNK_BYTES else 2048  # whole row groups of artifacts
-    side_by_side = torch.empty(words, sum(widths), dtype=dtype)
-    streams = [layer.chunks(words) for layer in layers]
-    while length := _fill(side_by_side.numpy(), streams, layers):
-        moments.add(side_by_side[:length].to(device))
-        advance(length)
-    return moments
+) -> _Gathered:  # fmt: skip
+    """Read the layers once, and let every statistic take what it needs."""
+    feed = source_of(kind).feed(layers, how.dtype, how.device)
+    needed = dict.fromkeys(measure.statistic for measure in measures)
+    statistics = {statistic: statistic.begin(layers, pairs, how) for statistic in needed}
+    for block in feed.blocks():
+        for statistic in statistics.values():
+            statistic.add(block)
+        advance(block.words)
+    of_measure = {measure: statistics[measure.statistic] for measure in measures}
+    return _Gathered(layers, pairs, of_measure, feed.refused)
 
 
-def _fill(
-    target: npt.NDArray[Any], streams: Sequence[Iterator[npt.NDArray[Any]]], layers: Sequence[Rows]
-) -> int:  # target [words, neurons of all layers]
-    """Lay the next words of every layer side by side; return how many there were. Holds one layer's chunk at a time."""
-    column, lengths = 0, {}
-    for stream, layer in zip(streams, layers, strict=True):
-        chunk = next(stream, None)
-        lengths[layer.name] = 0 if chunk is None else len(chunk)
-        if chunk is not None:
-            target[: len(chunk), column : column + layer.neurons] = chunk
-        column += layer.neurons
-    if len(set(lengths.values())) > 1:
-        raise UnalignedWords(f"these layers do not have the same number of words: {', '.join(lengths)}")
-    return max(lengths.values(), default=0)
+class SideBySide(Protocol):
+    """A map that keeps the order of its items, whatever does the work."""
+
+    def __call__(self, work: Callable[[T], R], items: Sequence[T], /) -> Iterator[R]:
+        """Do some work for every item."""
 
 
-def _compare(
-    moments: Moments, pair: tuple[int, int], local: dict[int, int], measures: Sequence[Measure]
-) -> list[Outcome]:
-    a, b = pair
-    try:
-        cross = moments.cross(local[a], local[b])
-    except MeasureError as refusal:
-        return [Outcome(*ends, measure, refusal) for measure in measures for ends in ((a, b), (b, a))]
-    outcomes = []
-    for measure in measures:
-        there = _score(measure, cross)
-        back = there if measure.symmetric else _score(measure, cross.flipped)
-        outcomes += [Outcome(a, b, measure, there), Outcome(b, a, measure, back)]
-    return outcomes
+class _Gathered:
+    """The statistics of one tile, and what each measure prepared of each layer."""
+
+    def __init__(
+        self, layers: Sequence[Source], pairs: list[Pair], statistics: dict[Measure, Gathering],
+        refused: dict[int, MeasureError],
+    ) -> None:  # fmt: skip
+        self._layers, self._pairs, self._statistics = layers, pairs, statistics
+        self._refused = refused
+        self._prepared: dict[tuple[Measure, int, Hashable], Any] = {}  # or the MeasureError that speaks against it
+
+    def prepare(self, each: SideBySide) -> None:
+        """Have every measure prepare every layer that it will compare, layers side by side."""
+        views = dict.fromkeys(
+            (statistic, end, statistic.group(*pair))
+            for statistic in dict.fromkeys(self._statistics.values()) for pair in self._pairs for end in pair
+        )  # fmt: skip
+        for prepared in each(self._prepare, list(views)):
+            self._prepared.update(prepared)
+
+    def _prepare(self, view: tuple[Gathering, int, Hashable]) -> dict[tuple[Measure, int, Hashable], Any]:
+        statistic, index, group = view
+        own = [measure for measure, needed in self._statistics.items() if needed is statistic]
+        return {(measure, index, group): self._prepare_one(measure, index, group) for measure in own}
+
+    def _prepare_one(self, measure: Measure, index: int, group: Hashable) -> Any:
+        if index in self._refused:
+            return self._refused[index]
+        try:
+            return measure.prepare(self._statistics[measure].prepare(index, group))
+        except MeasureError as refusal:
+            return refusal
+
+    def batches(self, pairs: list[Pair]) -> list[list[Pair]]:
+        """Group pairs whose layers have the same shapes, in the order of their first layers."""
+        shapes = {key: shape_of(prepared) for key, prepared in self._prepared.items()}
+        numbers: dict[Hashable, int] = {}
+        of_layer: dict[tuple[int, tuple[Hashable, ...]], int] = {}
+
+        def number(index: int, groups: tuple[Hashable, ...]) -> int:
+            if (index, groups) not in of_layer:
+                views = zip(self._statistics, groups, strict=True)
+                shape = (self._layers[index].units, *(shapes[measure, index, group] for measure, group in views))
+                of_layer[index, groups] = numbers.setdefault(shape, len(numbers))
+            return of_layer[index, groups]
+
+        alike: dict[Hashable, list[Pair]] = {}
+        for pair in pairs:
+            groups = tuple(statistic.group(*pair) for statistic in self._statistics.values())
+            alike.setdefault((groups, *(number(end, groups) for end in pair)), []).append(pair)
+        cut_up = (
+            some[start : start + size]
+            for some in alike.values()
+            for size in [max(1, _BATCH_BYTES // (8 * self._layers[some[0][0]].units * self._layers[some[0][1]].units))]
+            for start in range(0, len(some), size)
+        )
+        return sorted(cut_up)
+
+    def release(self, row: int) -> None:
+        """Give up what only pairs (a, b) with a < row need."""
+        for statistic in set(self._statistics.values()):
+            statistic.release(row)
+
+    def compare(self, pairs: list[Pair]) -> list[Outcomes]:
+        """Compare one batch, both directions, under every measure."""
+        crosses: dict[int, Any] = {}
+        outcomes: list[Outcomes] = []
+        for measure, statistic in self._statistics.items():
+            outcomes += self._compare(measure, statistic, pairs, crosses)
+        return outcomes
+
+    def _compare(
+        self, measure: Measure, statistic: Gathering, pairs: list[Pair], crosses: dict[int, Any]
+    ) -> list[Outcomes]:
+        back = [(b, a) for a, b in pairs]
+        group = statistic.group(*pairs[0])
+        left, right = ([self._prepared[measure, pair[end], group] for pair in pairs] for end in (0, 1))
+        try:
+            _require_prepared(left, right)
+            cross = crosses.get(id(statistic)) or crosses.setdefault(id(statistic), statistic.pair(pairs))
+        except MeasureError:
+            refused: list[Score | MeasureError] = [self._refusal(measure, statistic, pair, group) for pair in pairs]
+            return [Outcomes(measure, some, refused) for some in (pairs, back)]
+        a, b = batched(left), batched(right)
+        there = self._scores(measure, pairs, (left[0], right[0], cross.words), lambda: measure.compare(a, b, cross))
+        if measure.symmetric:
+            return [Outcomes(measure, pairs, there), Outcomes(measure, back, there)]
+        turned = (right[0], left[0], cross.words)
+        again = self._scores(measure, back, turned, lambda: measure.compare(b, a, cross.flipped))
+        return [Outcomes(measure, pairs, there), Outcomes(measure, back, again)]
+
+    def _refusal(self, measure: Measure, statistic: Gathering, pair: Pair, group: Hashable) -> MeasureError:
+        """Return why a pair has no score at all: what speaks against its first layer, its second, or both together."""
+        for end in pair:
+            if isinstance(found := self._prepared[measure, end, group], MeasureError):
+                return found
+        try:
+            statistic.pair([pair])
+        except MeasureError as refusal:
+            return refusal
+        raise RuntimeError(f"{measure.name} refuses a batch, but not its pair {pair}")
+
+    def _scores(
+        self, measure: Measure, pairs: list[Pair], first: tuple[Any, Any, int], compare: Callable[[], Scores]
+    ) -> Scores | list[Score | MeasureError]:
+        """Score a batch, or say of each pair why not. What speaks against its first pair speaks against all."""
+        a, b, words = first
+        try:
+            self._check(measure, pairs[0], a, b, words)
+        except MeasureError:
+            return [self._checked(measure, pair, a, b, words) for pair in pairs]
+        scores = compare()
+        sound = _within(measure.bounds, scores.values)
+        if bool(sound.all()):
+            return scores
+        return [scores[index] if sound[index] else self._no_number(measure, pair, float(scores.values[index]))
+                for index, pair in enumerate(pairs)]  # fmt: skip
+
+    def _check(self, measure: Measure, pair: Pair, a: Any, b: Any, words: int) -> None:
+        left, right = (self._layers[end] for end in pair)
+        if measure.equal_widths and left.units != right.units:
+            raise UnequalWidths(
+                f"{measure.name} compares layers of one width; {left.name} has {left.units:,}, {right.name} "
+                f"{right.units:,}"
+            )
+        measure.check(a, b, Ends(left.name, right.name, words))
+
+    def _checked(self, measure: Measure, pair: Pair, a: Any, b: Any, words: int) -> MeasureError:
+        try:
+            self._check(measure, pair, a, b, words)
+        except MeasureError as refusal:
+            return refusal
+        raise RuntimeError(f"{measure.name}.check depends on more than whole numbers: it refuses a part of a batch")
+
+    def _no_number(self, measure: Measure, pair: Pair, value: float) -> MeasureError:
+        left, right = (self._layers[end].name for end in pair)
+        return MeasureError(
+            f"{measure.name} gives {value:.6g} of {left} towards {right}, which is outside its range "
+            f"{measure.bounds.low} to {measure.bounds.high}"
+        )
 
 
-def _score(measure: Measure, cross: Cross) -> Score | MeasureError:
-    try:
-        return measure.compare(cross.a, cross.b, cross)
-    except MeasureError as refusal:
-        return refusal
+def _within(bounds: Range, values: torch.Tensor) -> torch.Tensor:  # [pairs] -> [pairs]
+    """Tell which values are finite and in a range."""
+    sound = torch.isfinite(values)
+    if bounds.low is not None:
+        sound &= values >= bounds.low - _SLACK
+    if bounds.high is not None:
+        sound &= values <= bounds.high + _SLACK
+    return sound
 
 
-def _prepare(moments: Moments, index: int, measures: Sequence[Measure]) -> None:
-    """Let a layer's lasting parts stand before pairs come and go; what it is refused for, its pairs will say."""
-    with suppress(MeasureError):
-        layer = moments.layer(index)
-        for measure in measures:
-            measure.prepare(layer)
+def _require_prepared(left: Sequence[Any], right: Sequence[Any]) -> None:
+    """Raise the refusal that speaks against the layers of a batch, all of one shape, if one does."""
+    for prepared in (left[0], right[0]):
+        if isinstance(prepared, MeasureError):
+            raise prepared
 
 
 @contextmanager
-def _side_by_side(device: str) -> Iterator[Callable[[Callable[[T], R], Sequence[T]], Iterator[R]]]:
+def _side_by_side(device: torch.device) -> Iterator[SideBySide]:
     """Give a map that runs one single-threaded piece of work a core: problems this small gain little from threads."""
-    if device != "cpu":
+    if device.type != "cpu":
         yield map
         return
     with (

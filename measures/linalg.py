@@ -1,7 +1,8 @@
-"""The two heavy operations, on whichever library does them best on the device.
+"""The heavy operations, on whichever library does them best on the device.
 
 On a CPU that is numpy, whose OpenBLAS multiplied at 195 GFLOP/s where torch's MKL reached 130 (AMD EPYC, float32, two
-cores; docs/performance.md), and decomposed in two thirds of the time. Elsewhere it is torch.
+cores; docs/performance.md), and decomposed large matrices in two thirds of the time. Elsewhere it is torch. Tensors may
+have leading axes: many small problems are then one call.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 _EXACT_WORDS = 4096  # widened to float64 at once: few enough that their memory is used again, not asked for anew
+_SMALL = 128  # of matrices this small many together: torch takes two thirds of numpy's time
 
 
 def add_product(total: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
@@ -36,10 +38,17 @@ def add_square(total: Tensor, factor: Tensor) -> None:  # total [neurons, neuron
             total.addmm_(exact.T, exact)
 
 
-def symmetric_eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:  # [size, size] -> [size], [size, size]
+def product(left: Tensor, right: Tensor) -> Tensor:  # [..., rows, shared], [..., shared, columns]
+    """Return left right."""
+    if left.device.type == "cpu":
+        return torch.from_numpy(np.matmul(left.numpy(), right.numpy()))
+    return left @ right
+
+
+def symmetric_eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:  # [..., size, size] -> [..., size], [..., size, size]
     """Return eigenvalues, largest first, and eigenvectors as columns."""
-    if matrix.device.type == "cpu":
+    if matrix.device.type == "cpu" and (matrix.dim() == 2 or matrix.shape[-1] > _SMALL):
         values, vectors = (torch.from_numpy(part) for part in np.linalg.eigh(matrix.numpy()))
     else:
         values, vectors = torch.linalg.eigh(matrix)
-    return values.flip(0), vectors.flip(1)
+    return values.flip(-1), vectors.flip(-1)

@@ -1,33 +1,34 @@
-"""Measures over a store: finds the pairs that have no score yet, and fills them.
+"""Measures over a store: takes what has no score yet, tile by tile, and fills it.
 
-One process measures in a store at a time (it uses every core); a second one waits, then finds nothing left to do.
+Any number of processes share the work of one store: who holds the planning lock takes the next tile, claims it, and
+computes it while the others take theirs. A tile's claim ends with its process, so nothing is lost with one.
 """
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from layeratlas.measures import DEFAULT, PRESETS, configuration, configure
-from layeratlas.measures.score import Measure, Score
-from layeratlas.store.errors import ArtifactDamaged, BadRequest
-from layeratlas.store.identity import Configuration, canonical_json
+from layeratlas.measures.declaration import Measure
+from layeratlas.measures.plan import Key, plan
+from layeratlas.measures.registry import configuration, configuration_row
+from layeratlas.measures.tiles import Tile
+from layeratlas.store.errors import ArtifactDamaged
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import ArtifactRow, Store
-from layeratlas.store.study import MeasureSpec
 
 if TYPE_CHECKING:
-    from layeratlas.measures.engine import Outcome
+    import torch
 
-    #: How many words will be read, and what reads and compares them, telling `advance` how many it has read.
-    Comparison = tuple[int, Callable[..., Iterator[list[Outcome]]]]
+    from layeratlas.measures.engine import Outcomes
 
 _STAGE_SECONDS = 5.0  # what a killed process loses of finished pairs, at most
+_SHARES = 3  # tiles a worker, where several share a store: so that none waits long for the last
+_LOOK = 0.2  # seconds between looks at what others have finished
 
 
 @dataclass
@@ -51,93 +52,33 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Pairs that lack the same configurations and share the same words: one pass of the engine."""
-
-    artifacts: tuple[ArtifactRow, ...]
-    pairs: tuple[tuple[int, int], ...]
-    configurations: tuple[str, ...]
-
-
-def chosen_measures(
-    specs: Sequence[MeasureSpec], kinds: Collection[str] = ("activations",), *, preset: str = "default"
-) -> list[Measure]:
-    """Turn what a user asked for into measures; nothing asked is every measure of these kinds of artifacts.
-
-    Raises BadRequest, naming the line, also for a measure of a kind that is not among them.
-    """
-    usual = [MeasureSpec(name, preset, dict(how)) for kind in DEFAULT if kind in kinds for name, how in DEFAULT[kind]]
-    measures = []
-    for spec in specs or usual:
-        try:
-            measures.append(configure(spec.name, spec.preset, spec.parameters))
-        except BadRequest as error:
-            raise BadRequest(f"{spec.where}{error}") from None
-        kind = measures[-1].kind
-        if kind not in kinds:
-            how = f'kinds = ["{kind}"] in a study\'s [extraction]' + (", or --attention" if kind == "attention" else "")
-            raise BadRequest(f"{spec.where}{spec.name} compares {kind}, and there are none: extract them, with {how}")
-    return measures
-
-
-def plan(
-    store: Store, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], *, refresh: bool = False
-) -> list[Batch]:
-    """Return the passes that fill what is missing; none when everything is known. Does not import torch."""
-    known = {row.artifact: row for row in artifacts if row.damaged is None}
-    groups: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
-    for kind in dict.fromkeys(measure.kind for measure in measures):
-        own = [artifact for artifact, row in known.items() if row.kind == kind]
-        wanted = [configuration(measure).configuration for measure in measures if measure.kind == kind]
-        for a, b, missing in store.missing_pairs(own, wanted, known_too=refresh):
-            words = tuple(sorted({known[a].word_set, known[b].word_set}))
-            groups.setdefault((known[a].corpus, kind, known[a].pooling, words, missing), []).append((a, b))
-    return [_batch(known, pairs, key[-1]) for key, pairs in groups.items()]
-
-
-def _batch(known: dict[str, ArtifactRow], pairs: list[tuple[str, str]], missing: tuple[str, ...]) -> Batch:
-    used = {artifact for pair in pairs for artifact in pair}
-    order = [artifact for artifact in known if artifact in used]
-    place = {artifact: index for index, artifact in enumerate(order)}
-    indices = sorted((min(place[a], place[b]), max(place[a], place[b])) for a, b in pairs)
-    return Batch(tuple(known[artifact] for artifact in order), tuple(indices), missing)
-
-
-@dataclass(frozen=True)
 class Session:
     """One run that measures: where, for whom, with what means, and what came of it."""
 
     store: Store
     run: str
     progress: Progress
-    device: str = "cpu"
+    device: torch.device
     memory: int = 2 * 2**30  # bytes for the sums of a tile
     refresh: bool = False
     summary: Summary = field(default_factory=Summary)
+    done: set[Key] = field(default_factory=set)
 
     def measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> Summary:
         """Score every pair that has no score yet under these measures; with `refresh`, all of them again."""
-        with self.store.lock("measure", wait=False) as free:
-            if free:
-                self._measure(artifacts, measures)
-                return self.summary
-        self.progress.note("another layeratlas measures in this store: waiting for it")
-        with self.store.lock("measure"):
-            self._measure(artifacts, measures)
+        by_identity = {configuration(measure).configuration: measure for measure in measures}
+        with self.store.claims.at_work():
+            self.store.stage("configurations", [configuration_row(measure) for measure in measures])
+            self.store.merge()
+            sound = self._sound(artifacts, plan(self.store, artifacts, measures, refresh=self.refresh))
+            for tile in self._tiles(sound, by_identity):
+                self._fill(tile, {row.artifact: row for row in sound}, by_identity)
+        self.store.merge()
         return self.summary
 
-    def _measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> None:
-        by_identity = {configuration(measure).configuration: measure for measure in measures}
-        self.store.stage("configurations", [configuration_row(configuration(measure)) for measure in measures])
-        self.store.merge()
-        sound = self._sound(artifacts, plan(self.store, artifacts, measures, refresh=self.refresh))
-        for batch in plan(self.store, sound, measures, refresh=self.refresh):
-            self._fill(batch, [by_identity[identity] for identity in batch.configurations])
-        self.store.merge()
-
-    def _sound(self, artifacts: Sequence[ArtifactRow], batches: Sequence[Batch]) -> list[ArtifactRow]:
+    def _sound(self, artifacts: Sequence[ArtifactRow], missing: Sequence[Tile]) -> list[ArtifactRow]:
         """Re-hash what is about to be read; leave out, and mark, what is not what was written."""
-        read = {row.artifact for batch in batches for row in batch.artifacts}
+        read = {artifact for tile in missing for artifact in tile.artifacts}
         used = [row for row in artifacts if row.artifact in read]
         bad = {}
         with self.progress.task("checking artifacts", len(used)) as advance, ThreadPoolExecutor() as pool:
@@ -158,91 +99,93 @@ class Session:
             return str(error)
         return None
 
-    def _fill(self, batch: Batch, measures: Sequence[Measure]) -> None:
-        attention = batch.artifacts[0].kind == "attention"
-        steps, compare = (self._attention if attention else self._activations)(batch, measures)
-        title = f"{len(batch.artifacts)} layers{' of attention' if attention else ''}, {len(batch.pairs):,} pairs"
+    def _tiles(self, artifacts: Sequence[ArtifactRow], measures: dict[str, Measure]) -> Iterator[Tile]:
+        """Give the tiles that this process takes, one after the other, until nothing is missing."""
+        said = False
+        while True:
+            with ExitStack() as claim:
+                with self.store.claims.planning():
+                    tile, others = self._next(artifacts, measures)
+                    if tile is not None:
+                        claim.enter_context(self.store.claims.claim(tile.description()))
+                if tile is not None:
+                    yield tile
+                    self.done.update(tile.scores())
+                    continue
+            if not others:
+                return
+            if not said:
+                self.progress.note("another layeratlas measures what is left in this store: waiting for it")
+                said = True
+            time.sleep(_LOOK)
+
+    def _next(self, artifacts: Sequence[ArtifactRow], measures: dict[str, Measure]) -> tuple[Tile | None, bool]:
+        """Return a tile that nobody is at, and whether others are at something that this process lacks too."""
+        self.store.merge()
+        finished = self.done | self.store.staged_pairs()
+        missing = plan(self.store, artifacts, list(measures.values()), refresh=self.refresh, taken=finished)
+        taken = {key for claimed in self.store.claims.taken() for key in Tile.of(claimed).scores()}
+        if not taken:
+            return (self._share(missing[0], artifacts, measures) if missing else None), False
+        free = plan(self.store, artifacts, list(measures.values()), refresh=self.refresh, taken=finished | taken)
+        return (self._share(free[0], artifacts, measures) if free else None), bool(missing)
+
+    def _share(self, tile: Tile, artifacts: Sequence[ArtifactRow], measures: dict[str, Measure]) -> Tile:
+        """Cut off what one process should take at once: all that memory allows, or its share where others work too."""
+        from layeratlas.measures.engine import source_of, tiles_of
+
+        rows = {row.artifact: row for row in artifacts}
+        layers = source_of(tile.kind).from_artifacts(self.store.root, [rows[one] for one in tile.artifacts])
+        chosen = [measures[one] for one in tile.configurations]
+        workers = self.store.claims.workers()
+        shares = _SHARES * workers if workers > 1 else 1
+        return part(tile, tiles_of(tile.kind, layers, tile.pairs, chosen, self.memory, shares=shares)[0])
+
+    def _fill(self, tile: Tile, rows: dict[str, ArtifactRow], measures: dict[str, Measure]) -> None:
+        """Compute a tile and stage its scores, every few seconds."""
+        from layeratlas.measures.engine import How, compare_tile, source_of
+        from layeratlas.measures.scored import score_table
+
+        artifacts = [rows[artifact] for artifact in tile.artifacts]
+        layers = source_of(tile.kind).from_artifacts(self.store.root, artifacts)
+        chosen = [measures[identity] for identity in tile.configurations]
+        title = f"{len(layers)} layers of {tile.kind}, {len(tile.pairs):,} pairs"
+        how = How(device=self.device, memory=self.memory)
         with (
-            self.progress.task(f"reading {title}", steps) as read,
-            self.progress.task(f"comparing {title}", len(batch.pairs)) as compared,
+            self.progress.task(f"reading {title}", layers[0].words) as read,
+            self.progress.task(f"comparing {title}", len(tile.pairs)) as compared,
         ):
-            for outcomes in _every(compare(advance=read), _STAGE_SECONDS):
-                scores = [_score_row(batch.artifacts, outcome, self.run) for pair in outcomes for outcome in pair]
-                self.store.stage("scores", scores)
-                _count(scores, self.summary)
-                compared(len(outcomes))
+            for some in _every(compare_tile(tile.kind, layers, tile.pairs, chosen, how, advance=read), _STAGE_SECONDS):
+                self.store.stage_table("scores", score_table(some, tile.artifacts, self.run))
+                self._count(some)
+                compared(sum(len(outcomes.pairs) for outcomes in some) // (2 * len(chosen)))
 
-    def _activations(self, batch: Batch, measures: Sequence[Measure]) -> Comparison:
-        from layeratlas.measures.engine import compare_pairs, tiles
-        from layeratlas.measures.rows import aligned_rows
-
-        rows = aligned_rows(self.store.root, batch.artifacts)
-        passes = len(tiles(batch.pairs, [row.neurons for row in rows], self.memory))
-        compare = partial(compare_pairs, rows, batch.pairs, measures, device=self.device, memory=self.memory)
-        return rows[0].words * passes, compare
-
-    def _attention(self, batch: Batch, measures: Sequence[Measure]) -> Comparison:
-        from layeratlas.measures.attention_engine import attention_tiles, compare_attention_pairs
-        from layeratlas.measures.rows import aligned_attention
-
-        layers = aligned_attention(self.store.root, batch.artifacts)
-        passes = len(attention_tiles(batch.pairs, layers, len(measures), self.memory))
-        compare = partial(compare_attention_pairs, layers, batch.pairs, measures, memory=self.memory)
-        return layers[0].words * passes, compare
+    def _count(self, outcomes: Sequence[Outcomes]) -> None:
+        for one in outcomes:
+            reasons = one.reasons()
+            self.summary.scores += len(one.pairs) - len(reasons)
+            for reason in reasons:
+                self.summary.refused[reason] = self.summary.refused.get(reason, 0) + 1
 
 
-def _every(items: Iterator[list[Outcome]], seconds: float) -> Iterator[list[list[Outcome]]]:
-    """Gather items for some seconds at a time."""
-    gathered: list[list[Outcome]] = []
+def part(tile: Tile, pairs: Sequence[tuple[int, int]]) -> Tile:
+    """Return the tile of some of a tile's pairs, with the artifacts that these need."""
+    used = sorted({index for pair in pairs for index in pair})
+    place = {index: at for at, index in enumerate(used)}
+    return replace(
+        tile, artifacts=tuple(tile.artifacts[index] for index in used),
+        pairs=tuple((place[a], place[b]) for a, b in pairs),
+    )  # fmt: skip
+
+
+def _every(items: Iterator[list[Outcomes]], seconds: float) -> Iterator[list[Outcomes]]:
+    """Gather outcomes for some seconds at a time."""
+    gathered: list[Outcomes] = []
     since = time.monotonic()
-    for item in items:
-        gathered.append(item)
+    for some in items:
+        gathered += some
         if time.monotonic() - since > seconds:
             yield gathered
             gathered, since = [], time.monotonic()
     if gathered:
         yield gathered
-
-
-def _score_row(artifacts: Sequence[ArtifactRow], outcome: Outcome, run: str) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "configuration": configuration(outcome.measure).configuration,
-        "artifact_a": artifacts[outcome.a].artifact,
-        "artifact_b": artifacts[outcome.b].artifact,
-        "run": run,
-    }
-    if isinstance(outcome.score, Score):
-        score = outcome.score
-        return {
-            **row, "value": score.value, "words": score.diagnostics["words"], "neurons": score.neurons,
-            "matches": score.matches, "diagnostics": json.dumps(dict(score.diagnostics)),
-        }  # fmt: skip
-    return {**row, "refused": f"{type(outcome.score).__name__}: {outcome.score}"}
-
-
-def _count(scores: Collection[dict[str, Any]], summary: Summary) -> None:
-    for row in scores:
-        if "refused" in row:
-            summary.refused[row["refused"]] = summary.refused.get(row["refused"], 0) + 1
-        else:
-            summary.scores += 1
-
-
-def configuration_row(identity: Configuration) -> dict[str, Any]:
-    """Return the row that tells the catalog of a configuration."""
-    return {
-        "configuration": identity.configuration, "measure": identity.measure, "version": identity.version,
-        "label": _label(identity), "presets": list(identity.presets), "parameters": canonical_json(identity.parameters),
-        "is_symmetric": identity.symmetric,
-    }  # fmt: skip
-
-
-def _label(identity: Configuration) -> str:
-    """Name a configuration by the preset that it is nearest to, and what differs: `wu2020, similarity=frobenius`."""
-    labels: list[list[str]] = []
-    for preset in PRESETS:
-        base = configure(identity.measure, preset)
-        changes = [f"{key}={value}" for key, value in identity.parameters.items() if value != getattr(base, key)]
-        labels.append(changes if changes and preset == PRESETS[0] else [preset, *changes])
-    nearest = min(labels, key=len)
-    return ", ".join(nearest)

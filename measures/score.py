@@ -4,47 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Score:
-    """The similarity of a towards b.
+    """What a measure says of a towards b.
 
     value: the number, in the measure's range.
-    neurons: float64 [neurons_a], the score of each neuron of a; NaN where the neuron is dead. None if not defined.
-    matches: int32 [neurons_a], the neuron of b that matches it best; -1 where it is dead. None if not defined.
+    units: float64 [units_a], the score of each neuron (of attention, each head) of a; NaN where it is dead. None if the
+    measure has no such detail.
+    matches: int32 [units_a], the neuron (head) of b that matches it best; -1 where it is dead. None if not defined.
     diagnostics: words, dead neurons, components kept, rank: what one needs to judge the number.
     """
 
     value: float
-    neurons: npt.NDArray[np.float64] | None = None
+    units: npt.NDArray[np.float64] | None = None
     matches: npt.NDArray[np.int32] | None = None
     diagnostics: Mapping[str, int | float] = field(default_factory=dict)
 
 
-class Measure(Protocol):
-    """One measure with its parameters as fields: a frozen dataclass in a file of its own."""
+@dataclass(frozen=True)
+class Scores:
+    """What a measure says of several pairs that were compared at once, all with the same diagnostics."""
 
-    name: ClassVar[str]
-    version: ClassVar[int]  # raise it when numbers change
-    kind: ClassVar[str]  # of artifacts that it compares: activations or attention
-    symmetric: ClassVar[bool]
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]]  # parameters that reproduce somebody's conventions
+    values: Tensor  # [pairs]
+    units: Tensor | None = None  # [pairs, units_a]
+    matches: Tensor | None = None  # [pairs, units_a]
+    diagnostics: Mapping[str, int | float] = field(default_factory=dict)
 
-    def prepare(self, layer: Any) -> None:
-        """Have a layer (`moments.Layer`) compute, once, what comparing it will need."""
+    def __len__(self) -> int:
+        """How many pairs there are."""
+        return len(self.values)
 
-    def compare(self, a: Any, b: Any, cross: Any) -> Score:
-        """Score a towards b, once a pair. Raises MeasureError, never returns a doubtful number.
-
-        a, b, cross: `moments.Layer`, `Layer` and `Cross`; for attsim what was counted of either, and the similarities
-        [heads_a, heads_b] of their heads.
-        """
+    def __getitem__(self, pair: int) -> Score:
+        """Return the score of one pair."""
+        units = None if self.units is None else self.units[pair].double().cpu().numpy()
+        matches = None if self.matches is None else self.matches[pair].int().cpu().numpy()
+        return Score(float(self.values[pair]), units, matches, self.diagnostics)
 
 
 class MeasureError(ValueError):
@@ -65,6 +67,10 @@ class NotFinite(MeasureError):  # noqa: N818
 
 class UnalignedWords(MeasureError):  # noqa: N818
     """Two layers do not have the same words."""
+
+
+class UnequalWidths(MeasureError):  # noqa: N818
+    """A measure that needs layers of the same width was asked about two of different widths."""
 
 
 class NotAttention(MeasureError):  # noqa: N818

@@ -56,7 +56,6 @@ def stage(folder: Path, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     columns = COLUMNS[table]
     for row in rows:
@@ -65,8 +64,16 @@ def stage(folder: Path, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     data = {
         name: pa.array([row.get(name) for row in rows], _type(kind), from_pandas=True) for name, kind in columns.items()
     }
+    stage_table(folder, table, pa.table(data))
+
+
+def stage_table(folder: Path, table: str, data: pa.Table) -> None:
+    """Write rows that are columns already; their names and types are those of COLUMNS."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(data), sink, compression="zstd")
+    pq.write_table(data, sink, compression="zstd")
     content = sink.getvalue().to_pybytes()
     with whole_file(folder / f"{table}-{hashlib.sha256(content).hexdigest()}.parquet") as temporary:
         temporary.write_bytes(content)

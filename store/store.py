@@ -22,6 +22,8 @@ from layeratlas.store.files import Remembered, remove_orphans
 from layeratlas.store.identity import canonical_json
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from layeratlas.store.artifacts import Artifact
 
 
@@ -100,6 +102,10 @@ class Store:
     def stage(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write finished rows for the merger (tables and columns: staging.COLUMNS)."""
         staging.stage(self._staging, table, rows)
+
+    def stage_table(self, table: str, data: pa.Table) -> None:
+        """Write finished rows that are columns already."""
+        staging.stage_table(self._staging, table, data)
 
     def stage_artifact(self, artifact: Artifact, run: str) -> None:
         """Tell the merger of an artifact whose file is in place."""

@@ -10,11 +10,13 @@ from typing import Any
 import attention_oracles as oracle
 import numpy as np
 import pytest
+import torch
 
 from layeratlas import measures
-from layeratlas.measures import DEFAULT, attention_engine
-from layeratlas.measures.attention_engine import attention_tiles, compare_attention_pairs
-from layeratlas.measures.headpairs import rectangles
+from layeratlas.measures.engine import How, compare_pairs, tiles_of
+from layeratlas.measures.registry import usual_measures
+from layeratlas.measures.sources import attention as attention_source
+from layeratlas.measures.statistics.similarities import rectangles
 
 LENGTHS = [5, 1, 12, 7, 7, 2, 20, 3, 9, 1, 4]
 HEADS = [3, 4, 3, 2, 6]
@@ -25,7 +27,7 @@ class Source:
 
     def __init__(self, name: str, sentences: list[oracle.Attention], step: int = 100) -> None:
         self.name, self._sentences, self._step = name, sentences, step
-        self.heads = len(sentences[0])
+        self.units = len(sentences[0])
         self.longest = max(sentence.shape[1] for sentence in sentences)
         self.read = self.held = 0
 
@@ -46,20 +48,21 @@ def layers() -> list[list[oracle.Attention]]:
 
 def chosen() -> list[measures.Measure]:
     """Every measure, its defaults, the preset, and the future hidden."""
-    names = [*DEFAULT["attention"], ("attsim", {"similarity": "pearson_nonzero"})]
+    usual = [(measure.name, getattr(measure, "similarity", None)) for measure in usual_measures(["attention"])]
     return [
-        measures.configure(name, preset, {**parameters, "causal": causal})
-        for name, parameters in names
+        measures.configure(name, preset, {**({"similarity": similarity} if similarity else {}), "causal": causal})
+        for name, similarity in [*usual, ("attsim", "pearson_nonzero")]
         for preset in measures.PRESETS
         for causal in (False, True)
     ]
 
 
-def run(sources: list[Any], pairs: list[tuple[int, int]], **settings: Any) -> dict[tuple[Any, int, int], Any]:
+def run(sources: list[Any], pairs: list[tuple[int, int]], *how: Any, **settings: Any) -> dict[Any, Any]:
     return {
-        (outcome.measure, outcome.a, outcome.b): outcome.score
-        for outcomes in compare_attention_pairs(sources, pairs, chosen(), **settings)
-        for outcome in outcomes
+        (outcomes.measure, *pair): score
+        for some in compare_pairs("attention", sources, pairs, chosen(), How(*how, **settings))
+        for outcomes in some
+        for pair, score in outcomes.single()
     }
 
 
@@ -68,7 +71,7 @@ ALL = [(a, b) for a in range(5) for b in range(a + 1, 5)]
 
 def test_all_pairs_at_once_equal_pair_by_pair() -> None:
     attention = layers()
-    together = run([Source(f"l{i}", layer) for i, layer in enumerate(attention)], ALL, dtype=np.float64)
+    together = run([Source(f"l{i}", layer) for i, layer in enumerate(attention)], ALL, dtype=torch.float64)
     assert len(together) == 2 * len(ALL) * len(chosen())
     for a, b in ALL:
         alone = measures.compare_all_attention({"a": attention[a], "b": attention[b]}, chosen())
@@ -78,21 +81,21 @@ def test_all_pairs_at_once_equal_pair_by_pair() -> None:
                 raise score
             assert score.value == pytest.approx(expected.value, abs=1e-10), (measure, a, b)
             assert score.diagnostics == expected.diagnostics
-            if expected.neurons is not None:
-                np.testing.assert_allclose(score.neurons, expected.neurons, atol=1e-10)
+            if expected.units is not None:
+                np.testing.assert_allclose(score.units, expected.units, atol=1e-10)
                 assert score.matches.tolist() == expected.matches.tolist()
 
 
 @pytest.mark.parametrize("change", ["chunks", "stretches", "tiles", "fewer pairs"])
 def test_chunks_stretches_tiles_and_other_pairs_change_nothing(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     attention = layers()
-    expected = run([Source(f"l{i}", layer) for i, layer in enumerate(attention)], ALL, dtype=np.float64)
+    expected = run([Source(f"l{i}", layer) for i, layer in enumerate(attention)], ALL, dtype=torch.float64)
     steps = [1, 4, 100, 3, 2] if change == "chunks" else [100] * 5
     sources = [Source(f"l{i}", layer, step) for i, (layer, step) in enumerate(zip(attention, steps, strict=True))]
     if change == "stretches":
-        monkeypatch.setattr(attention_engine, "STRETCH_BYTES", 10_000)
+        monkeypatch.setattr(attention_source, "STRETCH_BYTES", 10_000)
     pairs = [(0, 3), (1, 4), (2, 3)] if change == "fewer pairs" else ALL
-    found = run(sources, pairs, dtype=np.float64, memory=1 if change == "tiles" else 2**30)
+    found = run(sources, pairs, dtype=torch.float64, memory=1 if change == "tiles" else 2**30)
     assert len(found) == 2 * len(pairs) * len(chosen())
     assert max(source.read for source in sources) == (4 if change == "tiles" else 1)
     for key, score in found.items():
@@ -111,7 +114,7 @@ def test_float32_products_are_as_good_and_near_heads_keep_their_digits() -> None
     double = [
         Source(f"l{i}", [x.astype("float32").astype("float64") for x in layer]) for i, layer in enumerate(attention)
     ]
-    expected, found = run(double, ALL, dtype=np.float64), run(single, ALL)
+    expected, found = run(double, ALL, dtype=torch.float64), run(single, ALL)
     frobenius = next(m for m in chosen() if getattr(m, "similarity", "") == "frobenius")
     assert 1e-5 < 1 - expected[frobenius, 0, 1].value < 1e-3
     for key, score in found.items():
@@ -135,7 +138,7 @@ def test_one_bad_layer_spoils_only_its_own_pairs() -> None:
 def test_progress_counts_words_once_a_tile() -> None:
     words: list[int] = []
     sources = [Source(f"l{i}", layer) for i, layer in enumerate(layers())]
-    list(compare_attention_pairs(sources, ALL, chosen()[:1], advance=words.append))
+    list(compare_pairs("attention", sources, ALL, chosen()[:1], advance=words.append))
     assert sum(words) == sum(LENGTHS)
 
 
@@ -143,7 +146,7 @@ class Endless:
     """A layer whose sentences are made as they are read."""
 
     def __init__(self, name: str, count: int) -> None:
-        self.name, self.heads, self.longest, self.held, self._count = name, 8, 40, 0, count
+        self.name, self.units, self.longest, self.held, self._count = name, 8, 40, 0, count
         self._sentence = oracle.attention(np.random.default_rng(len(name)), 8, [40])[0].astype("float32")
 
     def chunks(self) -> Iterator[list[oracle.Attention]]:
@@ -152,11 +155,11 @@ class Endless:
 
 
 def test_memory_does_not_grow_with_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention_engine, "STRETCH_BYTES", 2**20)
+    monkeypatch.setattr(attention_source, "STRETCH_BYTES", 2**20)
     peaks = []
     for count in (40, 400):
         tracemalloc.start()
-        list(compare_attention_pairs([Endless("a", count), Endless("bb", count)], [(0, 1)], chosen()))
+        list(compare_pairs("attention", [Endless("a", count), Endless("bb", count)], [(0, 1)], chosen()))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
@@ -178,9 +181,9 @@ def test_rectangles_cover_what_is_wanted_and_little_else() -> None:
 
 def test_long_sentences_make_smaller_tiles() -> None:
     pairs = [(a, b) for a in range(24) for b in range(a + 1, 24)]
-    assert attention_tiles(pairs, layers_of(longest=100), 3, 2 * 2**30) == [pairs]
+    assert tiles_of("attention", layers_of(longest=100), pairs, chosen()[:3], 2 * 2**30) == [pairs]
     for layers in (layers_of(longest=2000), layers_of(longest=100, held=2**28)):
-        tiles = attention_tiles(pairs, layers, 3, 4 * 2**30)
+        tiles = tiles_of("attention", layers, pairs, chosen()[:3], 4 * 2**30)
         assert sorted(pair for tile in tiles for pair in tile) == pairs and len(tiles) > 1
         for tile in tiles:
             used = {index for pair in tile for index in pair}
@@ -188,4 +191,4 @@ def test_long_sentences_make_smaller_tiles() -> None:
 
 
 def layers_of(*, longest: int, held: int = 0) -> list[Any]:
-    return [SimpleNamespace(heads=12, longest=longest, held=held) for _ in range(24)]
+    return [SimpleNamespace(units=12, longest=longest, held=held) for _ in range(24)]

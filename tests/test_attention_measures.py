@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from layeratlas import measures
-from layeratlas.measures import DEFAULT
-from layeratlas.measures.runner import configuration_row
+from layeratlas.measures.registry import configuration_row, usual_measures
 from layeratlas.store.errors import BadRequest
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -48,7 +47,7 @@ def test_golden_values_of_the_released_code_head_by_head(similarity: str) -> Non
     for pair, value in expected[similarity].items():
         score = scores[measure, *pair.split("|")]
         assert score.value == pytest.approx(value, abs=1e-6), pair
-        np.testing.assert_allclose(score.neurons, expected[f"{similarity}.heads"][pair], atol=1e-6)
+        np.testing.assert_allclose(score.units, expected[f"{similarity}.heads"][pair], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", REPRESENTED)
@@ -77,7 +76,7 @@ def test_defaults_equal_slow_oracles(similarity: str, zeros: float, causal: bool
         value, heads = oracle.attsim(left, right, similarity, causal, single_key)
         score = measures.compare_attention(left, right, **parameters)
         assert score.value == pytest.approx(value, abs=1e-9)
-        np.testing.assert_allclose(score.neurons, heads.max(axis=1), atol=1e-9)
+        np.testing.assert_allclose(score.units, heads.max(axis=1), atol=1e-9)
         assert score.matches.tolist() == heads.argmax(axis=1).tolist()
 
 
@@ -107,8 +106,8 @@ def test_a_layer_is_fully_similar_to_itself_and_heads_may_be_reordered(name: str
         [x[order] for x in a], [y[other] for y in b], measure=name, **parameters
     )  # fmt: skip
     assert after.value == pytest.approx(before.value, abs=1e-12)
-    if before.neurons is not None:
-        np.testing.assert_allclose(after.neurons, before.neurons[order])
+    if before.units is not None:
+        np.testing.assert_allclose(after.units, before.units[order])
         assert [other[match] for match in after.matches] == before.matches[order].tolist()
     assert abs(before.value - 1) > 0.01
 
@@ -175,7 +174,7 @@ def test_one_word_sentences_are_left_out_or_counted(similarity: str) -> None:
     counted = measures.compare_attention(a + alone[0], b + alone[1], similarity=similarity, single_key="count")
     agree = 0 if similarity.startswith("pearson") else 1  # one weight has no correlation
     queries = before.diagnostics["queries"]
-    np.testing.assert_allclose(counted.neurons, (before.neurons * queries + agree * 21) / (queries + 21), atol=1e-9)
+    np.testing.assert_allclose(counted.units, (before.units * queries + agree * 21) / (queries + 21), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["attsim", "attention_ckasim"])
@@ -192,8 +191,8 @@ def test_a_sentence_of_two_thousand_words(similarity: str, causal: bool) -> None
     weights = rng.random((3, 2000, 2000), dtype=np.float32) ** 8
     long = [weights / weights.sum(axis=2, keepdims=True)]
     score = measures.compare_attention([long[0][:2]], [long[0][1:]], similarity=similarity, causal=causal)
-    assert score.matches.tolist()[1] == 0 and score.neurons[1] == pytest.approx(1, abs=1e-6)
-    assert score.neurons[0] < 0.97
+    assert score.matches.tolist()[1] == 0 and score.units[1] == pytest.approx(1, abs=1e-6)
+    assert score.units[0] < 0.97
 
 
 @pytest.mark.parametrize(("name", "parameters"), CHOSEN)
@@ -275,11 +274,10 @@ def test_wrong_requests_say_what_to_do() -> None:
         measures.compare_attention([], [])
 
 
-def test_every_measure_is_listed_under_its_kind() -> None:
-    for kind, chosen in DEFAULT.items():
-        for name, parameters in chosen:
-            assert measures.configure(name, parameters=parameters).kind == kind
-    assert {name for chosen in DEFAULT.values() for name, _ in chosen} == set(measures.MEASURES)
+def test_what_is_usual_of_a_kind_compares_it() -> None:
+    for kind in ("activations", "attention"):
+        assert {measure.kind for measure in usual_measures([kind])} == {kind}
+    assert {measure.name for measure in usual_measures(["activations", "attention"])} == set(measures.MEASURES)
 
 
 @pytest.mark.parametrize(
@@ -293,5 +291,5 @@ def test_every_measure_is_listed_under_its_kind() -> None:
     ],
 )
 def test_configurations_are_named_after_the_nearest_preset(preset: str, parameters: dict[str, Any], label: str) -> None:
-    identity = measures.configuration(measures.configure("attsim", preset, parameters))
-    assert configuration_row(identity)["label"] == label
+    chosen = measures.configure("attsim", preset, parameters)
+    assert configuration_row(chosen)["label"] == label

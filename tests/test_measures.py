@@ -13,11 +13,10 @@ import torch
 from oracles import ORACLES, canonical
 
 from layeratlas import measures
-from layeratlas.measures import DEFAULT
-from layeratlas.measures.engine import compare_pairs, tiles
+from layeratlas.measures.engine import How, compare_pairs, tiles_of
 from layeratlas.store.errors import BadRequest
 
-MEASURES = {name: measures.MEASURES[name] for name, _ in DEFAULT["activations"]}
+MEASURES = {name: declared for name, declared in measures.MEASURES.items() if declared.kind == "activations"}
 GOLDEN = Path(__file__).parent / "golden"
 Matrix = npt.NDArray[Any]
 
@@ -38,7 +37,7 @@ def test_golden_values_of_the_released_code(name: str) -> None:
             assert scores[measure, *pair.split("|")].value == pytest.approx(value, abs=tolerance), (measure, pair)
     for pair, neurons in expected["neuronsim.neurons"].items():
         score = scores["neuronsim", *pair.split("|")]
-        np.testing.assert_allclose(score.neurons, neurons, atol=1e-6)
+        np.testing.assert_allclose(score.units, neurons, atol=1e-6)
         assert score.matches.tolist() == expected["neuronsim.match"][pair]
 
 
@@ -129,8 +128,8 @@ def test_declared_symmetry(measure: str) -> None:
 
 def test_no_neuron_is_matched_better_by_one_than_by_all() -> None:
     a, b = layers("real", "float32")
-    single = measures.compare(a, b, measure="neuronsim").neurons
-    mixed = measures.compare(a, b, measure="mixedsim").neurons
+    single = measures.compare(a, b, measure="neuronsim").units
+    mixed = measures.compare(a, b, measure="mixedsim").units
     assert (single <= mixed + 1e-6).all()
 
 
@@ -138,7 +137,7 @@ def test_dead_neurons_are_left_out_and_counted() -> None:
     a, b = layers("dead neurons", "float32")
     score = measures.compare(a, b, measure="neuronsim")
     assert score.diagnostics["dead_a"] == 2 and score.diagnostics["dead_b"] == 1
-    assert np.isnan(score.neurons[[3, 9]]).all() and (score.matches[[3, 9]] == -1).all()
+    assert np.isnan(score.units[[3, 9]]).all() and (score.matches[[3, 9]] == -1).all()
     assert not np.isnan(score.value)
 
 
@@ -201,14 +200,14 @@ def test_torch_and_numpy_give_the_same() -> None:
 
 class _Layer:
     def __init__(self, name: str, array: Matrix) -> None:
-        self.name, self._array, self.neurons = name, array, array.shape[1]
+        self.name, self._array, self.units, self.words = name, array, array.shape[1], len(array)
 
     def chunks(self, words: int) -> Any:
         return (self._array[start : start + words] for start in range(0, len(self._array), words))
 
 
-@pytest.mark.parametrize("memory", [2**30, 400_000, 1])
-def test_tiles_change_nothing(memory: int) -> None:
+@pytest.mark.parametrize(("memory", "count"), [(2**30, 1), (100_000, 8), (1, 14)])
+def test_tiles_change_nothing(memory: int, count: int) -> None:
     rng = np.random.default_rng(5)
     common = rng.standard_normal((5000, 8))
     rows = [
@@ -216,13 +215,15 @@ def test_tiles_change_nothing(memory: int) -> None:
         for i, w in enumerate([20, 33, 20, 64, 20, 41])
     ]
     pairs = [(a, b) for a in range(6) for b in range(a + 1, 6) if (a, b) != (1, 3)]
-    covered = [pair for tile in tiles(pairs, [row.neurons for row in rows], memory) for pair in tile]
-    assert sorted(covered) == pairs
     chosen = [measures.configure(name) for name in MEASURES]
+    tiles = tiles_of("activations", rows, pairs, chosen, memory)
+    assert sorted(pair for tile in tiles for pair in tile) == pairs
+    assert len(tiles) == count
     found = {
-        (o.measure.name, o.a, o.b): o.score.value
-        for outcomes in compare_pairs(rows, pairs, chosen, dtype=torch.float64, memory=memory)
-        for o in outcomes
+        (outcomes.measure.name, *pair): score.value
+        for some in compare_pairs("activations", rows, pairs, chosen, How(torch.float64, memory=memory))
+        for outcomes in some
+        for pair, score in outcomes.single()
     }
     assert len(found) == 2 * len(pairs) * len(MEASURES)
     for (name, a, b), value in found.items():
@@ -237,7 +238,7 @@ def test_one_bad_layer_spoils_only_its_own_pairs() -> None:
     arrays[2][:] = 7
     rows = [_Layer(f"l{i}", array) for i, array in enumerate(arrays)]
     pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
-    for outcomes in compare_pairs(rows, pairs, [measures.configure("ckasim")]):
-        for outcome in outcomes:
-            sound = {outcome.a, outcome.b} == {0, 3}
-            assert isinstance(outcome.score, measures.Score) == sound
+    for some in compare_pairs("activations", rows, pairs, [measures.configure("ckasim")]):
+        for outcomes in some:
+            for pair, score in outcomes.single():
+                assert isinstance(score, measures.Score) == (set(pair) == {0, 3})

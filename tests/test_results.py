@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from layeratlas.measures import MEASURES, configuration, configure
-from layeratlas.measures.runner import configuration_row
+from layeratlas.measures import MEASURES, configure
+from layeratlas.measures.registry import configuration_row
 from layeratlas.queries import pairs
 from layeratlas.queries.scope import Asked
 from layeratlas.store import catalog
@@ -75,7 +75,7 @@ def test_what_is_missing_measured_and_verified_leaves_results_from_elsewhere_alo
     assert measured.returncode == 3 and "nothing is extracted yet" in measured.stderr
     assert "wu2020" not in atlas("status", "--store", published.root).stdout
     assert atlas("verify", "--store", published.root).returncode == 0
-    published.stage("configurations", [configuration_row(configuration(configure("ckasim")))])
+    published.stage("configurations", [configuration_row(configure("ckasim"))])
     published.merge()
     published.declare(dict.fromkeys(MEASURES, 99))  # raising a version of ours makes none of theirs stale
     assert published.rows("SELECT version FROM base.versions WHERE measure = 'ckasim'") == [(99,)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from layeratlas.measures import configuration, configure
-from layeratlas.measures.runner import configuration_row
+from layeratlas.measures.registry import configuration_row
 from layeratlas.store.identity import ArtifactIdentity, Settings
 from layeratlas.store.store import Store
 
@@ -31,7 +31,7 @@ def make(root: Path) -> Store:
     base = {(a, b): random.uniform(0.1, 0.9) for a in ends for b in ends}
     for name, symmetric in SYMMETRIC.items():
         identity = configuration(configure(name))
-        store.stage("configurations", [configuration_row(identity)])
+        store.stage("configurations", [configuration_row(configure(name))])
         rows = []
         for a in ends:
             for b in ends:

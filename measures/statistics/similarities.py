@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from layeratlas.measures.sentences import Queries, Run, Weights
+from layeratlas.measures.sources.sentences import Queries, Run, Weights
 
 Total = npt.NDArray[np.float64]  # [heads_a, heads_b]
 

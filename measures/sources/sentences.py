@@ -10,13 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from itertools import accumulate, groupby, pairwise
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Weights = npt.NDArray[Any]
+
+
+class HasHeads(Protocol):
+    """A layer of which only the number of heads is asked."""
+
+    @property
+    def units(self) -> int:
+        """How many heads it has."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,12 @@ class Queries:
         past = _past(run)
         past[:: run.words, 0] = not self.first_left_out
         return past
+
+
+def head_slices(layers: Sequence[HasHeads]) -> list[slice]:
+    """Return where each layer's heads stand among those of all layers."""
+    edges = list(accumulate((layer.units for layer in layers), initial=0))
+    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def lay_out(

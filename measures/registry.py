@@ -1,0 +1,171 @@
+"""Every measure there is, by name: ours in `measures/kernels/`, and those that other packages offer.
+
+A measure is looked up, not listed: its module has its name, or an entry point of the group `layeratlas.measures` does.
+Only what is asked for is imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+from layeratlas.measures import kernels
+from layeratlas.measures.declaration import LEVELS, PRESETS, Measure
+from layeratlas.store.errors import BadRequest, LayeratlasError, unknown
+from layeratlas.store.identity import Configuration, canonical_json
+from layeratlas.store.kinds import KINDS
+
+ENTRY_POINTS = "layeratlas.measures"
+
+
+class Registry(Mapping[str, type[Measure]]):
+    """Measures by name; iterated kind by kind, from single neurons to whole layers."""
+
+    def __getitem__(self, name: str) -> type[Measure]:
+        """Return a measure's class. Raises KeyError, and LayeratlasError when another package's cannot be used."""
+        if name in _own():
+            return _declared(name, import_module(f"{kernels.__name__}.{name}"), "layeratlas itself")
+        if name in _offered():
+            return _of_a_package(name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        kinds = list(KINDS)
+        return iter(
+            sorted((*_own(), *_offered()), key=lambda n: (kinds.index(self[n].kind), LEVELS.index(self[n].level), n))
+        )
+
+    def __len__(self) -> int:
+        return len(_own()) + len(_offered())
+
+    def __contains__(self, name: object) -> bool:
+        return name in _own() or name in _offered()
+
+
+MEASURES = Registry()
+
+
+class Versions(Mapping[str, int]):
+    """The newest version of each measure, as the catalog compares it: a measure is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> int:
+        return MEASURES[name].version
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MEASURES)
+
+    def __len__(self) -> int:
+        return len(MEASURES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in MEASURES
+
+
+def configure(name: str, preset: str = "default", parameters: Mapping[str, Any] | None = None) -> Measure:
+    """Return a measure by name, with a preset's parameters and then the given ones. Raises BadRequest."""
+    if name not in MEASURES:
+        raise BadRequest(unknown("measure", name, MEASURES))
+    if preset not in PRESETS:
+        raise BadRequest(unknown("preset", preset, PRESETS))
+    declared = MEASURES[name]
+    chosen = {**declared.presets.get(preset, {}), **(parameters or {})}
+    allowed = {field.name: getattr(declared, field.name) for field in dataclasses.fields(declared)}  # type: ignore[arg-type]
+    for key, value in chosen.items():
+        if key not in allowed:
+            raise BadRequest(f"{name}: {unknown('parameter', key, allowed)}")
+        if type(value) is not type(allowed[key]):
+            raise BadRequest(f"{name}: {key} must be like {allowed[key]!r}, got {value!r}")
+    try:
+        return declared(**chosen)
+    except ValueError as error:
+        raise BadRequest(f"{name}: {error}") from None
+
+
+def usual_measures(kinds: Collection[str], preset: str = "default") -> list[Measure]:
+    """Return what is computed of these kinds of artifacts when no measure is named."""
+    return [
+        configure(name, preset, parameters)
+        for name, declared in MEASURES.items()
+        if declared.kind in kinds
+        for parameters in declared.usual
+    ]
+
+
+def in_order(measures: Sequence[Measure]) -> list[Measure]:
+    """Return measures from single neurons to whole layers: what they share is then made for the one that needs most."""
+    return sorted(measures, key=lambda measure: LEVELS.index(measure.level))
+
+
+def configuration(measure: Measure) -> Configuration:
+    """Return a measure's identity, with what the catalog keeps of its declaration."""
+    declared, parameters = type(measure), dataclasses.asdict(measure)  # type: ignore[call-overload]
+    presets = tuple(preset for preset in PRESETS if declared(**declared.presets.get(preset, {})) == measure)
+    return Configuration(measure.name, measure.version, parameters, measure.symmetric, presets)
+
+
+def configuration_row(measure: Measure) -> dict[str, Any]:
+    """Return the row that tells the catalog of a measure with these parameters."""
+    identity = configuration(measure)
+    return {
+        "configuration": identity.configuration, "measure": identity.measure, "version": identity.version,
+        "label": _label(measure), "presets": list(identity.presets), "parameters": canonical_json(identity.parameters),
+        "is_symmetric": measure.symmetric, "direction": measure.direction, "low": measure.bounds.low,
+        "high": measure.bounds.high,
+    }  # fmt: skip
+
+
+def _label(measure: Measure) -> str:
+    """Name a configuration by the preset that it is nearest to, and what differs: `wu2020, similarity=frobenius`."""
+    labels: list[list[str]] = []
+    for preset in PRESETS:
+        base = configure(measure.name, preset)
+        parameters = dataclasses.asdict(measure)  # type: ignore[call-overload]
+        changes = [f"{key}={value}" for key, value in parameters.items() if value != getattr(base, key)]
+        labels.append(changes if changes and preset == PRESETS[0] else [preset, *changes])
+    nearest: list[str] = min(labels, key=len)
+    return ", ".join(nearest)
+
+
+@cache
+def _own() -> frozenset[str]:
+    return frozenset(file.stem for file in Path(kernels.__path__[0]).glob("[!_]*.py"))
+
+
+@cache
+def _offered() -> dict[str, metadata.EntryPoint]:
+    found: dict[str, metadata.EntryPoint] = {}
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        if point.name in _own() or point.name in found:
+            raise LayeratlasError(f"{_package(point)} offers a measure called '{point.name}', which there is already")
+        found[point.name] = point
+    return found
+
+
+def _of_a_package(name: str) -> type[Measure]:
+    point = _offered()[name]
+    try:
+        offered = point.load()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise LayeratlasError(
+            f"{_package(point)} offers the measure '{name}', which cannot be loaded: {error}"
+        ) from error
+    if not (isinstance(offered, type) and issubclass(offered, Measure) and offered.name == name):
+        raise LayeratlasError(f"{_package(point)} offers '{name}' as {point.value}, which is no measure of that name")
+    if offered.kind not in KINDS:
+        raise LayeratlasError(f"{_package(point)}: {unknown('kind', offered.kind, KINDS)}")
+    return offered
+
+
+def _declared(name: str, module: Any, package: str) -> type[Measure]:
+    for found in vars(module).values():
+        if isinstance(found, type) and issubclass(found, Measure) and vars(found).get("name") == name:
+            return found
+    raise LayeratlasError(f"{package} has a module {module.__name__} without a measure called '{name}'")
+
+
+def _package(point: metadata.EntryPoint) -> str:
+    return f"the package {point.dist.name}" if point.dist is not None else "an installed package"

@@ -1,0 +1,76 @@
+"""Outcomes of the engine as rows for the catalog: columns at once, since a small store has millions of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from layeratlas.measures.engine import Outcomes, reason
+from layeratlas.measures.registry import configuration
+from layeratlas.measures.score import MeasureError, Score, Scores
+
+
+def score_table(outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str) -> pa.Table:
+    """Return a row a score, or its refusal. artifacts: the fingerprints that the pairs' places stand for."""
+    parts = [_table(one, artifacts, run) for one in outcomes]
+    return pa.concat_tables(parts)
+
+
+def _table(outcomes: Outcomes, artifacts: Sequence[str], run: str) -> pa.Table:
+    count = len(outcomes.pairs)
+    identity = configuration(outcomes.measure).configuration
+    scores = outcomes.scores
+    columns = _scored(scores) if isinstance(scores, Scores) else _one_by_one(scores)
+    return pa.table(
+        {
+            "configuration": _same(identity, count),
+            "artifact_a": pa.array([artifacts[a] for a, _ in outcomes.pairs], pa.string()),
+            "artifact_b": pa.array([artifacts[b] for _, b in outcomes.pairs], pa.string()),
+            **columns,
+            "run": _same(run, count),
+        }
+    )
+
+
+def _scored(scores: Scores) -> dict[str, Any]:
+    """Columns of a batch, all of whose pairs have a score and share their diagnostics."""
+    count = len(scores)
+    return {
+        "value": pa.array(scores.values.double().cpu().numpy()),
+        "words": _same(int(scores.diagnostics["words"]), count, pa.int64()),
+        "refused": pa.nulls(count, pa.string()),
+        "diagnostics": _same(json.dumps(dict(scores.diagnostics)), count),
+        "units": _lists(scores.units, count, np.float32),
+        "matches": _lists(scores.matches, count, np.int32),
+    }
+
+
+def _one_by_one(scores: Sequence[Score | MeasureError]) -> dict[str, Any]:
+    """Columns of a batch in which some pairs are refused."""
+    found = [score if isinstance(score, Score) else None for score in scores]
+    reasons = [None if isinstance(score, Score) else reason(score) for score in scores]
+    return {
+        "value": pa.array([score and score.value for score in found], pa.float64()),
+        "words": pa.array([score and score.diagnostics["words"] for score in found], pa.int64()),
+        "refused": pa.array(reasons, pa.string()),
+        "diagnostics": pa.array([score and json.dumps(dict(score.diagnostics)) for score in found], pa.string()),
+        "units": pa.array([score and score.units for score in found], pa.list_(pa.float32())),
+        "matches": pa.array([score and score.matches for score in found], pa.list_(pa.int32())),
+    }
+
+
+def _same(value: Any, count: int, kind: pa.DataType | None = None) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind or pa.string()), count)
+
+
+def _lists(values: Any, count: int, dtype: type) -> pa.Array:  # [pairs, units] or None
+    kind = pa.list_(pa.from_numpy_dtype(np.dtype(dtype)))
+    if values is None:
+        return pa.nulls(count, kind)
+    matrix = np.ascontiguousarray(values.cpu().numpy(), dtype)
+    offsets = np.arange(0, matrix.size + 1, matrix.shape[1] or 1, dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.reshape(-1)), type=kind)

@@ -1,0 +1,186 @@
+"""Activations as the engine reads them: layers side by side, the words that all of them have, in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from layeratlas.measures.score import MeasureError, NotFinite, UnalignedWords
+from layeratlas.measures.sources.reading import float64, readable
+from layeratlas.measures.statistics.centring import Block, Centring
+from layeratlas.store.artifacts import read_chunks, read_keys
+from layeratlas.store.store import ArtifactRow
+
+_BLOCK_BYTES = 512 * 2**20  # of one block of words, all layers of a tile side by side
+
+
+class Rows(Protocol):
+    """A layer's activations, to be read in order as often as there are tiles."""
+
+    @property
+    def name(self) -> str:
+        """How errors name the layer."""
+
+    @property
+    def units(self) -> int:
+        """The width of its rows."""
+
+    @property
+    def words(self) -> int:
+        """How many rows it has."""
+
+    def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons], the last may be shorter
+        """Read the layer, `words` rows at a time."""
+
+
+@dataclass(frozen=True)
+class ArrayRows:
+    """An array [words, neurons] as the engine reads layers."""
+
+    name: str
+    array: npt.NDArray[Any]
+
+    @property
+    def units(self) -> int:
+        """The array's width."""
+        return int(self.array.shape[1])
+
+    @property
+    def words(self) -> int:
+        """The array's length."""
+        return len(self.array)
+
+    def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:
+        """Slices of the array."""
+        for start in range(0, len(self.array), words):
+            yield self.array[start : start + words]
+
+
+@dataclass(frozen=True)
+class ArtifactRows:
+    """One artifact's activations, less the words that its counterparts do not have."""
+
+    name: str
+    path: Path
+    units: int
+    words: int
+    kept: npt.NDArray[np.bool_] | None  # [words in the file]; None keeps all
+
+    def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons]
+        """Read the kept words, `words` at a time."""
+        with readable(self.name, self.path):
+            chunks = read_chunks(self.path, rows=words)
+            yield from chunks if self.kept is None else _rechunked(chunks, self.kept, words)
+
+
+class Feed:
+    """Blocks of words, all layers side by side."""
+
+    def __init__(self, layers: Sequence[Rows], dtype: torch.dtype, device: torch.device) -> None:
+        self.refused: dict[int, MeasureError] = {}
+        self._layers, self._dtype, self._device = layers, dtype, device
+        self._read = 0  # words
+        if len({layer.words for layer in layers}) > 1:
+            counts = ", ".join(f"{layer.name} has {layer.words:,}" for layer in layers)
+            raise UnalignedWords(f"a comparison needs the same words on all sides: {counts}")
+
+    def blocks(self) -> Iterator[Block]:
+        """Read all layers, block by block. A block is overwritten by the next."""
+        widths = [layer.units for layer in self._layers]
+        words = 4096 if 4096 * sum(widths) * self._dtype.itemsize <= _BLOCK_BYTES else 2048  # whole row groups
+        side_by_side = torch.empty(words, sum(widths), dtype=self._dtype)
+        streams, centring = [layer.chunks(words) for layer in self._layers], Centring()
+        while length := self._fill(side_by_side.numpy(), streams):
+            chunk = side_by_side[:length].to(self._device)
+            self._refuse_not_finite(chunk)
+            self._read += length
+            yield centring.block(chunk)
+
+    def _fill(
+        self, target: npt.NDArray[Any], streams: Sequence[Iterator[npt.NDArray[Any]]]
+    ) -> int:  # target [words, neurons of all layers]
+        """Lay every layer's next words side by side; return how many there were. Holds one layer's chunk at a time."""
+        column, lengths = 0, {}
+        for stream, layer in zip(streams, self._layers, strict=True):
+            chunk = next(stream, None)
+            lengths[layer.name] = 0 if chunk is None else len(chunk)
+            if chunk is not None:
+                target[: len(chunk), column : column + layer.units] = chunk
+            column += layer.units
+        if len(set(lengths.values())) > 1:
+            raise UnalignedWords(f"these layers hold fewer words than they say: {', '.join(lengths)}")
+        return max(lengths.values(), default=0)
+
+    def _refuse_not_finite(self, chunk: Tensor) -> None:  # [words, neurons of all layers]
+        """Mark layers with NaN or infinity and blank them, so that they cannot reach the others."""
+        if bool(torch.isfinite(chunk.sum())) and not self.refused:
+            return
+        column = 0
+        for index, layer in enumerate(self._layers):
+            own = chunk[:, column : column + layer.units]
+            column += layer.units
+            found = (~torch.isfinite(own)).nonzero()
+            if len(found):
+                word, neuron = found[0].tolist()
+                where = f"word {self._read + word}, neuron {neuron}"
+                self.refused.setdefault(index, NotFinite(f"{layer.name} holds NaN or infinity (first: {where})"))
+            if index in self.refused:
+                own[:] = 0
+
+
+def feed(layers: Sequence[Rows], dtype: torch.dtype, device: torch.device) -> Feed:
+    """Read these layers once."""
+    return Feed(layers, dtype, device)
+
+
+def held(layers: Sequence[Rows]) -> int:
+    """A block is not counted: it is small beside the sums, and the same in every tile."""
+    return 0
+
+
+def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[ArtifactRows]:
+    """Return readers that all give the same words in the same order."""
+    examples = {row.word_set: row for row in artifacts}
+    if len(examples) == 1:
+        return [ArtifactRows(row.title, root / row.path, row.neurons, row.words, None) for row in artifacts]
+    keys = {word_set: _packed(read_keys(root / row.path)) for word_set, row in examples.items()}
+    common = reduce(np.intersect1d, keys.values())
+    kept = {word_set: np.isin(have, common) for word_set, have in keys.items()}
+    return [ArtifactRows(row.title, root / row.path, row.neurons, len(common), kept[row.word_set]) for row in artifacts]
+
+
+def from_array(name: str, array: Any) -> ArrayRows:
+    """Return a source that reads an array [words, neurons], numpy or torch. Raises MeasureError for another shape."""
+    matrix = float64(array)
+    if matrix.ndim != 2 or not len(matrix):
+        raise MeasureError(f"{name} must be [words, neurons], got {list(matrix.shape)}")
+    return ArrayRows(name, matrix)
+
+
+def _packed(keys: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:  # [words, 2] -> [words]
+    """One sortable number for sentence and word."""
+    return keys[:, 0].astype(np.int64) << 32 | keys[:, 1]
+
+
+def _rechunked(
+    chunks: Iterator[npt.NDArray[Any]], kept: npt.NDArray[np.bool_], words: int
+) -> Iterator[npt.NDArray[Any]]:
+    """Drop rows, and give chunks of equal length again: other layers dropped others."""
+    start, waiting = 0, np.empty((0, 0))
+    for chunk in chunks:
+        rest = chunk[kept[start : start + len(chunk)]]
+        start += len(chunk)
+        waiting = np.concatenate([waiting, rest]) if len(waiting) else rest
+        while len(waiting) >= words:
+            yield waiting[:words]
+            waiting = waiting[words:]
+    if len(waiting):
+        yield waiting

@@ -1,0 +1,29 @@
+"""Second moments of layers side by side: what most measures of activations follow from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from layeratlas.measures.engine import How
+    from layeratlas.measures.sources.activations import Rows
+    from layeratlas.measures.statistics.moments import Moments
+
+
+@dataclass(frozen=True)
+class CrossMoments:
+    """Each layer's own covariance in float64, and the products of every pair, centred."""
+
+    def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
+        """Return what the float64 sums take."""
+        return 8 * (sum(width**2 for width in units) + sum(units[a] * units[b] for a, b in pairs))
+
+    def begin(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How) -> Moments:
+        """Make room for the sums."""
+        from layeratlas.measures.statistics.moments import Moments
+
+        names, units = [layer.name for layer in layers], [layer.units for layer in layers]
+        return Moments(names, units, pairs, how.dtype, how.device)

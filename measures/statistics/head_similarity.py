@@ -1,0 +1,37 @@
+"""The similarity of every attention head with every other, under one convention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from layeratlas.measures.engine import How
+    from layeratlas.measures.sources.attention import Sentences
+    from layeratlas.measures.statistics.heads import HeadPairs
+
+Similarity = Literal["frobenius", "pearson", "pearson_nonzero", "jensen_shannon"]
+Convention = Literal["bounded", "released"]
+SingleKey = Literal["leave-out", "count"]
+
+
+@dataclass(frozen=True)
+class HeadSimilarity:
+    """Sums over sentences for every pair of heads (docs/measures.md says what each similarity and convention is)."""
+
+    similarity: Similarity
+    convention: Convention
+    causal: bool
+    single_key: SingleKey
+
+    def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
+        """Return what the float64 sums of all heads with all heads take."""
+        return 8 * sum(units) ** 2
+
+    def begin(self, layers: Sequence[Sentences], pairs: list[tuple[int, int]], how: How) -> HeadPairs:
+        """Make room for the sums."""
+        from layeratlas.measures.statistics.heads import HeadPairs
+
+        return HeadPairs(self, layers, pairs)

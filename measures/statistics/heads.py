@@ -1,0 +1,198 @@
+"""What one pass over sentences of attention gathers: similarities of all pairs of heads, and moments over positions.
+
+Memory holds [heads, heads] sums; it does not grow with the number of sentences.
+
+Axes: pairs (of layers, compared at once) · heads · heads_a, heads_b · positions (query × key, of all sentences).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from layeratlas.measures.score import TooFewWords
+from layeratlas.measures.sources.sentences import head_slices
+from layeratlas.measures.statistics.centring import Centring
+from layeratlas.measures.statistics.moments import Cross, Layer, Moments
+from layeratlas.measures.statistics.similarities import SIMILARITIES, JensenShannon, Total, rectangles
+
+if TYPE_CHECKING:
+    from layeratlas.measures.sources.attention import Sentences, Stretch
+    from layeratlas.measures.sources.sentences import Queries, Weights
+    from layeratlas.measures.statistics.head_similarity import HeadSimilarity
+    from layeratlas.measures.statistics.positions import PositionMoments
+
+_BLOCK = 2**15  # positions that are turned to float64 at a time
+
+
+@dataclass(frozen=True)
+class HeadCounts:
+    """What is known of one layer beside its heads' similarities: its constant rows, -1 where they do not matter."""
+
+    constant: int
+
+
+@dataclass(frozen=True)
+class HeadCross:
+    """Similarities of heads of a with heads of b, for a batch of pairs, and how much they were computed from."""
+
+    similarity: Tensor  # [pairs, heads_a, heads_b]
+    words: int
+    queries: int
+    sentences: int
+
+    @property
+    def flipped(self) -> HeadCross:
+        """The same, seen from b."""
+        return HeadCross(self.similarity.mT, self.words, self.queries, self.sentences)
+
+
+class _Counted:
+    """How much entered: words of the sentences that have a query, queries, sentences."""
+
+    def __init__(self, layers: Sequence[Sentences]) -> None:
+        self.words = self.queries = self.sentences = 0
+        self._names = [layer.name for layer in layers]
+
+    def add(self, queries: Queries) -> None:
+        """Count what enters."""
+        self.words += sum(run.words * run.sentences for run in queries.runs)
+        self.queries += queries.count
+        self.sentences += queries.sentences
+
+    def require(self, index: int) -> None:
+        """Raise TooFewWords when nothing entered."""
+        if not self.queries:
+            raise TooFewWords(
+                f"{self._names[index]} has no query that sees two keys or more: every sentence that it has in common "
+                "with what it is compared with is a single word. Extract longer text"
+            )
+
+
+class HeadPairs:
+    """The sums of one similarity, for rectangles of layers that cover the pairs."""
+
+    def __init__(
+        self, statistic: HeadSimilarity, layers: Sequence[Sentences], pairs: Sequence[tuple[int, int]]
+    ) -> None:
+        self._causal, self._single_key = statistic.causal, statistic.single_key
+        self._kind = SIMILARITIES[statistic.similarity](statistic.convention)
+        if isinstance(self._kind, JensenShannon):
+            self._kind.threads = torch.get_num_threads()
+        self._columns = head_slices(layers)
+        self._rectangles = [
+            (self._across(a, last_a), self._across(b, last_b)) for a, last_a, b, last_b in rectangles(sorted(pairs))
+        ]
+        self._totals = [np.zeros((a.stop - a.start, b.stop - b.start)) for a, b in self._rectangles]
+        self._counted = _Counted(layers)
+
+    def _across(self, first: int, last: int) -> slice:
+        return slice(self._columns[first].start, self._columns[last - 1].stop)
+
+    def add(self, block: Stretch) -> None:
+        """Take the next sentences."""
+        queries = block.entering(causal=self._causal, single_key=self._single_key)
+        self._counted.add(queries)
+        prepared = self._kind.prepare(queries)
+        for total, (rows, columns) in zip(self._totals, self._rectangles, strict=True):
+            self._kind.add(total, prepared, rows, columns)
+
+    def group(self, a: int, b: int) -> None:
+        """A layer's rows are the same in all pairs."""
+
+    def prepare(self, index: int, group: Hashable = None) -> HeadCounts:
+        """Return what is known of a layer. Raises TooFewWords when no query entered."""
+        self._counted.require(index)
+        constant = self._kind.constant
+        return HeadCounts(-1 if constant is None else int(constant[self._columns[index]].sum()))
+
+    def pair(self, pairs: Sequence[tuple[int, int]]) -> HeadCross:
+        """Return the similarities of pairs."""
+        counted = self._counted
+        found = [self._kind.finish(self._total(a, b), counted.queries, counted.sentences) for a, b in pairs]
+        return HeadCross(torch.from_numpy(np.stack(found)), counted.words, counted.queries, counted.sentences)
+
+    def _total(self, a: int, b: int) -> Total:  # [heads_a, heads_b]
+        left, right = self._columns[a], self._columns[b]
+        for total, (rows, columns) in zip(self._totals, self._rectangles, strict=True):
+            if rows.start <= left.start < rows.stop and columns.start <= right.start < columns.stop:
+                down, across = left.start - rows.start, right.start - columns.start
+                return total[down : down + left.stop - left.start, across : across + right.stop - right.start]
+        raise KeyError((a, b))
+
+    def release(self, row: int) -> None:
+        """The sums are small, and shared by all pairs of a rectangle."""
+
+
+class Positions:
+    """Moments of heads over positions: one set for all layers or, with `drop`, one for each first layer."""
+
+    def __init__(
+        self, statistic: PositionMoments, layers: Sequence[Sentences], pairs: Sequence[tuple[int, int]]
+    ) -> None:
+        self._causal, self._single_key = statistic.causal, statistic.single_key
+        self._drop, self._columns = statistic.zeros == "drop", head_slices(layers)
+        self._counted = _Counted(layers)
+        grouped: dict[int | None, list[tuple[int, int]]] = {}
+        for pair in pairs:
+            grouped.setdefault(self.group(*pair), []).append(pair)
+        self._sums = {first: _Sums(layers, some) for first, some in grouped.items()}
+
+    def group(self, a: int, b: int) -> int | None:
+        """With `drop`, the words of a pair are the positions that its first layer has."""
+        return min(a, b) if self._drop else None
+
+    def add(self, block: Stretch) -> None:
+        """Take the positions that the block's queries may see."""
+        queries = block.entering(causal=self._causal, single_key=self._single_key)
+        self._counted.add(queries)
+        allowed = queries.positions()
+        for start in range(0, len(allowed), _BLOCK):
+            self._add(queries.weights[:, start : start + _BLOCK], allowed[start : start + _BLOCK])
+
+    def _add(self, weights: Weights, allowed: npt.NDArray[np.bool_]) -> None:  # [heads, positions], [positions]
+        for first, sums in self._sums.items():
+            kept = allowed if first is None else allowed & (weights[self._columns[first]] != 0).all(axis=0)
+            if kept.any():
+                heads = [weights[self._columns[index]][:, kept] for index in sums.places]
+                sums.add(torch.from_numpy(np.concatenate(heads).astype(np.float64)).T)
+
+    def prepare(self, index: int, group: Hashable = None) -> Layer:
+        """Return a layer's moments. Raises TooFewWords when no query entered, and what moments raise."""
+        self._counted.require(index)
+        sums = self._sums[group]  # type: ignore[index]
+        return sums.moments.prepare(sums.places[index])
+
+    def pair(self, pairs: Sequence[tuple[int, int]]) -> Cross:
+        """Return the correlations of pairs of one group, counted in words."""
+        counted = self._counted
+        sums = self._sums[self.group(*pairs[0])]
+        cross = sums.moments.pair([(sums.places[a], sums.places[b]) for a, b in pairs])
+        cross.count(
+            words=counted.words, queries=counted.queries, sentences=counted.sentences, positions=sums.moments.words
+        )
+        return cross
+
+    def release(self, row: int) -> None:
+        """The sums are small."""
+
+
+class _Sums:
+    """The moments of the layers that some pairs need."""
+
+    def __init__(self, layers: Sequence[Sentences], pairs: Sequence[tuple[int, int]]) -> None:
+        used = sorted({index for pair in pairs for index in pair})
+        self.places = {index: place for place, index in enumerate(used)}
+        local = [(self.places[a], self.places[b]) for a, b in pairs]
+        names, heads = [layers[index].name for index in used], [layers[index].units for index in used]
+        self.moments = Moments(names, heads, local, torch.float64, torch.device("cpu"))
+        self._centring = Centring()
+
+    def add(self, positions: Tensor) -> None:  # [positions, heads]; overwritten
+        self.moments.add(self._centring.block(positions))

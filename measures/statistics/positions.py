@@ -1,0 +1,37 @@
+"""Attention as a representation: every (query, key) position is a word, every head a neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from layeratlas.measures.statistics.head_similarity import SingleKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from layeratlas.measures.engine import How
+    from layeratlas.measures.sources.attention import Sentences
+    from layeratlas.measures.statistics.heads import Positions
+
+Zeros = Literal["keep", "drop"]
+
+
+@dataclass(frozen=True)
+class PositionMoments:
+    """The moments of heads over positions; with `drop`, over those where no head of the first layer is 0."""
+
+    causal: bool
+    single_key: SingleKey
+    zeros: Zeros
+
+    def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
+        """Return what the float64 sums take; with `drop` each first layer has sums of its own for all others."""
+        own = 8 * sum(units) ** 2
+        return own * (len({a for a, _ in pairs}) if self.zeros == "drop" else 1)
+
+    def begin(self, layers: Sequence[Sentences], pairs: list[tuple[int, int]], how: How) -> Positions:
+        """Make room for the sums."""
+        from layeratlas.measures.statistics.heads import Positions
+
+        return Positions(self, layers, pairs)

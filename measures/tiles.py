@@ -1,0 +1,77 @@
+"""The unit of work: a tile, which says what to read, which pairs to compare, and under which measures.
+
+A tile is plain data, so that another thread, process or machine can take it. `cut` makes tiles of pairs: each as large
+as memory allows, since every tile reads its layers anew, or smaller where several workers are to have their share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Pair = tuple[int, int]
+
+#: How many bytes a tile takes: of layers (indices, of which some may stand for several) with these widths and pairs.
+Cost = Callable[[Sequence[int], list[int], list[Pair]], int]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Pairs (a, b), a < b, of places in `artifacts`, each lacking the same configurations; all share their words."""
+
+    kind: str
+    artifacts: tuple[str, ...]  # fingerprints
+    pairs: tuple[Pair, ...]
+    configurations: tuple[str, ...]  # fingerprints
+
+    def description(self) -> dict[str, Any]:
+        """Return the tile as JSON has it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> Tile:
+        """Return the tile that a description stands for."""
+        pairs = tuple((int(a), int(b)) for a, b in description["pairs"])
+        artifacts, configurations = (tuple(description[key]) for key in ("artifacts", "configurations"))
+        return cls(description["kind"], artifacts, pairs, configurations)
+
+    def scores(self) -> set[tuple[str, str, str]]:
+        """Return what it computes: (configuration, artifact, other artifact), one direction of each pair."""
+        of = self.artifacts
+        return {(configuration, of[a], of[b]) for a, b in self.pairs for configuration in self.configurations}
+
+
+def cut(pairs: Sequence[Pair], units: Sequence[int], cost: Cost, memory: int, *, shares: int = 1) -> list[list[Pair]]:
+    """Split pairs of layers with these widths into tiles that cost at most `memory` bytes (one pair always fits).
+
+    shares: at least so many tiles, where there are layers enough.
+    """
+    used = sorted({index for pair in pairs for index in pair})
+    ordered = sorted(pairs)
+    place = {index: at for at, index in enumerate(used)}
+    whole = cost(used, [units[index] for index in used], [(place[a], place[b]) for a, b in ordered])
+    if whole <= memory and shares < 2:
+        return [ordered] if ordered else []
+    widest = sum(units[index] for index in used) / _groups(shares)
+    block: dict[int, int] = {}
+    group: list[int] = []
+    for index in used:  # groups of neighbouring layers, two of which fit side by side
+        grown = [*group, index]
+        width = sum(units[each] for each in grown)
+        if group and (width > widest + units[index] / 2 or cost(grown * 2, [width, width], [(0, 1)]) > memory):
+            grown = [index]
+        group = grown
+        block[index] = group[0]
+    grouped: dict[Pair, list[Pair]] = {}
+    for a, b in ordered:
+        grouped.setdefault((block[a], block[b]), []).append((a, b))
+    return [grouped[key] for key in sorted(grouped)]
+
+
+def _groups(shares: int) -> int:
+    """Return the fewest groups of layers that make so many tiles: each group with itself and with each other."""
+    groups = 1
+    while groups * (groups + 1) // 2 < shares:
+        groups += 1
+    return groups

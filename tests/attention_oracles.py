@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Attention = npt.NDArray[Any]  # [heads, query, key] of one sentence
+Sentences = list[Attention]
 
 
 def attention(
@@ -65,25 +66,54 @@ ORACLES: dict[str, Callable[[list[tuple[Attention, Attention]]], float]] = {
 }  # fmt: skip
 
 
+def released(pairs: list[tuple[Attention, Attention]], similarity: str) -> float:
+    """One sentence's sum as Wu et al.'s code has it: distances whole, correlations with a sample deviation, nats."""
+    if similarity == "frobenius":
+        return 1 - float(np.sqrt(sum(np.sum((p - q) ** 2) for p, q in pairs)))
+    if similarity == "pearson":
+        return sum(correlation(p, q) * (len(p) - 1) / len(p) for p, q in pairs)
+    if similarity == "jensen_shannon":
+        return sum(1 - (1 - jensen_shannon([pair])) * np.log(2) for pair in pairs)
+    return sum(_released_nonzero(p, q) for p, q in pairs)
+
+
+def _released_nonzero(p: Attention, q: Attention) -> float:
+    count = np.sum((p > 0) & (q > 0))
+    spread = [count * np.sum(x**2) - np.sum(x) ** 2 for x in (p, q)]
+    if spread[0] <= 0 or spread[1] <= 0:
+        return 0.0
+    return float((count * np.sum(p * q) - np.sum(p) * np.sum(q)) / np.sqrt(spread[0] * spread[1]))
+
+
 def attsim(
-    a: list[Attention], b: list[Attention], similarity: str, causal: bool = False, single_key: str = "leave-out"
-) -> tuple[float, npt.NDArray[np.float64]]:
+    a: list[Attention], b: list[Attention], similarity: str = "pearson", causal: bool = False,
+    single_key: str = "leave-out", convention: str = "bounded",
+) -> tuple[float, npt.NDArray[np.float64]]:  # fmt: skip
     """The score of a towards b, and the similarity of every head of a with every head of b."""
     heads = np.zeros((len(a[0]), len(b[0])))
     for i in range(len(a[0])):
         for j in range(len(b[0])):
             some = [rows(x[i], y[j], causal, single_key) for x, y in zip(a, b, strict=True)]
-            heads[i, j] = sum(ORACLES[similarity](pairs) for pairs in some) / sum(len(pairs) for pairs in some)
+            some = [pairs for pairs in some if pairs]
+            if convention == "released":
+                total, counted = sum(released(pairs, similarity) for pairs in some), len(some)
+                if similarity != "frobenius":
+                    counted = sum(map(len, some))
+            else:
+                total, counted = sum(ORACLES[similarity](pairs) for pairs in some), sum(map(len, some))
+            heads[i, j] = total / counted
     return float(heads.max(axis=1).mean()), heads
 
 
-def positions(sentences: list[Attention], causal: bool = False) -> npt.NDArray[np.float64]:  # [positions, heads]
-    """Attention as a representation, queries with one key left out."""
+def positions(
+    sentences: list[Attention], causal: bool = False, single_key: str = "leave-out"
+) -> npt.NDArray[np.float64]:  # [positions, heads]
+    """Attention as a representation."""
     found = []
     for sentence in sentences:
         for query in range(sentence.shape[1]):
             keys = query + 1 if causal else sentence.shape[1]
-            if keys > 1:
+            if keys > 1 or single_key == "count":
                 seen = sentence[:, query, :keys]
                 found.append((seen / seen.sum(axis=1, keepdims=True)).T)
     return np.concatenate(found)

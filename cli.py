@@ -67,32 +67,14 @@ def cli() -> None:
 @memory_option
 @device_option
 @store_option
-def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> None:
+def run(store: Store, study: Path, **means: Any) -> None:
     """Extract and measure whatever a study names and the store lacks.
 
     Example: layeratlas run studies/demo.toml
     """
-    from layeratlas.extract import runner as extraction
-    from layeratlas.measures import runner as measuring
+    from layeratlas import running
 
-    wanted = load_study(study)
-    _import(store, wanted.results)
-    if not wanted.models:
-        return
-    measures = measuring.chosen_measures(wanted.measures, wanted.kinds)
-    known = extraction.present(store, wanted)
-    if not (refresh or extraction.plan(store, wanted) or measuring.plan(store, known, measures)):
-        click.echo(f"nothing to do: {len(known)} layers are extracted and every pair is measured", err=True)
-        return
-    with _working(store, device) as work:
-        for attempt in ("first", "after a rebuild"):
-            extracted = extraction.extract(store, wanted, run=work.run, device=work.device, progress=work.progress)
-            session = measuring.Session(store, work.run, work.progress, work.device, memory, refresh)
-            measured = session.measure(extraction.present(store, wanted), measures)
-            if not measured.damaged or attempt == "after a rebuild":
-                break
-            work.progress.note(f"rebuilding {len(measured.damaged)} damaged artifacts")
-    _finish(store, extracted, measured)
+    _finish(running.run(study, store=store, progress=_progress(), **means))
 
 
 @cli.command()
@@ -123,15 +105,10 @@ def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], de
 
     Example: layeratlas extract bert-base-uncased ./my-model --corpus my.conllu --pooling last
     """
-    from layeratlas.extract import runner as extraction
+    from layeratlas import running
 
-    wanted = study_of(models, corpora, **options)
-    if not extraction.plan(store, wanted):
-        click.echo("nothing to do: every layer is extracted", err=True)
-        return
-    with _working(store, device) as work:
-        extracted = extraction.extract(store, wanted, run=work.run, device=work.device, progress=work.progress)
-    _finish(store, extracted)
+    means = running.Means(device, progress=_progress())
+    _finish(running.extract(store, study_of(models, corpora, **options), means))
 
 
 @cli.command()
@@ -143,25 +120,16 @@ def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], de
 @device_option
 @store_option
 def measure(
-    store: Store, names: tuple[str, ...], preset: str, models: tuple[str, ...], device: str, **how: Any
+    store: Store, names: tuple[str, ...], preset: str, models: tuple[str, ...], **how: Any
 ) -> None:
     """Measure all pairs of extracted layers that have no score yet.
 
     Example: layeratlas measure --measure ckasim --measure svsim
     """
-    from layeratlas.measures import runner as measuring
+    from layeratlas import running
 
-    artifacts = store.artifacts(models)
-    if not artifacts:
-        raise NothingYet("nothing is extracted yet: run `layeratlas extract MODEL --corpus FILE`")
-    kinds = {row.kind for row in artifacts}
-    measures = measuring.chosen_measures([MeasureSpec(name, preset) for name in names], kinds, preset=preset)
-    if not how["refresh"] and not measuring.plan(store, artifacts, measures):
-        click.echo(f"nothing to do: every pair of {len(artifacts)} layers is measured", err=True)
-        return
-    with _working(store, device) as work:
-        measured = measuring.Session(store, work.run, work.progress, work.device, **how).measure(artifacts, measures)
-    _finish(store, measured)
+    means = running.Means(progress=_progress(), **how)
+    _finish(running.measure(store, means, names=names, preset=preset, models=models))
 
 
 @cli.command("import-results")
@@ -175,7 +143,9 @@ def import_results(store: Store, file: Path, name: str, models: Path | None, rep
 
     Example: layeratlas import-results studies/published/wu2020_ewt.parquet --name wu2020-ewt
     """
-    _import(store, [ResultsSpec(file, name, models)], replace=replace)
+    from layeratlas import running
+
+    click.echo(running.import_results(store, ResultsSpec(file, name, models), replace=replace), err=True)
 
 
 @cli.group(cls=_Group)
@@ -301,54 +271,18 @@ def verify(store: Store) -> None:
         sys.exit(4)
 
 
-@dataclass(frozen=True)
-class _Work:
-    run: str
-    device: str
-    progress: Progress
-
-
-@contextmanager
-def _working(store: Store, device: str) -> Iterator[_Work]:
-    """Record a run, on the device that was asked for."""
-    import torch
-
+def _progress() -> Progress:
     from layeratlas.queries.terminal import TerminalProgress
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    store.clean()
-    with store.run(device=device, threads=torch.get_num_threads()) as run:
-        yield _Work(run, device, TerminalProgress())
+    return TerminalProgress()
 
 
-def _versions() -> dict[str, int]:
-    """The newest version of each measure: scores of older ones are no answer any more."""
-    from layeratlas.measures import MEASURES
-
-    return {name: kind.version for name, kind in MEASURES.items()}
-
-
-def _import(store: Store, specs: Sequence[ResultsSpec], *, replace: bool = False) -> None:
-    """Import what the store lacks of these results, and say so."""
-    from layeratlas.measures import MEASURES
-    from layeratlas.store.results import ensure_results
-
-    symmetric = {name: kind.symmetric for name, kind in MEASURES.items()}
-    for spec in specs:
-        click.echo(ensure_results(store, spec, symmetric=symmetric, replace=replace), err=True)
-
-
-def _finish(store: Store, *summaries: Any) -> None:
+def _finish(outcome: Outcome) -> None:
     """Say what came of a run on stderr, and exit with its code."""
-    for summary in summaries:
-        for line in summary.lines():
-            click.echo(line, err=True)
-    if waiting := store.waiting():
-        click.echo(f"{waiting} staged files wait for the next run: the catalog is in use", err=True)
-    code = max(summary.exit_code for summary in summaries)
-    if code:
-        sys.exit(code)
+    for line in outcome.lines():
+        click.echo(line, err=True)
+    if outcome.exit_code:
+        sys.exit(outcome.exit_code)
 
 
 def _interrupted() -> NoReturn:

@@ -1,0 +1,177 @@
+"""What a study asks for, from end to end: import, extract, measure. The command line and the Python API both call this.
+
+Each function plans first, without torch: what is known already is not computed again, and then nothing is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from layeratlas.extract import runner as extraction
+from layeratlas.measures import plan as measuring
+from layeratlas.measures.declaration import Measure
+from layeratlas.measures.registry import MEASURES, Versions
+from layeratlas.store.errors import NothingYet
+from layeratlas.store.progress import Progress, Silent
+from layeratlas.store.results import ensure_results
+from layeratlas.store.store import ArtifactRow, Store, default_root
+from layeratlas.store.study import MeasureSpec, ResultsSpec, Study, load_study
+
+MEMORY = 2 * 2**30  # bytes for the sums of one pass over the words
+
+
+class Summary(Protocol):
+    """What one part of a run did."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all went well."""
+
+    def lines(self) -> list[str]:
+        """What to tell the user."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did, part by part; `said` are lines of what needed no work. waiting: staged files not merged yet."""
+
+    said: tuple[str, ...] = ()
+    parts: tuple[Summary, ...] = ()
+    waiting: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of its parts."""
+        return max((part.exit_code for part in self.parts), default=0)
+
+    def lines(self) -> list[str]:
+        """What to tell the user."""
+        waiting = [f"{self.waiting} staged files wait for the next run: the catalog is in use"] if self.waiting else []
+        return [*self.said, *(line for part in self.parts for line in part.lines()), *waiting]
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what means to work: the device by name (`auto`, `cpu`, `cuda:1` …), memory, and who watches."""
+
+    device: str = "auto"
+    memory: int = MEMORY
+    refresh: bool = False  # measure again what is known
+    progress: Progress = field(default_factory=Silent)
+
+
+def open_store(root: str | Path | Store | None = None) -> Store:
+    """Return a store by its folder; none named is $LAYERATLAS_STORE, or ./layeratlas-data. Nothing is created yet."""
+    if isinstance(root, Store):
+        return root
+    return Store(Path(root) if root is not None else default_root(), versions=Versions())
+
+
+def run(
+    study: Study | str | Path, *, store: Store | str | Path | None = None, device: str = "auto", memory: int = MEMORY,
+    refresh: bool = False, progress: Progress | None = None,
+) -> Outcome:  # fmt: skip
+    """Import, extract and measure whatever a study names and the store lacks; interrupted, it can be called again.
+
+    study: a Study, a TOML file, or the name of a study that ships with layeratlas. store: its folder.
+    device: `auto`, `cpu`, `cuda` …; attention is compared on the CPU. memory: bytes for the sums of one pass.
+    Raises LayeratlasError; a model that fails does not stop the others, and is among the outcome's parts.
+    """
+    means = Means(device, memory, refresh, progress or Silent())
+    return _run(open_store(store), study if isinstance(study, Study) else load_study(Path(study)), means)
+
+
+def _run(store: Store, study: Study, means: Means) -> Outcome:
+    said = tuple(import_results(store, spec) for spec in study.results)
+    if not study.models:
+        return Outcome(said)
+    store.merge()
+    measures = measuring.chosen_measures(study.measures, study.kinds)
+    tasks, known = extraction.plan(store, study), extraction.present(store, study)
+    if not (means.refresh or tasks or measuring.plan(store, known, measures)):
+        return Outcome((*said, f"nothing to do: {len(known)} layers are extracted and every pair is measured"))
+    with _working(store, means) as work:
+        extracted = work.extract(study, tasks)
+        measured = work.measure(extraction.present(store, study), measures)
+        if measured.damaged:
+            means.progress.note(f"rebuilding {len(measured.damaged)} damaged artifacts")
+            extracted = work.extract(study, extraction.plan(store, study))
+            measured = work.measure(extraction.present(store, study), measures)
+    return Outcome(said, (extracted, measured), store.waiting())
+
+
+def extract(store: Store, study: Study, means: Means) -> Outcome:
+    """Extract what a study names and the store lacks."""
+    store.merge()
+    tasks = extraction.plan(store, study)
+    if not tasks:
+        return Outcome(("nothing to do: every layer is extracted",))
+    with _working(store, means) as work:
+        extracted = work.extract(study, tasks)
+    return Outcome(parts=(extracted,), waiting=store.waiting())
+
+
+def measure(
+    store: Store, means: Means, *, names: Sequence[str] = (), preset: str = "default", models: Sequence[str] = ()
+) -> Outcome:
+    """Measure all pairs of extracted layers that have no score yet, under these measures or the usual ones.
+
+    Raises NothingYet when nothing is extracted, BadRequest for an unknown name.
+    """
+    store.merge()
+    artifacts = store.artifacts(models)
+    if not artifacts:
+        raise NothingYet("nothing is extracted yet: run `layeratlas extract MODEL --corpus FILE`")
+    specs = [MeasureSpec(name, preset) for name in names]
+    measures = measuring.chosen_measures(specs, {row.kind for row in artifacts}, preset=preset)
+    if not means.refresh and not measuring.plan(store, artifacts, measures):
+        return Outcome((f"nothing to do: every pair of {len(artifacts)} layers is measured",))
+    with _working(store, means) as work:
+        measured = work.measure(artifacts, measures)
+    return Outcome(parts=(measured,), waiting=store.waiting())
+
+
+def import_results(store: Store, spec: ResultsSpec, *, replace: bool = False) -> str:
+    """Import results from elsewhere where the store lacks them; return what was done as a line."""
+    symmetric = {name: declared.symmetric for name, declared in MEASURES.items()}
+    return ensure_results(store, spec, symmetric=symmetric, replace=replace)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One recorded run that is under way."""
+
+    store: Store
+    run: str
+    means: Means
+
+    def extract(self, study: Study, tasks: Sequence[extraction.Task]) -> extraction.Summary:
+        from layeratlas.measures.devices import device_named
+
+        device = str(device_named(self.means.device))
+        return extraction.extract(self.store, study, tasks, device=device, progress=self.means.progress, run=self.run)
+
+    def measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> Summary:
+        from layeratlas.measures.devices import device_named
+        from layeratlas.measures.runner import Session
+
+        device = device_named(self.means.device)
+        session = Session(self.store, self.run, self.means.progress, device, self.means.memory, self.means.refresh)
+        return session.measure(artifacts, measures)
+
+
+@contextmanager
+def _working(store: Store, means: Means) -> Iterator[_Work]:
+    """Record a run, on the device that was asked for."""
+    import torch
+
+    from layeratlas.measures.devices import device_named
+
+    device = device_named(means.device)
+    store.clean()
+    with store.run(device=str(device), threads=torch.get_num_threads()) as run:
+        yield _Work(store, run, means)

@@ -119,9 +119,7 @@ def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], de
 @memory_option
 @device_option
 @store_option
-def measure(
-    store: Store, names: tuple[str, ...], preset: str, models: tuple[str, ...], **how: Any
-) -> None:
+def measure(store: Store, names: tuple[str, ...], preset: str, models: tuple[str, ...], **how: Any) -> None:
     """Measure all pairs of extracted layers that have no score yet.
 
     Example: layeratlas measure --measure ckasim --measure svsim

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
@@ -20,6 +20,9 @@ from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
 from layeratlas.store.store import ArtifactRow, Store, default_root
 from layeratlas.store.study import MeasureSpec, ResultsSpec, Study, load_study
+
+if TYPE_CHECKING:
+    from layeratlas.measures.runner import Summary as Measured
 
 MEMORY = 2 * 2**30  # bytes for the sums of one pass over the words
 
@@ -155,7 +158,7 @@ class _Work:
         device = str(device_named(self.means.device))
         return extraction.extract(self.store, study, tasks, device=device, progress=self.means.progress, run=self.run)
 
-    def measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> Summary:
+    def measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> Measured:
         from layeratlas.measures.devices import device_named
         from layeratlas.measures.runner import Session
 

@@ -31,8 +31,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from layeratlas import measures
-from layeratlas.measures.arrays import ArrayAttention
-from layeratlas.measures.attention_engine import compare_attention_pairs
+from layeratlas.measures.engine import compare_pairs
+from layeratlas.measures.sources.attention import ArraySentences
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"frobenius": 20, "pearson": 20, "jensen_shannon": 8}
@@ -44,7 +44,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     lengths = ewt_lengths(options.sentences)
     layers = [
-        ArrayAttention(f"layer {index}", attention(index, options.heads, lengths))
+        ArraySentences(f"layer {index}", attention(index, options.heads, lengths))
         for index in range(2 * options.layers)
     ]
     pairs = list(itertools.product(range(options.layers), range(options.layers, 2 * options.layers)))
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def turns(
-    similarity: str, formula: Callable[[Tensor, Tensor], Tensor], layers: list[ArrayAttention],
+    similarity: str, formula: Callable[[Tensor, Tensor], Tensor], layers: list[ArraySentences],
     pairs: list[tuple[int, int]], sample: list[tuple[int, int]], *, repeat: int, clock: Callable[[], float],
 ) -> tuple[list[float], list[float]]:  # fmt: skip
     """Time one similarity both ways, in turns; return seconds for all pairs."""
@@ -79,7 +79,7 @@ def turns(
 
 
 def difference(
-    similarity: str, formula: Callable[[Tensor, Tensor], Tensor], layers: list[ArrayAttention], pair: tuple[int, int]
+    similarity: str, formula: Callable[[Tensor, Tensor], Tensor], layers: list[ArraySentences], pair: tuple[int, int]
 ) -> float:
     """How far the two ways are apart on a pair."""
     return abs(fused(similarity, layers, [pair])[pair] - pair_by_pair(formula, layers, [pair])[pair])
@@ -95,24 +95,25 @@ def report(similarity: str, ours: list[float], theirs: list[float], apart: float
     )
 
 
-def fused(similarity: str, layers: list[ArrayAttention], pairs: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
+def fused(similarity: str, layers: list[ArraySentences], pairs: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
     """Score all pairs by the engine."""
     measure = measures.configure("attsim", parameters={"similarity": similarity})
     scores = {}
-    for outcomes in compare_attention_pairs(layers, pairs, [measure]):
-        for outcome in outcomes:
-            assert isinstance(outcome.score, measures.Score), outcome.score
-            scores[outcome.a, outcome.b] = outcome.score.value
+    for some in compare_pairs("attention", layers, pairs, [measure]):
+        for outcomes in some:
+            for pair, score in outcomes.single():
+                assert isinstance(score, measures.Score), score
+                scores[pair] = score.value
     return scores
 
 
 def pair_by_pair(
-    formula: Callable[[Tensor, Tensor], Tensor], layers: list[ArrayAttention], pairs: list[tuple[int, int]]
+    formula: Callable[[Tensor, Tensor], Tensor], layers: list[ArraySentences], pairs: list[tuple[int, int]]
 ) -> dict[tuple[int, int], float]:
     """Score pairs as the formulas stand, sentence by sentence."""
     scores = {}
     for a, b in pairs:
-        total, queries = torch.zeros(layers[a].heads, layers[b].heads), 0
+        total, queries = torch.zeros(layers[a].units, layers[b].units), 0
         for left, right in zip(layers[a].sentences, layers[b].sentences, strict=True):
             if left.shape[1] > 1:
                 total += formula(torch.from_numpy(left), torch.from_numpy(right))

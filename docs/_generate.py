@@ -11,6 +11,7 @@ import click
 
 from layeratlas import cli
 from layeratlas.measures import MEASURES, PRESETS
+from layeratlas.measures.declaration import INVARIANCES, Range
 from layeratlas.store import catalog
 
 #: What the columns of the views mean; a view column that is missing here fails the generation.
@@ -59,14 +60,24 @@ VIEWS = (
 
 
 def measures_table(of: str = "activations") -> str:
-    """One row a measure of a kind of artifact: what it asks, symmetry, parameters, and what the preset changes."""
-    lines = ["| measure | what it is | symmetric | parameters | `wu2020` changes |", "|---|---|---|---|---|"]
-    for name, kind in ((name, kind) for name, kind in MEASURES.items() if kind.kind == of):
-        parameters = ", ".join(f"`{field.name} = {field.default!r}`" for field in dataclasses.fields(kind)) or "none"
-        changes = ", ".join(f"`{key} = {value!r}`" for key, value in kind.presets[PRESETS[1]].items()) or "nothing"
-        first = inspect.cleandoc(kind.__doc__).splitlines()[0]
-        lines.append(f"| `{name}` | {first} | {'yes' if kind.symmetric else 'no'} | {parameters} | {changes} |")
+    """One row a measure of a kind of artifact: what it asks, and what it declares."""
+    columns = ("measure", "what it is", "range", "direction", "symmetric", "blind to", "parameters", "`wu2020` changes")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for name, declared in ((name, declared) for name, declared in MEASURES.items() if declared.kind == of):
+        parameters = (
+            ", ".join(f"`{field.name} = {field.default!r}`" for field in dataclasses.fields(declared)) or "none"
+        )
+        changes = ", ".join(f"`{key} = {value!r}`" for key, value in declared.presets[PRESETS[1]].items()) or "nothing"
+        first = inspect.cleandoc(declared.__doc__).splitlines()[0]
+        blind = ", ".join(change for change in INVARIANCES if change in declared.invariant_to) or "nothing"
+        cells = (f"`{name}`", first, _range(declared.range), declared.direction, "yes" if declared.symmetric else "no",
+                 blind, parameters, changes)  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _range(ends: Range) -> str:
+    return f"[{'-∞' if ends.low is None else ends.low}, {'∞' if ends.high is None else ends.high}]"
 
 
 def views() -> str:

@@ -13,15 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layeratlas import measures
 from layeratlas.store.study import load_study
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path: path.read_text(encoding="utf-8")
+    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+}
+README = PAGES[ROOT / "README.md"]
 
 
 def commands(block: str = "examples") -> list[str]:
-    block = README.split(f"<!-- {block}", 1)[1].split("```", 2)[1]
+    page = next(text for text in PAGES.values() if f"<!-- {block}" in text)
+    block = page.split(f"<!-- {block}", 1)[1].split("```", 2)[1]
     return [line.split(" #")[0].strip() for line in block.splitlines() if line.startswith("python cli.py")]
 
 
@@ -71,7 +75,7 @@ def test_the_readmes_pictures_are_drawn(tmp_path: Path) -> None:
 
 
 def test_the_readmes_study_has_only_keys_that_exist(tmp_path: Path) -> None:
-    study = README.split("```toml", 1)[1].split("```", 1)[0]
+    study = PAGES[ROOT / "docs" / "models.md"].split("```toml", 1)[1].split("```", 1)[0]
     tomllib.loads(study)
     (tmp_path / "my-tuned-bert").mkdir()
     (tmp_path / "my.conllu.gz").touch()
@@ -88,7 +92,6 @@ def test_the_readmes_arrays_compare() -> None:
         "b": common,
         "p": [rng.dirichlet(np.ones(words), (3, words)) for words in (5, 8)],
         "q": [rng.dirichlet(np.ones(words), (4, words)) for words in (5, 8)],
-        "measures": measures,
     }
     exec(code, names)
 
@@ -104,6 +107,12 @@ def test_the_published_study_loads_and_needs_no_model() -> None:
     assert [spec.name for spec in study.results] == ["wu2020-ewt", "wu2020-finetuned"] and not study.models
 
 
-def test_every_link_of_the_readme_leads_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("http") or (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", PAGES[page]):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_readme_is_short_and_begins_with_an_answer() -> None:
+    assert len(README.splitlines()) < 150
+    assert "=> the most similar by ckasim are" in "\n".join(README.splitlines()[:24])

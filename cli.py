@@ -9,21 +9,22 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from layeratlas.queries.commands import COMMANDS
 from layeratlas.queries.drawing import OUTPUT, PLOTS
 from layeratlas.queries.options import asking, format_option, store_option
-from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.store.errors import BadRequest, LayeratlasError, StoreBusy
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
-from layeratlas.store.study import CHOICES, MeasureSpec, ResultsSpec, load_study, study_of
+from layeratlas.store.study import CHOICES, ResultsSpec, study_of
+
+if TYPE_CHECKING:
+    from layeratlas.running import Outcome
 
 
 class _Group(click.Group):
@@ -267,6 +268,13 @@ def verify(store: Store) -> None:
     click.echo(f"{count - len(damaged)} of {count} artifacts are what was written", err=True)
     if damaged:
         sys.exit(4)
+
+
+def _versions() -> dict[str, int]:
+    """The newest version of each measure: scores of older ones are no answer any more."""
+    from layeratlas.measures import MEASURES
+
+    return {name: kind.version for name, kind in MEASURES.items()}
 
 
 def _progress() -> Progress:

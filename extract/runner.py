@@ -52,14 +52,13 @@ class Summary:
         return [f"extracted {self.written:,} layers{adopted}", *failed]
 
 
-def extract(store: Store, study: Study, *, device: str, progress: Progress, run: str) -> Summary:
-    """Extract what a study lacks; what is there already is left alone. A model that fails does not stop the others.
+def extract(store: Store, study: Study, tasks: Sequence[Task], *, device: str, progress: Progress, run: str) -> Summary:
+    """Work through what `plan` says a study lacks. A model that fails does not stop the others.
 
     device: `cpu`, `cuda`, … or `auto`. run: the run that artifacts are registered under.
-    Raises BadRequest as `plan` does. Interrupted, it leaves what was finished and nothing half-written.
+    Interrupted, it leaves what was finished and nothing half-written.
     """
-    store.merge()
-    return _Extraction(store, study, device, progress, run).all(plan(store, study))
+    return _Extraction(store, study, device, progress, run).all(tasks)
 
 
 class _Extraction:

@@ -89,6 +89,20 @@ def staged(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
+def staged_pairs(folder: Path) -> set[tuple[str, str, str]]:
+    """Return the scores that are staged: (configuration, artifact_a, artifact_b)."""
+    import pyarrow.parquet as pq
+
+    found: set[tuple[str, str, str]] = set()
+    for path in staged(folder).get("scores", []):
+        try:
+            rows = pq.read_table(path, columns=["configuration", "artifact_a", "artifact_b"], partitioning=None)
+        except FileNotFoundError:  # merged meanwhile
+            continue
+        found.update(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    return found
+
+
 def _type(kind: str) -> pa.DataType:
     import pyarrow as pa
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.store import catalog, staging
+from layeratlas.store.claims import Claims
 from layeratlas.store.errors import BadRequest, NothingYet, StoreBusy, unknown
 from layeratlas.store.files import Remembered, remove_orphans
 from layeratlas.store.identity import canonical_json
@@ -69,14 +71,19 @@ class ArtifactRow:
 class Store:
     """A store below `root`; nothing is created before something is written."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, versions: Mapping[str, int] = MappingProxyType({})) -> None:
+        self.root, self.versions = root, versions
         self._staging = root / "staging"
 
     @cached_property
     def remembered(self) -> Remembered:
         """Hashes of files that have not changed since they were computed."""
         return Remembered(self.root / "remembered.json")
+
+    @cached_property
+    def claims(self) -> Claims:
+        """Which parts of the work living processes have claimed."""
+        return Claims(self.root)
 
     @contextmanager
     def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
@@ -140,6 +147,10 @@ class Store:
         known = {measure for (measure,) in self.rows("SELECT measure FROM base.versions")}
         with self.lock("merge"):
             catalog.declare(self.root, {measure: version for measure, version in versions.items() if measure in known})
+
+    def staged_pairs(self) -> set[tuple[str, str, str]]:
+        """Return what is measured but not merged yet: (configuration, artifact, other artifact), by fingerprint."""
+        return staging.staged_pairs(self._staging)
 
     def waiting(self) -> int:
         """Return how many staged files no merger has taken yet."""

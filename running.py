@@ -15,7 +15,7 @@ from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.registry import MEASURES, Versions
-from layeratlas.store.errors import NothingYet
+from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
 from layeratlas.store.store import ArtifactRow, Store, default_root
@@ -133,6 +133,7 @@ def measure(
     measures = measuring.chosen_measures(specs, {row.kind for row in artifacts}, preset=preset)
     if not means.refresh and not measuring.plan(store, artifacts, measures):
         return Outcome((f"nothing to do: every pair of {len(artifacts)} layers is measured",))
+    _require_devices({one.kind for one in measures}, means.device)
     with _working(store, means) as work:
         measured = work.measure(artifacts, measures)
     return Outcome(parts=(measured,), waiting=store.waiting())
@@ -142,6 +143,19 @@ def import_results(store: Store, spec: ResultsSpec, *, replace: bool = False) ->
     """Import results from elsewhere where the store lacks them; return what was done as a line."""
     symmetric = {name: declared.symmetric for name, declared in MEASURES.items()}
     return ensure_results(store, spec, symmetric=symmetric, replace=replace)
+
+
+def _require_devices(kinds: set[str], device: str) -> None:
+    """Refuse a device that was named and that none of these kinds can be compared on. Raises BadRequest."""
+    from layeratlas.measures.devices import device_named
+    from layeratlas.measures.engine import source_of
+
+    possible = {name for kind in kinds for name in source_of(kind).DEVICES}
+    if device != "auto" and device_named(device).type not in possible:
+        raise BadRequest(
+            f"{' and '.join(sorted(kinds))} can be compared on {', '.join(sorted(possible))} only, not on '{device}': "
+            "leave --device out"
+        )
 
 
 @dataclass(frozen=True)

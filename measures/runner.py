@@ -147,8 +147,11 @@ class Session:
         from layeratlas.measures.scored import score_table
 
         artifacts = [rows[artifact] for artifact in tile.artifacts]
-        layers = source_of(tile.kind).from_artifacts(self.store.root, artifacts)
+        source = source_of(tile.kind)
+        layers = source.from_artifacts(self.store.root, artifacts)
         chosen = [measures[identity] for identity in tile.configurations]
+        if self.device.type not in source.DEVICES:
+            self.progress.note(f"{tile.kind} is compared on the CPU, not on {self.device}")
         title = f"{len(layers)} layers of {tile.kind}, {len(tile.pairs):,} pairs"
         how = How(device=self.device, memory=self.memory)
         with (

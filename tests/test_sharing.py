@@ -104,3 +104,11 @@ def test_cutting_gives_every_pair_once_and_shares_for_all(shares: int) -> None:
     pairs = [(a, b) for a in range(20) for b in range(a + 1, 20)]
     tiles = cut(pairs, [10] * 20, lambda layers, units, some: 0, 1, shares=shares)
     assert sorted(pair for tile in tiles for pair in tile) == pairs and shares <= len(tiles) <= 3 * shares
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:7", "meta", "cpu:x"])
+def test_a_device_that_is_not_there_is_one_line(extracted: Path, device: str) -> None:
+    process = start(extracted, "--device", device)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2 and "Traceback" not in said
+    assert f"layeratlas: there is no device '{device}' here; there is: auto, cpu" in said

@@ -19,6 +19,7 @@ from layeratlas.measures.statistics.centring import Block, Centring
 from layeratlas.store.artifacts import read_chunks, read_keys
 from layeratlas.store.store import ArtifactRow
 
+DEVICES = ("cpu", "cuda", "mps", "xpu")  # where its products can be made
 _BLOCK_BYTES = 512 * 2**20  # of one block of words, all layers of a tile side by side
 
 

@@ -24,6 +24,7 @@ from layeratlas.measures.sources.sentences import Queries, Run, Weights, enterin
 from layeratlas.store.attention import GROUP_BYTES, read_attention_chunks, read_attention_keys, read_longest
 from layeratlas.store.store import ArtifactRow
 
+DEVICES = ("cpu",)  # where its products are made
 STRETCH_BYTES = 12 * 2**20  # of sentences side by side: many to a product, and still in a processor's last cache
 ROW_TOLERANCE = 5e-3  # how far a row's sum may be from one: float16 stores weights to a few parts in ten thousand
 _COPIES = 5  # what one sentence takes at most, in copies of it: as read, laid out, hidden, standardised, multiplied

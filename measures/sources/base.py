@@ -42,6 +42,8 @@ class Feed(Protocol):
 class Kind(Protocol):
     """A module of `measures/sources/`, called by the kind's name."""
 
+    DEVICES: tuple[str, ...]  # types of devices on which its statistics can be made
+
     def feed(self, layers: Sequence[Any], dtype: torch.dtype, device: torch.device) -> Feed:
         """Read these layers once."""
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from layeratlas.measures.engine import Outcomes, reason
@@ -71,6 +72,6 @@ def _lists(values: Any, count: int, dtype: type) -> pa.Array:  # [pairs, units] 
     kind = pa.list_(pa.from_numpy_dtype(np.dtype(dtype)))
     if values is None:
         return pa.nulls(count, kind)
-    matrix = np.ascontiguousarray(values.cpu().numpy(), dtype)
+    matrix: npt.NDArray[Any] = np.ascontiguousarray(values.cpu().numpy(), dtype)
     offsets = np.arange(0, matrix.size + 1, matrix.shape[1] or 1, dtype=np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.reshape(-1)), type=kind)

@@ -5,6 +5,7 @@
     layeratlas.compare(a, b, measure="ckasim")     # a [words, neurons_a], b [words, neurons_b] -> Score
     layeratlas.compare_all({"x": a, "y": b})       # all ordered pairs under several measures, in one pass
     layeratlas.compare_attention(p, q)             # p, q: of each sentence [heads, query, key]
+    layeratlas.run("study.toml", store="data")     # import, extract and measure what the store lacks
 
 Importing this imports neither torch nor the catalog; what is used brings what it needs.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         compare_all_attention,
         compare_attention,
     )
+    from layeratlas.running import run
     from layeratlas.store.errors import LayeratlasError
 
 #: Where each public name lives; it is imported when it is first used.
@@ -34,10 +36,12 @@ _HOMES = {
     "compare_all": "layeratlas.measures",
     "compare_all_attention": "layeratlas.measures",
     "compare_attention": "layeratlas.measures",
+    "run": "layeratlas.running",
 }
 
 __all__ = [
     "LayeratlasError", "MeasureError", "Score", "compare", "compare_all", "compare_all_attention", "compare_attention",
+    "run",
 ]  # fmt: skip
 
 

@@ -1,0 +1,64 @@
+"""A study as a library call: what the command does, without printing anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from extract_tiny import save_model
+
+import layeratlas
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.progress import Silent
+from layeratlas.store.study import load_study
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny models on a few sentences, under one measure."""
+    folder = tmp_path_factory.mktemp("study")
+    for name, family in (("bert-a", "bert"), ("gpt2-a", "gpt2")):
+        save_model(family, folder / name)
+    models = "".join(f'[[models]]\nid = "./{name}"\n' for name in ("bert-a", "gpt2-a"))
+    (folder / "text.txt").write_text("The cats saw two dogs .\nNobody saw them , they say .\n" * 20)
+    text = f'{models}[[corpora]]\npath = "text.txt"\n[[measures]]\nname = "ckasim"\n'
+    (folder / "study.toml").write_text(text)
+    return folder / "study.toml"
+
+
+def test_a_study_runs_once_and_says_nothing_on_its_own(
+    study: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    progress = Silent()
+    outcome = layeratlas.run(study, store=tmp_path / "s", progress=progress)
+    assert outcome.exit_code == 0 and outcome.lines() == ["extracted 6 layers", "measured 30 scores"]
+    again = layeratlas.run(load_study(study), store=tmp_path / "s")
+    assert again.lines() == ["nothing to do: 6 layers are extracted and every pair is measured"]
+    assert capfd.readouterr() == ("", "")
+    assert all("failed" not in note for note in progress.notes)
+
+
+def test_what_is_staged_is_merged_before_anything_is_planned(study: Path, tmp_path: Path) -> None:
+    from layeratlas.running import open_store
+
+    layeratlas.run(study, store=tmp_path / "s")
+    store = open_store(tmp_path / "s")
+    store.stage("failures", [{"model": "m", "corpus": "c", "reason": "made up", "run": "r"}])
+    assert store.waiting() == 1
+    assert layeratlas.run(study, store=store).lines()[-1].startswith("nothing to do") and store.waiting() == 0
+
+
+def test_a_mistake_is_raised_by_name(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="there is no"):
+        layeratlas.run("nowhere.toml", store=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_importing_brings_neither_torch_nor_the_catalog() -> None:
+    code = "import sys, layeratlas; print({'torch', 'duckdb', 'pyarrow', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -67,8 +67,11 @@ def fill(root: Path, count: int, neurons: int, words: int) -> list[Tensor]:  # e
             writer.write(place, np.zeros(words, np.int32), ["w"] * words, layer)
         assert writer.artifact is not None
         store.stage_artifact(writer.artifact, "bench")
-    store.stage("models", [{"weights": f"v1:model-{m}", "name": f"model-{m}", "family": f"family-{m % 4}", "layers": 12,
-                            "neurons": neurons, "source": "own"} for m in range(-(-count // LAYERS_A_MODEL))])  # fmt: skip
+    store.stage("models", [
+        {"weights": f"v1:model-{m}", "name": f"model-{m}", "family": f"family-{m % 4}", "layers": LAYERS_A_MODEL - 1,
+         "neurons": neurons, "source": "own"}
+        for m in range(-(-count // LAYERS_A_MODEL))
+    ])  # fmt: skip
     store.stage("corpora", [{"corpus": "v1:corpus", "name": "synthetic", "sentences": words, "words": words}])
     store.merge()
     return layers

@@ -70,6 +70,8 @@ def cli() -> None:
 def run(store: Store, study: Path, refresh: bool, memory: int, device: str) -> None:
     """Extract and measure whatever a study names and the store lacks.
 
+    STUDY is a TOML file, or the name of a study that comes with layeratlas: wu2020-published.
+
     Example: layeratlas run studies/demo.toml
     """
     from layeratlas.extract import runner as extraction

@@ -71,6 +71,8 @@ def cli() -> None:
 def run(store: Store, study: Path, **means: Any) -> None:
     """Extract and measure whatever a study names and the store lacks.
 
+    STUDY is a TOML file, or the name of a study that comes with layeratlas: wu2020-published.
+
     Example: layeratlas run studies/demo.toml
     """
     from layeratlas import running

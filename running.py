@@ -147,7 +147,7 @@ def import_results(store: Store, spec: ResultsSpec, *, replace: bool = False) ->
 
 def _require_devices(kinds: set[str], device: str) -> None:
     """Refuse a device that was named and that none of these kinds can be compared on. Raises BadRequest."""
-    from layeratlas.measures.devices import device_named
+    from layeratlas.devices import device_named
     from layeratlas.measures.engine import source_of
 
     possible = {name for kind in kinds for name in source_of(kind).DEVICES}
@@ -167,13 +167,13 @@ class _Work:
     means: Means
 
     def extract(self, study: Study, tasks: Sequence[extraction.Task]) -> extraction.Summary:
-        from layeratlas.measures.devices import device_named
+        from layeratlas.devices import device_named
 
         device = str(device_named(self.means.device))
         return extraction.extract(self.store, study, tasks, device=device, progress=self.means.progress, run=self.run)
 
     def measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> Measured:
-        from layeratlas.measures.devices import device_named
+        from layeratlas.devices import device_named
         from layeratlas.measures.runner import Session
 
         device = device_named(self.means.device)
@@ -186,7 +186,7 @@ def _working(store: Store, means: Means) -> Iterator[_Work]:
     """Record a run, on the device that was asked for."""
     import torch
 
-    from layeratlas.measures.devices import device_named
+    from layeratlas.devices import device_named
 
     device = device_named(means.device)
     store.clean()

@@ -21,8 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from layeratlas.extract import corpora, models  # noqa: E402
-from layeratlas.extract.runner import extract  # noqa: E402
+from layeratlas.extract import corpora  # noqa: E402
+from layeratlas.extract.locate import locate  # noqa: E402
+from layeratlas.extract.runner import extract, plan  # noqa: E402
 from layeratlas.store.identity import Settings  # noqa: E402
 from layeratlas.store.progress import Silent  # noqa: E402
 from layeratlas.store.store import Store  # noqa: E402
@@ -40,13 +41,14 @@ def floor(scratch: Path, study: Study) -> Callable[[], None]:
     """Prepare the bare forward passes: model loaded, sentences tokenised, batches padded beforehand."""
     import torch
 
+    from layeratlas.extract.encoders.transformer import load
     from layeratlas.extract.stream import Pass
-    from layeratlas.extract.transformer import TransformerEncoder, load
+    from layeratlas.extract.takes import take_of
     from layeratlas.extract.windows import Windowing, batches
 
-    encoder = load(models.locate(MODEL, Store(scratch).remembered), Settings(), "cpu")
-    assert isinstance(encoder, TransformerEncoder)
-    passing = Pass(encoder, Windowing(encoder, Settings(), "minilm"), range(7), "last", study.batch_tokens, "minilm")
+    encoder = load(locate(MODEL, Store(scratch).remembered), Settings(), "cpu", study.kinds)
+    takes = [take_of(kind)("minilm", encoder.shape, range(7), study) for kind in study.kinds]
+    passing = Pass(encoder, Windowing(encoder, Settings(), "minilm"), takes, study.batch_tokens)
     inputs = [
         encoder._inputs([window.pieces for window in batch])
         for numbered in passing._lookahead(corpora.read(study.corpora[0]))
@@ -63,7 +65,8 @@ def floor(scratch: Path, study: Study) -> Callable[[], None]:
 
 def whole(scratch: Path, study: Study, number: int) -> None:
     """Extract into a fresh store."""
-    summary = extract(Store(scratch / f"store-{number}"), study, device="cpu", progress=Silent(), run="bench")
+    store = Store(scratch / f"store-{number}")
+    summary = extract(store, study, plan(store, study), device="cpu", progress=Silent(), run="bench")
     assert summary.written == 7, summary
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from layeratlas.extract import corpora, models
+from layeratlas.extract import corpora
 from layeratlas.extract.corpora import CorpusFacts
-from layeratlas.extract.models import Located
+from layeratlas.extract.locate import Located, locate
+from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.identity import ArtifactIdentity, Kind, artifact_path, fingerprint
 from layeratlas.store.store import ArtifactRow, ModelRow, Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
-#: One artifact of a task: its kind and layer. Attention is numbered by block, so that there is none of layer 0.
+#: One artifact of a task: its kind and layer.
 Place = tuple[Kind, int]
 
 
@@ -31,11 +32,6 @@ class Task:
     located: Located | None = None
     missing: tuple[Place, ...] | None = None
     problem: str | None = None
-
-    @property
-    def layers(self) -> tuple[int, ...] | None:
-        """The layers whose activations are missing."""
-        return None if self.missing is None else of_kind(self.missing, "activations")
 
     @property
     def title(self) -> str:
@@ -94,30 +90,37 @@ def present(store: Store, study: Study) -> list[ArtifactRow]:
 def missing(
     store: Store, task: Task, known: Iterable[ModelRow], rows: Iterable[ArtifactRow]
 ) -> tuple[Place, ...] | None:
-    """Return what has no sound artifact; None when the catalog does not know how many layers or heads there are."""
+    """Return what has no sound artifact; None when the catalog does not know which layers there are of every kind."""
     if task.located is None:
         return None
     weights, study = task.located.weights, task.study
     model = next((row for row in known if row.weights == weights), None)
     if model is None or max(study.layers or (0,)) > model.layers:
         return None
-    if "attention" in study.kinds and model.heads is None:
+    layers = {kind: take_of(kind).layers_of(model) for kind in study.kinds}
+    has = {kind: own for kind, own in layers.items() if own is not None}
+    if has.keys() != layers.keys():
         return None
     there = {row.artifact for row in rows if row.weights == weights and sound(store, row)}
-    wanted = places(study, model.layers, attention=bool(model.heads))
-    return tuple(place for place in wanted if task.identity(place).artifact not in there)
+    return tuple(place for place in places(study, has) if task.identity(place).artifact not in there)
 
 
-def places(study: Study, blocks: int, *, attention: bool) -> tuple[Place, ...]:
-    """Return what a study wants of a model: of a model without attention its activations only."""
-    chosen = range(blocks + 1) if study.layers is None else sorted(set(study.layers))
-    kinds = [kind for kind in study.kinds if kind == "activations" or attention]
-    return tuple((kind, layer) for kind in kinds for layer in chosen if layer or kind == "activations")
+def places(study: Study, layers: Mapping[Kind, Iterable[int]]) -> tuple[Place, ...]:
+    """Return what a study wants of a model that has these layers of each kind."""
+    return tuple(
+        (kind, layer)
+        for kind in study.kinds
+        for layer in layers.get(kind, ())
+        if study.layers is None or layer in study.layers
+    )
 
 
-def of_kind(found: Iterable[Place], kind: Kind) -> tuple[int, ...]:
-    """Return the layers of the places of one kind."""
-    return tuple(layer for own, layer in found if own == kind)
+def by_kind(found: Iterable[Place]) -> dict[Kind, list[int]]:
+    """Return the layers of some places, kind by kind."""
+    layers: dict[Kind, list[int]] = {}
+    for kind, layer in found:
+        layers.setdefault(kind, []).append(layer)
+    return layers
 
 
 def _identity(study: Study, weights: str, corpus: str, place: Place) -> ArtifactIdentity:
@@ -140,7 +143,7 @@ def resting_place(task: Task, place: Place) -> str:
 
 def _found(spec: ModelSpec, store: Store) -> tuple[Located | None, str | None]:
     try:
-        return models.locate(spec, store.remembered), None
+        return locate(spec, store.remembered), None
     except LayeratlasError as error:
         return None, str(error)
 

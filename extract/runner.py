@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.extract import corpora
-from layeratlas.extract.plan import Place, Task, missing, of_kind, places, plan, present, resting_place, sound
+from layeratlas.extract.plan import Place, Task, by_kind, missing, places, plan, present, resting_place, sound
+from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import ArtifactDamaged, BadRequest, LayeratlasError
+from layeratlas.store.kinds import KINDS
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import Study
 
 if TYPE_CHECKING:
-    from layeratlas.extract.encoder import Encoder
-    from layeratlas.extract.windows import LeftOut, Windowing
+    from layeratlas.extract.encoders.base import Encoder, Shape
+    from layeratlas.extract.takes.base import Take
+    from layeratlas.extract.windows import Windowing
     from layeratlas.store.artifacts import Artifact
 
 
@@ -55,7 +58,7 @@ class Summary:
 def extract(store: Store, study: Study, tasks: Sequence[Task], *, device: str, progress: Progress, run: str) -> Summary:
     """Work through what `plan` says a study lacks. A model that fails does not stop the others.
 
-    device: `cpu`, `cuda`, … or `auto`. run: the run that artifacts are registered under.
+    device: `cpu`, `cuda` … run: the run that artifacts are registered under.
     Interrupted, it leaves what was finished and nothing half-written.
     """
     return _Extraction(store, study, device, progress, run).all(tasks)
@@ -67,7 +70,6 @@ class _Extraction:
     def __init__(self, store: Store, study: Study, device: str, progress: Progress, run: str) -> None:
         self._store, self._study, self._device, self._progress, self._run = store, study, device, progress, run
         self._loaded: tuple[str, Encoder] | None = None
-        self._attention = "attention" in study.kinds
         self._summary = Summary()
 
     def all(self, tasks: Sequence[Task]) -> Summary:
@@ -121,9 +123,10 @@ class _Extraction:
         shape, deepest = encoder.shape, max(self._study.layers or (0,))
         if deepest > shape.layers:
             raise BadRequest(f"{task.model.name} has the layers 0 to {shape.layers}, the study asks for {deepest}")
-        if self._attention and not shape.heads:
-            self._progress.note(f"{task.title}: {shape.architecture} has no attention, which is left out")
-        return places(self._study, shape.layers, attention=bool(shape.heads))
+        for kind in self._study.kinds:
+            if kind not in shape.units:
+                self._progress.note(f"{task.title}: {shape.architecture} has no {kind}, which is left out")
+        return places(self._study, {kind: shape.units.get(kind, ()) for kind in self._study.kinds})
 
     def _adopt(self, task: Task, wanted: Iterable[Place]) -> tuple[Place, ...]:
         """Register finished files that the catalog does not know; return what is still missing."""
@@ -154,35 +157,43 @@ class _Extraction:
         return found if found.artifact == task.identity(place).artifact else None
 
     def _encoder(self, task: Task) -> Encoder:
-        from layeratlas.extract.encoder import load
+        from layeratlas.extract.encoders import load
 
         if task.located is None:
             raise LayeratlasError(f"{task.model.name} was not found")
         key = task.located.weights
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # one model in memory at a time
-            self._loaded = key, load(task.located, self._study.settings, self._device, attention=self._attention)
+            self._loaded = key, load(task.located, self._study.settings, self._device, self._study.kinds)
         return self._loaded[1]
 
     def _register_model(self, task: Task, encoder: Encoder) -> None:
+        from layeratlas.extract.encoders import family_of
+
         located, shape, content = task.located, encoder.shape, task.content
         if located is None:
             return
         spec = task.model
         model = {
-            "weights": located.weights, "name": spec.name, "family": located.family,
+            "weights": located.weights, "name": spec.name, "family": family_of(located),
             "architecture": shape.architecture, "origin": spec.id, "revision": located.revision,
             "finetuned_from": spec.finetuned_from, "untrained_seed": spec.seed if spec.untrained else None,
-            "layers": shape.layers, "neurons": shape.neurons[-1], "parameters": shape.parameters, "source": "own",
+            "layers": shape.layers, "parameters": shape.parameters, "source": "own", **self._units(shape),
         }  # fmt: skip
-        if self._attention:
-            model["heads"] = max(shape.heads, default=0)
         corpus = {
             "corpus": content.corpus, "name": task.corpus.name, "origin": str(task.corpus.path),
             "sentences": content.sentences, "words": content.words,
         }  # fmt: skip
         self._store.stage("models", [model])
         self._store.stage("corpora", [corpus])
+
+    def _units(self, shape: Shape) -> dict[str, int]:
+        """What the catalog keeps of a model's units; of a kind that was asked for, also that there is none."""
+        columns: dict[str, int] = {}
+        for kind in KINDS:
+            if kind in shape.units or kind in self._study.kinds:
+                columns |= take_of(kind).model_columns(shape.units.get(kind, {}))
+        return columns
 
     def _compute(self, task: Task, encoder: Encoder, wanted: Sequence[Place]) -> None:
         from layeratlas.extract.stream import Pass
@@ -192,57 +203,30 @@ class _Extraction:
         name, study = task.model.name, self._study
         windowing = Windowing(encoder, study.settings, name)
         windowing.refuse_early(corpora.read(task.corpus), task.content.longest)
-        layers, blocks = of_kind(wanted, "activations"), of_kind(wanted, "attention")
-        stream = Pass(
-            encoder, windowing, layers, study.settings.pooling, study.batch_tokens, name, blocks, study.special_tokens
-        )
-        background, uniform = BackgroundWriter(*self._writers(task, encoder, wanted)), 0
+        takes = [take_of(kind)(name, encoder.shape, layers, study) for kind, layers in by_kind(wanted).items()]
+        stream = Pass(encoder, windowing, takes, study.batch_tokens)
+        background = BackgroundWriter({take.kind: self._writers(task, take) for take in takes})
         with self._progress.task(f"extract {task.title}", task.content.sentences) as advance, background:
             for chunk in stream.chunks(corpora.read(task.corpus)):
                 background.write(chunk)
-                uniform += chunk.uniform
                 advance(chunk.sentences)
         for artifact in background.artifacts:
             self._store.stage_artifact(artifact, self._run)
         self._summary.written += len(background.artifacts)
-        self._report(task, windowing)
-        if blocks:
-            self._report_attention(task, windowing, uniform)
+        self._report(task, windowing, takes)
 
-    def _writers(self, task: Task, encoder: Encoder, wanted: Sequence[Place]) -> Any:
-        from layeratlas.store.artifacts import ActivationWriter
-        from layeratlas.store.attention import AttentionWriter
+    def _writers(self, task: Task, take: Take[Any]) -> dict[int, Any]:
+        """What writes the take's layers, by layer."""
+        return {layer: take.writer(self._store.root, task.identity((take.kind, layer))) for layer in take.layers}
 
-        root, name, shape = self._store.root, task.model.name, encoder.shape
-        activations = {
-            layer: ActivationWriter(root, task.identity((kind, layer)), name, shape.neurons[layer])
-            for kind, layer in wanted
-            if kind == "activations"
-        }
-        attention = {
-            layer: AttentionWriter(root, task.identity((kind, layer)), name, shape.heads[layer - 1])
-            for kind, layer in wanted
-            if kind == "attention"
-        }
-        return activations, attention
-
-    def _report(self, task: Task, windowing: Windowing) -> None:
+    def _report(self, task: Task, windowing: Windowing, takes: Sequence[Take[Any]]) -> None:
         words = f"of {task.content.words:,} words left out"
-        self._report_left_out(task, windowing.without_token, f"{words}, its tokenizer gives them no token")
-        self._report_left_out(task, windowing.too_long, f"{words}, each alone is longer than the window")
-
-    def _report_attention(self, task: Task, windowing: Windowing, uniform: int) -> None:
-        sentences = f"of {task.content.sentences:,} sentences have no attention"
-        self._report_left_out(task, windowing.split, f"{sentences}, each is longer than the window")
-        if uniform:
-            self._progress.note(
-                f"{task.title}: {uniform:,} rows of attention went to special tokens alone: they are stored as uniform"
-            )
-
-    def _report_left_out(self, task: Task, left_out: LeftOut, what: str) -> None:
-        if left_out.count:
-            more = ", …" if left_out.count > len(left_out.examples) else ""
-            self._progress.note(f"{task.title}: {left_out.count:,} {what}: {', '.join(left_out.examples)}{more}")
+        notes = windowing.without_token.notes(f"{words}, its tokenizer gives them no token")
+        notes += windowing.too_long.notes(f"{words}, each alone is longer than the window")
+        for take in takes:
+            notes += take.notes(windowing, task.content.sentences)
+        for note in notes:
+            self._progress.note(f"{task.title}: {note}")
 
 
 @contextmanager

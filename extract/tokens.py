@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from layeratlas.extract.encoder import Piece
+from layeratlas.extract.encoders.base import Piece
 from layeratlas.store.errors import LayeratlasError
 
 PROBE = ("The", "cats", "saw", "42", "dogs", ",", "too", "!")

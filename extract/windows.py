@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from layeratlas.extract.corpora import size
-from layeratlas.extract.encoder import Encoder, Piece
+from layeratlas.extract.encoders.base import Encoder, Piece
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.identity import Settings
 
@@ -26,6 +29,25 @@ class Window:
     whole: bool = True
 
 
+@dataclass(frozen=True)
+class Words:
+    """Words of consecutive sentences, in corpus order: sentence and place in it, and how they are written."""
+
+    sentence: npt.NDArray[np.int32]  # [words]
+    word: npt.NDArray[np.int32]  # [words]
+    token: list[str] = field(repr=False)  # [words]
+
+    @classmethod
+    def of(cls, windows: Sequence[Window], texts: Mapping[int, list[str]]) -> Words:
+        """Return the words of some windows; `texts` are the sentences by their numbers."""
+        numbers = np.array([window.sentence for window in windows], np.int32)
+        return cls(
+            np.repeat(numbers, [len(window.words) for window in windows]),
+            np.array([word for window in windows for word in window.words], np.int32),
+            [texts[window.sentence][word] for window in windows for word in window.words],
+        )
+
+
 @dataclass
 class LeftOut:
     """What a model gives nothing for, words or sentences: how many, and the first few."""
@@ -38,6 +60,11 @@ class LeftOut:
         self.count += 1
         if len(self.examples) < 5 and repr(word) not in self.examples:
             self.examples.append(repr(word))
+
+    def notes(self, what: str) -> list[str]:
+        """What to tell the user: how many of `what`, and which; nothing when nothing was left out."""
+        more = ", …" if self.count > len(self.examples) else ""
+        return [f"{self.count:,} {what}: {', '.join(self.examples)}{more}"] if self.count else []
 
 
 class Windowing:

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from layeratlas.extract.stream import Chunk
-from layeratlas.store.artifacts import ActivationWriter, Artifact
-from layeratlas.store.attention import AttentionWriter
+from layeratlas.store.artifacts import Artifact, ArtifactWriter
+from layeratlas.store.identity import Kind
 
 WAITING = 1  # chunks between computing and writing
 _PATIENCE = 0.2  # seconds between two looks at whether the other side still lives
@@ -27,11 +27,10 @@ class BackgroundWriter:
     the temporary files. An error of the thread is raised by the next `write`, or on leaving.
     """
 
-    def __init__(
-        self, activations: Mapping[int, ActivationWriter], attention: Mapping[int, AttentionWriter]
-    ) -> None:  # by layer
-        self._activations, self._attention = activations, attention
-        self._writers = [*activations.values(), *attention.values()]
+    def __init__(self, writers: Mapping[Kind, Mapping[int, ArtifactWriter]]) -> None:
+        """`writers`: by kind and layer."""
+        self._by_kind = writers
+        self._writers = [writer for by_layer in writers.values() for writer in by_layer.values()]
         self._queue: queue.Queue[Chunk | None] = queue.Queue(maxsize=WAITING)
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -87,11 +86,8 @@ class BackgroundWriter:
         raise _StoppedError
 
     def _append(self, chunk: Chunk) -> None:
-        for layer, activations in self._activations.items():
-            activations.write(chunk.sentence, chunk.word, chunk.token, chunk.layers[layer])
-        for block, attention in self._attention.items():
-            for (sentence, word), weights in zip(chunk.attended, chunk.attention[block], strict=True):
-                attention.write(sentence, word, weights)
+        for kind, part in chunk.parts.items():
+            part.append(chunk.words, self._by_kind[kind])
 
     def _work(self) -> None:
         try:

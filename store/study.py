@@ -35,6 +35,7 @@ from typing import Any
 
 from layeratlas.store.errors import BadRequest, unknown
 from layeratlas.store.identity import AttentionSettings, Kind, Settings, SpecialTokens
+from layeratlas.store.shipped import find_study
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "pooling": ("last", "first", "mean"),
@@ -114,12 +115,14 @@ class Study:
 
 
 def load_study(path: Path) -> Study:
-    """Read a study. Relative paths are taken from the study's folder. Raises BadRequest naming the line."""
+    """Read a study, a file or the name of one that ships. Relative paths are taken from the study's folder.
+
+    Raises BadRequest, naming the line where one is wrong.
+    """
+    path = find_study(path)
     try:
         text = path.read_text(encoding="utf-8")
         return _Reader(path, text).study(tomllib.loads(text))
-    except FileNotFoundError:
-        raise BadRequest(f"there is no study {path}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"{path}: {error}") from None
 

@@ -17,9 +17,7 @@ import pytest
 import torch
 from extract_tiny import SENTENCES, save_model
 
-from layeratlas.extract import encoder as encoders
-from layeratlas.extract import stream
-from layeratlas.extract.encoder import Hidden, Shape
+from layeratlas.extract import encoders, stream
 from layeratlas.extract.runner import Summary, extract, plan
 from layeratlas.store.artifacts import read_chunks, read_keys
 from layeratlas.store.errors import BadRequest
@@ -54,7 +52,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def run(store: Store, study: Study, progress: Silent | None = None) -> Summary:
-    return extract(store, study, device="cpu", progress=progress or Silent(), run="r")
+    return extract(store, study, plan(store, study), device="cpu", progress=progress or Silent(), run="r")
 
 
 def copy(folder: Path, to: Path) -> Path:
@@ -69,7 +67,7 @@ def written(store: Store) -> dict[str, bytes]:
 
 
 def test_every_layer_is_written_once_and_registered(store: Store, study: Study) -> None:
-    assert [(task.model.name, task.layers) for task in plan(store, study)] == [("bert", None), ("gpt2", None)]
+    assert [(task.model.name, task.missing) for task in plan(store, study)] == [("bert", None), ("gpt2", None)]
     assert run(store, study) == Summary(written=6)
     rows = store.rows("SELECT model, family, corpus, layer, words, neurons FROM artifacts ORDER BY model, layer")
     assert rows == [(name, name, "tiny", layer, WORDS, 16) for name in ("bert", "gpt2") for layer in range(3)]
@@ -99,7 +97,7 @@ def test_chunks_and_layers_chosen_change_no_number(
     monkeypatch.setattr(stream, "LOOKAHEAD", 3)
     other = Store(tmp_path / "other")
     assert run(other, replace(study, layers=(2,))) == Summary(written=2)
-    assert [task.layers for task in plan(other, study)] == [(0, 1), (0, 1)]
+    assert [task.missing for task in plan(other, study)] == [(("activations", 0), ("activations", 1))] * 2
     for a in other.artifacts():
         b = next(row for row in store.artifacts() if row.artifact == a.artifact)
         pairs = zip(*(read_chunks(s.root / r.path, rows=1000) for s, r in ((other, a), (store, b))), strict=True)
@@ -137,7 +135,7 @@ def test_what_is_damaged_is_rebuilt_and_nothing_else(store: Store, study: Study,
         path.write_bytes(path.read_bytes().replace(b"cats", b"bats"))
         store.stage("damaged", [{"artifact": row.artifact, "reason": "flipped"}])
         store.merge()
-    assert [(task.model.name, task.layers) for task in plan(store, study)] == [("bert", (1,))]
+    assert [(task.model.name, task.missing) for task in plan(store, study)] == [("bert", (("activations", 1),))]
     assert run(store, study) == Summary(written=1)
     assert written(store) == before
     assert plan(store, study) == []
@@ -154,7 +152,7 @@ def test_an_unregistered_file_that_is_no_artifact_is_written_over(store: Store, 
 
 @contextmanager
 def failing_at(monkeypatch: pytest.MonkeyPatch, target: str, error: BaseException, calls: int) -> Any:
-    from layeratlas.extract.transformer import TransformerEncoder
+    from layeratlas.extract.encoders.transformer import TransformerEncoder
     from layeratlas.store.artifacts import ActivationWriter
 
     owner: Any = {"run": TransformerEncoder, "write": ActivationWriter}[target]
@@ -310,30 +308,41 @@ def test_pickled_weights_load_only_as_weights(store: Store, study: Study, tmp_pa
     assert "cannot be loaded" in summary.failures[0].reason
 
 
+LETTERS = '''
+"""A word's neurons are its first letters; layers of different widths."""
+
+import torch
+
+from layeratlas.extract.encoders.base import Hidden, Shape
+
+FAMILIES = {"letters": "alphabet"}
+
+
 class Letters:
-    """An architecture of our own: a word's neurons are its first letters; layers of different widths."""
+    shape, window, specials = Shape("Letters", 1, 0, {"activations": {0: 1, 1: 3}}), None, 0
 
-    def __init__(self) -> None:
-        self.shape, self.window, self.specials = Shape("Letters", (1, 3), 0), None, 0
-
-    def pieces(self, sentences: Any) -> list[list[list[int]]]:
+    def pieces(self, sentences):
         return [[[int.from_bytes(word.encode()[:3].ljust(3), "big")] for word in sentence] for sentence in sentences]
 
-    def run(self, windows: Any, layers: Any, attention: Any = ()) -> Hidden:
+    def run(self, windows, wanted):
         longest = max(map(len, windows))
         ids = torch.tensor([[*window, *[0] * (longest - len(window))] for window in windows])
         letters = torch.stack([ids >> 16 & 255, ids >> 8 & 255, ids & 255], dim=-1).float()
-        return Hidden({layer: letters[..., : self.shape.neurons[layer]] for layer in layers}, 0)
+        widths = self.shape.units["activations"]
+        return Hidden({"activations": {layer: letters[..., : widths[layer]] for layer in wanted["activations"]}}, 0)
 
 
-def load(located: Any, settings: Any, device: str, attention: bool) -> Letters:
+def load(located, settings, device, kinds):
     return Letters()
+'''
 
 
-def test_an_architecture_of_ones_own_is_one_line_in_a_table(
+def test_a_model_family_is_one_file(
     store: Store, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(encoders.LOADERS, "letters", __name__)
+    (tmp_path / "families").mkdir()
+    (tmp_path / "families" / "letters.py").write_text(LETTERS)
+    monkeypatch.setattr(encoders, "__path__", [*encoders.__path__, str(tmp_path / "families")])
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "config.json").write_text('{"model_type": "letters"}')
     spec = ModelSpec(str(tmp_path / "letters"), "letters", untrained=True)
@@ -341,17 +350,18 @@ def test_an_architecture_of_ones_own_is_one_line_in_a_table(
     assert [(row.layer, row.neurons) for row in store.artifacts()] == [(0, 1), (1, 3)]
     (activations,) = read_chunks(store.root / store.artifacts()[1].path, rows=1000)
     assert bytes(activations[0].astype(np.uint8)) == b"The"
+    assert store.rows("SELECT family, layers, neurons FROM models") == [("alphabet", 1, 3)]
 
 
 def test_planning_and_importing_need_no_torch(study: Study, store: Store) -> None:
     run(store, study)
     script = (
-        "import sys; from pathlib import Path; from extract.runner import plan, extract; "
-        "from store.store import Store; "
-        "from store.study import *; from store.progress import Silent; "
+        "import sys; from pathlib import Path; from layeratlas.extract.runner import plan, extract; "
+        "from layeratlas.store.store import Store; "
+        "from layeratlas.store.study import *; from layeratlas.store.progress import Silent; "
         f"study = Study(({', '.join(f'ModelSpec({m.id!r}, {m.name!r})' for m in study.models)}), "
         f"(CorpusSpec(Path({str(study.corpora[0].path)!r}), 'tiny'),)); store = Store(Path({str(store.root)!r})); "
-        "assert plan(store, study) == []; extract(store, study, device='cpu', progress=Silent(), run='r'); "
+        "assert plan(store, study) == []; extract(store, study, [], device='cpu', progress=Silent(), run='r'); "
         "print(sorted({'torch', 'transformers', 'tokenizers', 'huggingface_hub'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -15,13 +15,16 @@ import transformers
 from extract_tiny import FAMILIES, SENTENCES, save_model
 
 from layeratlas.extract import stream
-from layeratlas.extract.attending import Attending, NotAttentionError
-from layeratlas.extract.encoder import Encoder, load
-from layeratlas.extract.models import locate
+from layeratlas.extract.encoders import load
+from layeratlas.extract.encoders.base import Encoder
+from layeratlas.extract.encoders.transformer import TransformerEncoder
+from layeratlas.extract.locate import locate
 from layeratlas.extract.runner import Summary, extract, plan, present
-from layeratlas.extract.stream import Chunk, Pass
+from layeratlas.extract.stream import Pass
+from layeratlas.extract.takes import attention as taking
+from layeratlas.extract.takes.attending import Attending, NotAttentionError
+from layeratlas.extract.takes.attention import Attention, AttentionPart
 from layeratlas.extract.tokens import WordTokenizer
-from layeratlas.extract.transformer import TransformerEncoder
 from layeratlas.extract.windows import Window, Windowing
 from layeratlas.store import attention as artifacts
 from layeratlas.store import catalog
@@ -52,14 +55,15 @@ def build(folders: Path, family: str, **changes: Any) -> Path:
 
 def encoder(folder: Path, settings: Settings | None = None) -> Encoder:
     located = locate(ModelSpec(str(folder), folder.name), Remembered(folder.parent / "remembered.json"))
-    return load(located, settings or Settings(), "cpu", attention=True)
+    return load(located, settings or Settings(), "cpu", ["attention"])
 
 
-def chunk(model: Encoder, *, tokens: int, special_tokens: SpecialTokens = "drop") -> Chunk:
-    blocks = range(1, model.shape.layers + 1)
-    passing = Pass(model, Windowing(model, Settings(), "tiny"), (), "last", tokens, "tiny", blocks, special_tokens)
-    (only,) = passing.chunks(SENTENCES)
-    return only
+def chunk(model: Encoder, *, tokens: int, special_tokens: SpecialTokens = "drop") -> AttentionPart:
+    take = Attention("tiny", model.shape, (1, 2), Study((), (), special_tokens=special_tokens))
+    (only,) = Pass(model, Windowing(model, Settings(), "tiny"), [take], tokens).chunks(SENTENCES)
+    part = only.parts["attention"]
+    assert isinstance(part, AttentionPart)
+    return part
 
 
 def oracle(folder: Path, sentence: list[str], special_tokens: SpecialTokens) -> list[np.ndarray]:
@@ -99,18 +103,19 @@ def test_every_family_gives_its_own_numbers_whatever_the_batch(folders: Path, fa
     folder = build(folders, family)
     model = encoder(folder)
     alone, together = chunk(model, tokens=1), chunk(model, tokens=100_000)
-    assert model.shape.heads == (2, 2)
-    assert [(number, word.tolist()) for number, word in together.attended] == [
-        (number, list(range(len(sentence)))) for number, sentence in enumerate(SENTENCES)
-    ]
+    assert model.shape.units["attention"] == {1: 2, 2: 2}
+    assert {number: word.tolist() for number, word in together.words.items()} == {
+        number: list(range(len(sentence))) for number, sentence in enumerate(SENTENCES)
+    }
     for block in (1, 2):
-        for mine, again, sentence in zip(together.attention[block], alone.attention[block], SENTENCES, strict=True):
+        for number, sentence in enumerate(SENTENCES):
+            mine, again = together.weights[block][number], alone.weights[block][number]
             assert mine.shape == (2, len(sentence), len(sentence)) and mine.dtype == np.float32
             np.testing.assert_allclose(mine, again, atol=1e-5)
             np.testing.assert_allclose(mine.sum(axis=-1), 1, atol=1e-6)
     for number in (0, 2, 4):
         for block, expected in enumerate(oracle(folder, SENTENCES[number], "drop"), start=1):
-            np.testing.assert_allclose(together.attention[block][number], expected, atol=1e-5)
+            np.testing.assert_allclose(together.weights[block][number], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["bert", "t5", "xlnet", "gpt2"])
@@ -118,7 +123,7 @@ def test_mass_of_special_tokens_stays_with_the_word_that_gave_it(folders: Path, 
     folder = build(folders, family)
     kept = chunk(encoder(folder), tokens=100_000, special_tokens="keep-mass")
     for block, expected in enumerate(oracle(folder, SENTENCES[2], "keep-mass"), start=1):
-        np.testing.assert_allclose(kept.attention[block][2], expected, atol=1e-5)
+        np.testing.assert_allclose(kept.weights[block][2], expected, atol=1e-5)
         dropped = oracle(folder, SENTENCES[2], "drop")[block - 1]
         assert (np.abs(expected - dropped).max() > 1e-3) == (family != "gpt2")  # GPT-2 has no special tokens
 
@@ -130,15 +135,15 @@ def test_who_sees_later_words(folders: Path) -> None:
 
 def test_grouped_queries_have_the_heads_that_the_model_reports(folders: Path) -> None:
     model = encoder(build(folders, "llama", num_key_value_heads=1))
-    assert model.shape.heads == (2, 2)
-    assert {own.shape[0] for own in chunk(model, tokens=500).attention[1]} == {2}
+    assert model.shape.units["attention"] == {1: 2, 2: 2}
+    assert {own.shape[0] for own in chunk(model, tokens=500).weights[1].values()} == {2}
 
 
 def test_half_precision_still_sums_to_one(folders: Path) -> None:
     half = chunk(
         encoder(build(folders, "bert"), Settings(precision="bfloat16")), tokens=500, special_tokens="keep-mass"
     )
-    for own in half.attention[2]:
+    for own in half.weights[2].values():
         np.testing.assert_allclose(own.sum(axis=-1), 1, atol=1e-6)
 
 
@@ -147,7 +152,7 @@ def test_attention_that_stays_away_is_an_error(folders: Path) -> None:
     model = transformers.AutoModel.from_pretrained(folder, attn_implementation="sdpa").eval()
     tokens = WordTokenizer(transformers.AutoTokenizer.from_pretrained(folder), "bert")
     with pytest.raises(AttentionMissing, match=r"bert \(BertModel\) gives .* kinds"):
-        TransformerEncoder(model, tokens, name="bert", pad=0, device="cpu", attention=True)
+        TransformerEncoder(model, tokens, name="bert", pad=0, device="cpu", kinds=["attention"])
 
 
 def attending(special_tokens: SpecialTokens = "drop", *, causal: bool = False) -> Attending:
@@ -212,7 +217,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def run(store: Store, study: Study, progress: Silent | None = None) -> Summary:
-    return extract(store, study, device="cpu", progress=progress or Silent(), run="r")
+    return extract(store, study, plan(store, study), device="cpu", progress=progress or Silent(), run="r")
 
 
 def written(store: Store) -> dict[str, bytes]:
@@ -283,7 +288,7 @@ def test_chunks_and_batches_change_nothing_but_noise(
 ) -> None:
     run(store, study)
     monkeypatch.setattr(stream, "LOOKAHEAD", 2)
-    monkeypatch.setattr(stream, "ATTENTION_BYTES", 1)  # one window a batch
+    monkeypatch.setattr(taking, "BATCH_BYTES", 1)  # one window a batch
     other = Store(tmp_path / "other")
     run(other, replace(study, batch_tokens=10_000))
     for a, b in zip(rows_of(store), rows_of(other), strict=True):

@@ -11,13 +11,15 @@ import torch
 import transformers
 from extract_tiny import FAMILIES, SENTENCES, save_model
 
-from layeratlas.extract.encoder import Encoder, load
-from layeratlas.extract.models import locate
-from layeratlas.extract.stream import Chunk, Pass
-from layeratlas.extract.windows import Windowing
+from layeratlas.extract.encoders import load
+from layeratlas.extract.encoders.base import Encoder
+from layeratlas.extract.locate import locate
+from layeratlas.extract.stream import Pass
+from layeratlas.extract.takes.activations import ActivationPart, Activations
+from layeratlas.extract.windows import Windowing, Words
 from layeratlas.store.files import Remembered
 from layeratlas.store.identity import Pooling, Settings
-from layeratlas.store.study import ModelSpec
+from layeratlas.store.study import ModelSpec, Study
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +34,16 @@ def build(folders: Path, family: str) -> Path:
 
 def encoder(folder: Path, settings: Settings | None = None, **spec: Any) -> Encoder:
     located = locate(ModelSpec(str(folder), folder.name, **spec), Remembered(folder.parent / "remembered.json"))
-    return load(located, settings or Settings(), "cpu")
+    return load(located, settings or Settings(), "cpu", ["activations"])
 
 
-def chunk(model: Encoder, *, tokens: int, pooling: Pooling = "last") -> Chunk:
-    layers = range(len(model.shape.neurons))
-    passing = Pass(model, Windowing(model, Settings(pooling=pooling), "tiny"), layers, pooling, tokens, "tiny")
-    (only,) = passing.chunks(SENTENCES)
-    return only
+def chunk(model: Encoder, *, tokens: int, pooling: Pooling = "last") -> tuple[Words, dict[int, np.ndarray]]:
+    study = Study((), (), Settings(pooling=pooling))
+    take = Activations("tiny", model.shape, range(model.shape.layers + 1), study)
+    (only,) = Pass(model, Windowing(model, study.settings, "tiny"), [take], tokens).chunks(SENTENCES)
+    part = only.parts["activations"]
+    assert isinstance(part, ActivationPart)
+    return only.words, part.layers
 
 
 def oracle(folder: Path, sentence: list[str], pooling: Pooling) -> list[torch.Tensor]:  # each layer [words, neurons]
@@ -67,37 +71,38 @@ def oracle(folder: Path, sentence: list[str], pooling: Pooling) -> list[torch.Te
 def test_batch_size_changes_nothing_and_rows_are_the_right_words(folders: Path, family: str) -> None:
     folder = build(folders, family)
     model = encoder(folder)
-    alone, together = chunk(model, tokens=1), chunk(model, tokens=100_000)
-    assert together.token == [word for sentence in SENTENCES for word in sentence]
-    assert together.sentence.tolist() == [i for i, sentence in enumerate(SENTENCES) for _ in sentence]
-    assert together.word.tolist() == [i for sentence in SENTENCES for i in range(len(sentence))]
-    assert model.shape.layers == 2
-    for layer, values in together.layers.items():
-        np.testing.assert_allclose(values, alone.layers[layer], atol=1e-5, rtol=1e-5)
+    (_, alone), (words, together) = chunk(model, tokens=1), chunk(model, tokens=100_000)
+    assert words.token == [word for sentence in SENTENCES for word in sentence]
+    assert words.sentence.tolist() == [i for i, sentence in enumerate(SENTENCES) for _ in sentence]
+    assert words.word.tolist() == [i for sentence in SENTENCES for i in range(len(sentence))]
+    assert model.shape.layers == 2 and list(together) == [0, 1, 2]
+    for layer, values in together.items():
+        np.testing.assert_allclose(values, alone[layer], atol=1e-5, rtol=1e-5)
     for number in (0, 2, 4):
         expected = oracle(folder, SENTENCES[number], "last")
-        for layer, values in together.layers.items():
-            np.testing.assert_allclose(values[together.sentence == number], expected[layer], atol=1e-5, rtol=1e-5)
+        for layer, values in together.items():
+            np.testing.assert_allclose(values[words.sentence == number], expected[layer], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert"])  # elsewhere the mark of a space is a token, without offsets
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 def test_pooling(folders: Path, family: str, pooling: Pooling) -> None:
     folder = build(folders, family)
-    together = chunk(encoder(folder), tokens=100_000, pooling=pooling)
+    words, together = chunk(encoder(folder), tokens=100_000, pooling=pooling)
     expected = oracle(folder, SENTENCES[2], pooling)
-    for layer, values in together.layers.items():
-        np.testing.assert_allclose(values[together.sentence == 2], expected[layer], atol=1e-5, rtol=1e-5)
+    for layer, values in together.items():
+        np.testing.assert_allclose(values[words.sentence == 2], expected[layer], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_layer_zero_knows_no_other_word(folders: Path, family: str) -> None:
     model = encoder(build(folders, family))
     first, second, *rest = (piece for word in model.pieces([["cats", "saw", "dogs", "on"]])[0] for piece in word)
-    hidden = model.run([[first, second, *rest], [second, second, *rest]], range(model.shape.layers + 1))
+    hidden = model.run([[first, second, *rest], [second, second, *rest]], {"activations": (0, 1)})
     last = hidden.first + len(rest) + 1
-    torch.testing.assert_close(hidden.layers[0][0, last], hidden.layers[0][1, last])
-    assert not torch.allclose(hidden.layers[1][0, last], hidden.layers[1][1, last])
+    layers = hidden.states["activations"]
+    torch.testing.assert_close(layers[0][0, last], layers[0][1, last])
+    assert not torch.allclose(layers[1][0, last], layers[1][1, last])
 
 
 def test_limits(folders: Path) -> None:
@@ -120,34 +125,35 @@ def test_a_window_filled_to_the_limit_runs(folders: Path, family: str) -> None:
     assert model.window is not None
     room = model.window - model.specials
     piece = model.pieces([["cats"]])[0][0][0]
-    assert model.run([[piece] * room], [1]).layers[1].shape[1] == model.window
+    assert model.run([[piece] * room], {"activations": [1]}).states["activations"][1].shape[1] == model.window
 
 
 @pytest.mark.parametrize("family", ["xlnet", "t5", "mamba", "deberta", "deberta-v2"])
 def test_relative_positions_have_no_limit(folders: Path, family: str) -> None:
     model = encoder(build(folders, family))
-    assert torch.isfinite(model.run([model.pieces([["cats"]])[0][0] * 600], [2]).layers[2]).all()
+    hidden = model.run([model.pieces([["cats"]])[0][0] * 600], {"activations": [2]})
+    assert torch.isfinite(hidden.states["activations"][2]).all()
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @pytest.mark.parametrize("family", ["bert", "llama"])
 def test_precision_of_the_forward_pass(folders: Path, family: str, precision: Any) -> None:
     folder = build(folders, family)
-    full = chunk(encoder(folder), tokens=500)
-    half = chunk(encoder(folder, Settings(precision=precision)), tokens=500)
-    assert half.layers[2].dtype == np.float32
-    assert 0 < np.abs(half.layers[2] - full.layers[2]).max() < 0.3
+    _, full = chunk(encoder(folder), tokens=500)
+    _, half = chunk(encoder(folder, Settings(precision=precision)), tokens=500)
+    assert half[2].dtype == np.float32
+    assert 0 < np.abs(half[2] - full[2]).max() < 0.3
 
 
 def test_untrained_controls_follow_their_seed_alone(folders: Path) -> None:
     folder = build(folders, "bert")
     torch.manual_seed(5)
-    first = chunk(encoder(folder, untrained=True, seed=1), tokens=500)
+    _, first = chunk(encoder(folder, untrained=True, seed=1), tokens=500)
     before = torch.random.get_rng_state()
     torch.manual_seed(6)
-    again = chunk(encoder(folder, untrained=True, seed=1), tokens=500)
-    other = chunk(encoder(folder, untrained=True, seed=2), tokens=500)
-    np.testing.assert_array_equal(first.layers[2], again.layers[2])
-    assert not np.allclose(first.layers[2], other.layers[2])
+    _, again = chunk(encoder(folder, untrained=True, seed=1), tokens=500)
+    _, other = chunk(encoder(folder, untrained=True, seed=2), tokens=500)
+    np.testing.assert_array_equal(first[2], again[2])
+    assert not np.allclose(first[2], other[2])
     torch.manual_seed(5)
     assert torch.equal(before, torch.random.get_rng_state())

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
-from layeratlas.extract import elmo
+from layeratlas.extract.encoders import elmo
 from zoo import finetune, starts, text, train
 from zoo.__main__ import main
 from zoo.evaluate import mean_loss

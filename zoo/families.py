@@ -20,7 +20,7 @@ from transformers import (
     XLNetLMHeadModel,
 )
 
-from layeratlas.extract import elmo
+from layeratlas.extract.encoders import elmo
 from zoo import text
 from zoo.layers import save_reference
 from zoo.objectives import BothDirections, MaskedWords, Model, NextWord, Objective, Permutation

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 from transformers import PreTrainedTokenizerFast
 
-from layeratlas.extract.elmo import BOUNDARY_WORD
+from layeratlas.extract.encoders.elmo import BOUNDARY_WORD
 from zoo.objectives import Rows
 from zoo.specs import POSITIONS
 from zoo.text import UNKNOWN, Words

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from layeratlas.extract.models import DESCRIPTION, INDEX, PICKLED, SAFE, weight_files
+from layeratlas.extract.locate.files import DESCRIPTION, INDEX, PICKLED, SAFE, weight_files
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.study import ModelSpec
 

@@ -10,7 +10,7 @@ out, so nothing has to be pooled: a word is one piece.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 from torch.nn.utils.rnn import pad_sequence
 
-from layeratlas.extract.encoder import Hidden, Piece, Shape
-from layeratlas.extract.models import Located
+from layeratlas.extract.encoders.base import Hidden, Piece, Shape
+from layeratlas.extract.locate import Located
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.identity import Settings
+
+FAMILIES = {"simcat-elmo": "elmo"}
 
 _PADDING, _BEGIN, _END, _BOUNDARY = 0, 257, 258, 259  # bytes are 1…256
 _ALPHABET = 260
@@ -121,19 +123,19 @@ class ElmoEncoder:
         self._spelled: list[str] = []
         width = 2 * network.config.width
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        self.shape = Shape("Elmo", (width,) * 3, parameters)
+        self.shape = Shape("Elmo", 2, parameters, {"activations": dict.fromkeys(range(3), width)})
 
     def pieces(self, sentences: Sequence[Sequence[str]]) -> list[list[list[Piece]]]:
         """Number the words; memory grows with how many different ones there are."""
         return [[[self._number(word)] for word in sentence] for sentence in sentences]
 
     @torch.inference_mode()
-    def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int], attention: Sequence[int] = ()) -> Hidden:
-        """Run one batch of windows and return the layers asked for; attention there is none."""
+    def run(self, windows: Sequence[Sequence[Piece]], wanted: Mapping[str, Sequence[int]]) -> Hidden:
+        """Run one batch of windows and return the layers that are wanted."""
         spelled = [self._network.encode([self._spelled[piece] for piece in window]) for window in windows]
         lengths = torch.tensor([len(window) for window in windows])
         states = self._network(pad_sequence(spelled, batch_first=True).to(self._device), lengths)
-        return Hidden({layer: states[layer] for layer in layers}, first=0)
+        return Hidden({"activations": {layer: states[layer] for layer in wanted["activations"]}}, first=0)
 
     def _number(self, word: str) -> Piece:
         if word not in self._words:
@@ -142,8 +144,11 @@ class ElmoEncoder:
         return self._words[word]
 
 
-def load(located: Located, settings: Settings, device: str, attention: bool = False) -> ElmoEncoder:
-    """Load a folder's network, or for a control initialise it from the seed. Raises BadRequest, LayeratlasError."""
+def load(located: Located, settings: Settings, device: str, kinds: Collection[str]) -> ElmoEncoder:
+    """Load a folder's network, or for a control initialise it from the seed; it has activations alone.
+
+    Raises BadRequest, LayeratlasError.
+    """
     if settings.precision != "float32":
         raise BadRequest(f"{located.spec.name} runs in float32 only, not {settings.precision}")
     try:

@@ -11,25 +11,34 @@ Of an encoder-decoder model only the encoder is run.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from layeratlas.extract.encoder import Hidden, Piece, Shape
-from layeratlas.extract.models import Located, weight_files
+from layeratlas.extract.encoders.base import Hidden, Piece, Shape
+from layeratlas.extract.encoders.hooks import HOOKS, Probe, States
+from layeratlas.extract.locate import Located
+from layeratlas.extract.locate.files import weight_files
 from layeratlas.extract.tokens import WordTokenizer
-from layeratlas.store.errors import AttentionMissing, BadRequest, LayeratlasError
+from layeratlas.store.errors import LayeratlasError
 from layeratlas.store.identity import Settings
+from layeratlas.store.kinds import kind_of
 
 _TEXT_ENCODERS = {"t5", "mt5", "umt5"}  # their encoders load without the decoder's weights
 _UNUSED = ("pooler",)  # heads that no hidden state depends on: a checkpoint may lack them
 
+#: model_type → family, where the literature has another name for it; all others are called as their configuration does.
+FAMILIES = {
+    "openai-gpt": "gpt", "gpt_neox": "gpt-neox", "gpt_neo": "gpt-neo", "deberta-v2": "deberta",
+    "xlm-roberta": "roberta",
+}  # fmt: skip
 
-def load(located: Located, settings: Settings, device: str, attention: bool = False) -> TransformerEncoder:
+
+def load(located: Located, settings: Settings, device: str, kinds: Collection[str]) -> TransformerEncoder:
     """Load a transformers model for extraction. Raises LayeratlasError when its files do not allow it."""
     import transformers
 
@@ -40,14 +49,14 @@ def load(located: Located, settings: Settings, device: str, attention: bool = Fa
         config = transformers.AutoConfig.from_pretrained(located.folder, trust_remote_code=remote)
         tokenizer = transformers.AutoTokenizer.from_pretrained(located.folder, trust_remote_code=remote)
         dtype = getattr(torch, settings.precision)
-        attention = attention and _has_attention(config)
-        how = {"attn_implementation": "eager"} if attention else {}  # sdpa and flash never make the weights
+        shown = [kind for kind in kinds if kind in HOOKS and HOOKS[kind].fits(config)]
+        how = {key: value for kind in shown for key, value in HOOKS[kind].loading.items()}
         model = (_control if located.spec.untrained else _trained)(located, config, dtype, how)
     encoder = model.get_encoder() if config.is_encoder_decoder and hasattr(model, "get_encoder") else model
     tokens = WordTokenizer(tokenizer, located.spec.name)
     pad = next((i for i in (tokenizer.pad_token_id, config.pad_token_id) if i is not None), 0)
     return TransformerEncoder(
-        encoder.eval().to(device), tokens, name=located.spec.name, pad=pad, device=device, attention=attention
+        encoder.eval().to(device), tokens, name=located.spec.name, pad=pad, device=device, kinds=shown
     )
 
 
@@ -55,48 +64,42 @@ class TransformerEncoder:
     """A transformers model and its tokenizer behind the Encoder protocol."""
 
     def __init__(
-        self, model: Any, tokens: WordTokenizer, *, name: str, pad: int, device: str, attention: bool = False
+        self, model: Any, tokens: WordTokenizer, *, name: str, pad: int, device: str, kinds: Collection[str]
     ) -> None:
-        self._model, self._tokens, self._name, self._pad, self._device = model, tokens, name, pad, device
+        self._model, self._tokens, self._pad, self._device = model, tokens, pad, device
+        title = f"{name} ({type(model).__name__})"
+        shown = dict.fromkeys([_DEPTH, *kinds])
+        self._hooks = {kind: HOOKS[kind](model, title) for kind in shown}
         accepted = inspect.signature(model.forward).parameters
-        switches = {"output_hidden_states": True, "return_dict": True, "use_cache": False, "use_mems": False}
-        always: tuple[str, ...] = ()
-        if attention:
-            switches["output_attentions"] = True
-        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
-            always = ("output_hidden_states", "return_dict", "output_attentions")
+        asked = (*(switch for hook in self._hooks.values() for switch in hook.switches), "return_dict")
+        switches = {**dict.fromkeys(asked, True), "use_cache": False, "use_mems": False}
+        anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values())
+        always = asked if anything else ()
         self._switches = {key: value for key, value in switches.items() if key in accepted or key in always}
         self._types = "token_type_ids" in accepted and tokens.prefix_types is not None
         self.pieces = tokens.pieces
         self.specials = len(tokens.prefix) + len(tokens.suffix)
         self.window = position_limit(model)
-        self._embeds_apart = False
-        self.shape = self._probe()
-        if attention:
-            self.shape = replace(self.shape, **self._probe_attention())
+        self.shape = self._learn()
 
-    def run(self, windows: Sequence[Sequence[Piece]], layers: Sequence[int], attention: Sequence[int] = ()) -> Hidden:
+    def run(self, windows: Sequence[Sequence[Piece]], wanted: Mapping[str, Sequence[int]]) -> Hidden:
         """Run one batch; memory: every layer of the batch, for as long as the result lives."""
-        with torch.inference_mode():
-            states, weights = self._pass([list(window) for window in windows])
-        found = {layer: weights[layer - 1] for layer in attention}
-        return Hidden({layer: states[layer] for layer in layers}, len(self._tokens.prefix), found)
+        shown = self._pass([list(window) for window in windows], wanted)
+        chosen = {
+            kind: {layer: shown[kind][layer - kind_of(kind).first_layer] for layer in layers}
+            for kind, layers in wanted.items()
+        }
+        return Hidden(chosen, len(self._tokens.prefix))
 
-    def _states(self, windows: list[list[Piece]]) -> tuple[torch.Tensor, ...]:  # each [windows, tokens, neurons]
-        """Return every layer, the embeddings first."""
-        return self._pass(windows)[0]
+    def _show(self, kind: str, windows: list[list[Piece]]) -> States:
+        return self._pass(windows, [kind])[kind]
 
-    def _pass(self, windows: list[list[Piece]]) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
-        """Return every layer's states, the embeddings first, and every block's attention, if the model shows it."""
+    def _pass(self, windows: list[list[Piece]], kinds: Iterable[str]) -> dict[str, States]:
+        """Return all states of these kinds."""
         inputs = self._inputs(windows)
-        output = self._model(**inputs, **self._switches)
-        states = output.hidden_states
-        if not states:
-            raise LayeratlasError(f"{self._name} ({type(self._model).__name__}) gives no hidden states in transformers")
-        if self._embeds_apart:  # [block 1, …, block L, final norm]: the normed one is the last block's, as elsewhere
-            states = (self._model.get_input_embeddings()(inputs["input_ids"]), *states[:-2], states[-1])
-        weights = output.attentions if "output_attentions" in self._switches else ()
-        return tuple(states), tuple(_one_stream(block) for block in weights or ())
+        with torch.inference_mode():
+            output = self._model(**inputs, **self._switches)
+            return {kind: self._hooks[kind].states(inputs, output) for kind in kinds}
 
     def _inputs(self, windows: list[list[Piece]]) -> dict[str, torch.Tensor]:  # each [windows, tokens]
         tokens = self._tokens
@@ -111,51 +114,21 @@ class TransformerEncoder:
             inputs["token_type_ids"] = [row + [0] * (longest - len(row)) for row in types]
         return {key: torch.tensor(value, device=self._device) for key, value in inputs.items()}
 
-    def _probe(self) -> Shape:
-        """Learn the layers from two small windows, and whether the first of them is the embeddings.
-
-        Embeddings do not depend on other tokens. A first hidden state that does is the first block's output (Mamba in
-        transformers): the embeddings are then taken from the embedding table.
-        """
-        first, second, *rest = (piece for word in self._tokens.pieces([_PROBE_WORDS])[0] for piece in word)
-        with torch.inference_mode():
-            states = self._states([[first, second, *rest], [second, second, *rest]])
-        blocks = _blocks(self._model.config)
-        if blocks is not None and len(states) != blocks + 1:
-            raise LayeratlasError(
-                f"{self._name} ({type(self._model).__name__}) gives {len(states)} hidden states for {blocks} blocks: "
-                f"expected {blocks + 1}, the embeddings and one a block"
-            )
-        last = len(self._tokens.prefix) + len(rest) + 1
-        self._embeds_apart = not torch.equal(states[0][0, last], states[0][1, last])
-        if self._embeds_apart:
-            with torch.inference_mode():
-                states = self._states([[first, second, *rest]])
-        parameters = sum(parameter.numel() for parameter in self._model.parameters())
-        return Shape(type(self._model).__name__, tuple(state.shape[-1] for state in states), parameters)
-
-    def _probe_attention(self) -> dict[str, Any]:
-        """Learn the heads of every block, and whether a token sees later ones, from one small window."""
+    def _learn(self) -> Shape:
+        """Learn from a small window what the model has of every kind."""
         window = [piece for word in self._tokens.pieces([_PROBE_WORDS])[0] for piece in word]
-        with torch.inference_mode():
-            weights = self._pass([window])[1]
-        tokens = len(window) + self.specials
-        for block, own in enumerate(weights, start=1):
-            if own is None or own.ndim != 4 or own.shape[2:] != (tokens, tokens):
-                got = "none" if own is None else list(own.shape)
-                raise AttentionMissing(
-                    f"{self._name} ({type(self._model).__name__}) gives no attention [windows, heads, {tokens}, "
-                    f'{tokens}] in block {block}, but {got}: extract it with kinds = ["activations"]'
-                )
-        if len(weights) != self.shape.layers:
-            raise AttentionMissing(
-                f"{self._name} ({type(self._model).__name__}) gives attention of {len(weights)} blocks, expected "
-                f'{self.shape.layers}: extract it with kinds = ["activations"]'
-            )
-        later = (own.triu(diagonal=1) for own in weights)
-        return {"heads": tuple(own.shape[1] for own in weights), "causal": not any(part.any() for part in later)}
+        blocks, units = _blocks(self._model.config), dict[str, dict[int, int]]()
+        for kind, hook in self._hooks.items():
+            show = partial(self._show, kind)
+            probe = Probe(window, len(self._tokens.prefix), len(window) + self.specials, blocks, show)
+            units[kind] = dict(enumerate(hook.learn(probe), start=kind_of(kind).first_layer))
+            blocks = max(units[_DEPTH])
+        parameters = sum(parameter.numel() for parameter in self._model.parameters())
+        causal = any(hook.causal for hook in self._hooks.values())
+        return Shape(type(self._model).__name__, max(units[_DEPTH]), parameters, units, causal)
 
 
+_DEPTH = "activations"  # by which it is learned how many layers there are
 _PROBE_WORDS = ("The", "cats", "saw", "dogs", ",", "too")
 
 
@@ -172,16 +145,6 @@ def position_limit(model: Any) -> int | None:
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             return limit - int(module.padding_idx) - 1
     return limit
-
-
-def _has_attention(config: Any) -> bool:
-    """Whether an architecture has attention at all: Mamba, for one, has not."""
-    return bool(getattr(config, "num_attention_heads", None))
-
-
-def _one_stream(block: Any) -> Any:
-    """XLNet with two streams gives a pair a block: the content's comes first."""
-    return block[0] if isinstance(block, tuple | list) else block
 
 
 def _blocks(config: Any) -> int | None:
@@ -243,16 +206,3 @@ def _control(located: Located, config: Any, dtype: torch.dtype, how: dict[str, s
     for parameter in model.parameters():  # buffers, such as rotary frequencies, keep their precision
         parameter.data = parameter.data.to(dtype)
     return model
-
-
-def resolve_device(device: str) -> str:
-    """Return the device meant by `auto`; refuse one that torch does not have. Raises BadRequest."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise BadRequest(
-            f"there is no device '{device}' here ({str(error).splitlines()[0]}): use cpu or auto"
-        ) from None
-    return device

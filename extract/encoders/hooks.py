@@ -1,0 +1,135 @@
+"""How transformers models show what each kind is taken from: one hook a kind, in HOOKS.
+
+A hook says what to ask for when the model is loaded and in a forward pass, finds the kind's states in what the pass
+returns, and learns from a small window what a model has of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from layeratlas.extract.encoders.base import Piece
+from layeratlas.store.errors import AttentionMissing, LayeratlasError
+
+States = tuple[torch.Tensor, ...]  # of the kind's layers, its first layer first
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A small window to learn from, of at least two pieces, and `show`, which runs windows and returns their states.
+
+    first: special tokens before the window. tokens: all of them, special ones included. blocks: as far as known.
+    """
+
+    window: list[Piece]
+    first: int
+    tokens: int
+    blocks: int | None
+    show: Callable[[list[list[Piece]]], States]
+
+
+class Hook(ABC):
+    """One kind, shown by one model. `loading`: for from_pretrained; `switches`: set to true in a forward pass."""
+
+    loading: ClassVar[dict[str, str]] = {}
+    switches: ClassVar[tuple[str, ...]] = ()
+    causal = False  # whether no token saw a later one; only attention tells
+
+    def __init__(self, model: Any, title: str) -> None:
+        """`title`: how messages name the model."""
+        self._model, self._title = model, title
+
+    @classmethod
+    def fits(cls, config: Any) -> bool:
+        """Whether an architecture has this kind at all."""
+        return True
+
+    @abstractmethod
+    def states(self, inputs: dict[str, torch.Tensor], output: Any) -> States:
+        """Return the kind's states from what a forward pass was given and what it returned."""
+
+    @abstractmethod
+    def learn(self, probe: Probe) -> tuple[int, ...]:
+        """Return how many units each layer has. Raises LayeratlasError when the states are not what they should be."""
+
+
+class HiddenStates(Hook):
+    """Activations: [windows, tokens, neurons] of the embeddings and every block."""
+
+    switches = ("output_hidden_states",)
+    _embeds_apart = False
+
+    def states(self, inputs: dict[str, torch.Tensor], output: Any) -> States:
+        """Return every layer, the embeddings first."""
+        states = output.hidden_states
+        if not states:
+            raise LayeratlasError(f"{self._title} gives no hidden states in transformers")
+        if self._embeds_apart:  # [block 1, …, block L, final norm]: the normed one is the last block's, as elsewhere
+            states = (self._model.get_input_embeddings()(inputs["input_ids"]), *states[:-2], states[-1])
+        return tuple(states)
+
+    def learn(self, probe: Probe) -> tuple[int, ...]:
+        """Learn the layers from two small windows, and whether the first of them is the embeddings.
+
+        Embeddings do not depend on other tokens. A first hidden state that does is the first block's output (Mamba in
+        transformers): the embeddings are then taken from the embedding table.
+        """
+        _, second, *rest = probe.window
+        states = probe.show([probe.window, [second, second, *rest]])
+        if probe.blocks is not None and len(states) != probe.blocks + 1:
+            raise LayeratlasError(
+                f"{self._title} gives {len(states)} hidden states for {probe.blocks} blocks: "
+                f"expected {probe.blocks + 1}, the embeddings and one a block"
+            )
+        last = probe.first + len(rest) + 1
+        self._embeds_apart = not torch.equal(states[0][0, last], states[0][1, last])
+        if self._embeds_apart:
+            states = probe.show([probe.window])
+        return tuple(state.shape[-1] for state in states)
+
+
+class Attentions(Hook):
+    """Attention: [windows, heads, query, key] of every block."""
+
+    loading: ClassVar[dict[str, str]] = {"attn_implementation": "eager"}  # sdpa and flash never make the weights
+    switches = ("output_attentions",)
+
+    @classmethod
+    def fits(cls, config: Any) -> bool:
+        """Whether there are heads: Mamba, for one, has none."""
+        return bool(getattr(config, "num_attention_heads", None))
+
+    def states(self, inputs: dict[str, torch.Tensor], output: Any) -> States:
+        """Return every block's attention, if the model shows it."""
+        return tuple(_one_stream(block) for block in getattr(output, "attentions", None) or ())
+
+    def learn(self, probe: Probe) -> tuple[int, ...]:
+        """Learn the heads of every block, and whether a token sees later ones, from one small window."""
+        weights = probe.show([probe.window])
+        for block, own in enumerate(weights, start=1):
+            if own is None or own.ndim != 4 or own.shape[2:] != (probe.tokens, probe.tokens):
+                got = "none" if own is None else list(own.shape)
+                raise AttentionMissing(
+                    f"{self._title} gives no attention [windows, heads, {probe.tokens}, "
+                    f'{probe.tokens}] in block {block}, but {got}: extract it with kinds = ["activations"]'
+                )
+        if len(weights) != probe.blocks:
+            raise AttentionMissing(
+                f"{self._title} gives attention of {len(weights)} blocks, expected "
+                f'{probe.blocks}: extract it with kinds = ["activations"]'
+            )
+        self.causal = not any(own.triu(diagonal=1).any() for own in weights)
+        return tuple(own.shape[1] for own in weights)
+
+
+def _one_stream(block: Any) -> Any:
+    """XLNet with two streams gives a pair a block: the content's comes first."""
+    return block[0] if isinstance(block, tuple | list) else block
+
+
+HOOKS: dict[str, type[Hook]] = {"activations": HiddenStates, "attention": Attentions}

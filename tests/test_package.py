@@ -87,7 +87,7 @@ def test_a_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0].split("-")[0] for name in names} == {"layeratlas"}
     assert {name.split("/")[0] for name in names} == {"layeratlas", wheel.name.rsplit("-py3", 1)[0] + ".dist-info"}
-    own = ["__init__.py", "__main__.py", "cli.py", "py.typed", "studies/wu2020-published.toml"]
+    own = [*(path.name for path in ROOT.glob("*.py")), "py.typed", "studies/wu2020-published.toml"]
     published = [f"studies/published/{file.name}" for file in (ROOT / "studies" / "published").iterdir()]
     expected = {f"layeratlas/{name}" for name in (*own, *published, *tracked(*ROOMS))}  # SQL, pages, styles included
     assert {name for name in names if name.startswith("layeratlas/")} == expected

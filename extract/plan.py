@@ -10,12 +10,12 @@ from layeratlas.extract.corpora import CorpusFacts
 from layeratlas.extract.locate import Located, locate
 from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import BadRequest, LayeratlasError
-from layeratlas.store.identity import ArtifactIdentity, Kind, artifact_path, fingerprint
+from layeratlas.store.identity import ArtifactIdentity, artifact_path, fingerprint
 from layeratlas.store.store import ArtifactRow, ModelRow, Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
 #: One artifact of a task: its kind and layer.
-Place = tuple[Kind, int]
+Place = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def missing(
     return tuple(place for place in places(study, has) if task.identity(place).artifact not in there)
 
 
-def places(study: Study, layers: Mapping[Kind, Iterable[int]]) -> tuple[Place, ...]:
+def places(study: Study, layers: Mapping[str, Iterable[int]]) -> tuple[Place, ...]:
     """Return what a study wants of a model that has these layers of each kind."""
     return tuple(
         (kind, layer)
@@ -115,9 +115,9 @@ def places(study: Study, layers: Mapping[Kind, Iterable[int]]) -> tuple[Place, .
     )
 
 
-def by_kind(found: Iterable[Place]) -> dict[Kind, list[int]]:
+def by_kind(found: Iterable[Place]) -> dict[str, list[int]]:
     """Return the layers of some places, kind by kind."""
-    layers: dict[Kind, list[int]] = {}
+    layers: dict[str, list[int]] = {}
     for kind, layer in found:
         layers.setdefault(kind, []).append(layer)
     return layers

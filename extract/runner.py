@@ -14,7 +14,7 @@ from layeratlas.extract import corpora
 from layeratlas.extract.plan import Place, Task, by_kind, missing, places, plan, present, resting_place, sound
 from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import ArtifactDamaged, BadRequest, LayeratlasError
-from layeratlas.store.kinds import KINDS
+from layeratlas.store.kinds import KINDS, kind_of
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import Study
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from layeratlas.extract.encoders.base import Encoder, Shape
     from layeratlas.extract.takes.base import Take
     from layeratlas.extract.windows import Windowing
-    from layeratlas.store.artifacts import Artifact
+    from layeratlas.store.artifacts.base import Artifact
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class _Extraction:
         return tuple(rest)
 
     def _orphan(self, task: Task, place: Place) -> Artifact | None:
-        from layeratlas.store.artifacts import describe
+        from layeratlas.store.artifacts.base import describe
 
         path = self._store.root / resting_place(task, place)
         if not path.exists():
@@ -215,11 +215,15 @@ class _Extraction:
         self._summary.written += len(background.artifacts)
         self._report(task, windowing, takes)
 
-    def _writers(self, task: Task, take: Take[Any]) -> dict[int, Any]:
+    def _writers(self, task: Task, take: Take) -> dict[int, Any]:
         """What writes the take's layers, by layer."""
-        return {layer: take.writer(self._store.root, task.identity((take.kind, layer))) for layer in take.layers}
+        root, name, files = self._store.root, task.model.name, kind_of(take.kind).files
+        return {
+            layer: files.writer(root, task.identity((take.kind, layer)), name, take.units[layer])
+            for layer in take.layers
+        }
 
-    def _report(self, task: Task, windowing: Windowing, takes: Sequence[Take[Any]]) -> None:
+    def _report(self, task: Task, windowing: Windowing, takes: Sequence[Take]) -> None:
         words = f"of {task.content.words:,} words left out"
         notes = windowing.without_token.notes(f"{words}, its tokenizer gives them no token")
         notes += windowing.too_long.notes(f"{words}, each alone is longer than the window")

@@ -13,7 +13,6 @@ from typing import Any
 from layeratlas.extract.encoders.base import Encoder
 from layeratlas.extract.takes.base import Part, Take
 from layeratlas.extract.windows import Windowing, Words, batches
-from layeratlas.store.identity import Kind
 
 LOOKAHEAD = 512  # sentences
 CHUNK_BYTES = 128 * 2**20  # of what is stored; three chunks live at once: computed, waiting, written
@@ -25,7 +24,7 @@ class Chunk:
 
     sentences: int
     words: Words
-    parts: Mapping[Kind, Part[Any]]
+    parts: Mapping[str, Part[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Pass:
 
     encoder: Encoder
     windowing: Windowing
-    takes: Sequence[Take[Any]]
+    takes: Sequence[Take]
     tokens: int
 
     def chunks(self, sentences: Iterable[list[str]]) -> Iterator[Chunk]:

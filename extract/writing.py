@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from layeratlas.extract.stream import Chunk
-from layeratlas.store.artifacts import Artifact, ArtifactWriter
-from layeratlas.store.identity import Kind
+from layeratlas.store.artifacts.base import Artifact, ArtifactWriter
 
 WAITING = 1  # chunks between computing and writing
 _PATIENCE = 0.2  # seconds between two looks at whether the other side still lives
@@ -27,7 +26,7 @@ class BackgroundWriter:
     the temporary files. An error of the thread is raised by the next `write`, or on leaving.
     """
 
-    def __init__(self, writers: Mapping[Kind, Mapping[int, ArtifactWriter]]) -> None:
+    def __init__(self, writers: Mapping[str, Mapping[int, ArtifactWriter]]) -> None:
         """`writers`: by kind and layer."""
         self._by_kind = writers
         self._writers = [writer for by_layer in writers.values() for writer in by_layer.values()]

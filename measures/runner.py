@@ -91,7 +91,7 @@ class Session:
         return [row for row in used if row.artifact not in bad]
 
     def _damage(self, row: ArtifactRow) -> str | None:
-        from layeratlas.store.artifacts import check
+        from layeratlas.store.artifacts.base import check
 
         try:
             check(self.store.root, row.path, size=row.bytes, sha256=row.sha256)

@@ -26,7 +26,7 @@ from layeratlas.store.identity import canonical_json
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from layeratlas.store.artifacts import Artifact
+    from layeratlas.store.artifacts.base import Artifact
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Store:
         row = {
             "artifact": artifact.artifact, "weights": identity.weights, "corpus": identity.corpus,
             "kind": identity.kind, "layer": identity.layer, "pooling": identity.settings.words_from_tokens,
-            "settings": canonical_json(identity.settings), "words": artifact.words, "neurons": artifact.neurons,
+            "settings": canonical_json(identity.settings), "words": artifact.words, "neurons": artifact.units,
             "word_set": artifact.word_set, "path": artifact.path, "bytes": artifact.bytes,
             "sha256": artifact.sha256, "run": run,
         }  # fmt: skip

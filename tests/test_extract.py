@@ -19,7 +19,7 @@ from extract_tiny import SENTENCES, save_model
 
 from layeratlas.extract import encoders, stream
 from layeratlas.extract.runner import Summary, extract, plan
-from layeratlas.store.artifacts import read_chunks, read_keys
+from layeratlas.store.artifacts.activations import read_chunks, read_keys
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import TEMPORARY
 from layeratlas.store.identity import Settings
@@ -153,7 +153,7 @@ def test_an_unregistered_file_that_is_no_artifact_is_written_over(store: Store, 
 @contextmanager
 def failing_at(monkeypatch: pytest.MonkeyPatch, target: str, error: BaseException, calls: int) -> Any:
     from layeratlas.extract.encoders.transformer import TransformerEncoder
-    from layeratlas.store.artifacts import ActivationWriter
+    from layeratlas.store.artifacts.activations import ActivationWriter
 
     owner: Any = {"run": TransformerEncoder, "write": ActivationWriter}[target]
     original, count = getattr(owner, target), [0]

@@ -26,10 +26,10 @@ from layeratlas.extract.takes.attending import Attending, NotAttentionError
 from layeratlas.extract.takes.attention import Attention, AttentionPart
 from layeratlas.extract.tokens import WordTokenizer
 from layeratlas.extract.windows import Window, Windowing
-from layeratlas.store import attention as artifacts
 from layeratlas.store import catalog
-from layeratlas.store.artifacts import check, describe
-from layeratlas.store.attention import AttentionWriter, read_attention_chunks, read_attention_keys, read_longest
+from layeratlas.store.artifacts import attention as artifacts
+from layeratlas.store.artifacts.attention import AttentionWriter, read_chunks, read_keys, read_longest
+from layeratlas.store.artifacts.base import check, describe
 from layeratlas.store.errors import ArtifactDamaged, AttentionMissing, BadRequest, LayeratlasError
 from layeratlas.store.files import TEMPORARY, Remembered
 from layeratlas.store.identity import ArtifactIdentity, AttentionSettings, Settings, SpecialTokens
@@ -229,7 +229,7 @@ def rows_of(store: Store, kind: str = "attention") -> Iterator[Any]:
 
 
 def sentences_of(store: Store, row: Any) -> list[np.ndarray]:
-    return [sentence for some in read_attention_chunks(store.root / row.path) for sentence in some]
+    return [sentence for some in read_chunks(store.root / row.path) for sentence in some]
 
 
 def test_both_kinds_are_written_once_and_registered(store: Store, study: Study) -> None:
@@ -270,11 +270,11 @@ def test_what_a_file_holds(store: Store, study: Study, monkeypatch: pytest.Monke
     assert table["words"].to_pylist() == [len(sentence) for sentence in SENTENCES for _ in (0, 1)]
     assert [len(weights) for weights in table["weights"]] == [len(s) ** 2 for s in SENTENCES for _ in (0, 1)]
     assert set(table["word"].to_pylist()) == {None} and set(table["layer"].to_pylist()) == {2}
-    assert read_attention_keys(path).tolist() == [[i, j] for i, s in enumerate(SENTENCES) for j in range(len(s))]
+    assert read_keys(path).tolist() == [[i, j] for i, s in enumerate(SENTENCES) for j in range(len(s))]
     assert read_longest(path) == max(map(len, SENTENCES))
     described = describe(store.root, path)
-    assert (described.artifact, described.words, described.neurons) == (row.artifact, row.words, 2)
-    groups = list(read_attention_chunks(path))
+    assert (described.artifact, described.words, described.units) == (row.artifact, row.words, 2)
+    groups = list(read_chunks(path))
     assert len(groups) > 2
     assert all(sum(own.nbytes for own in group) <= 2_000 for group in groups if len(group) > 1)
     flat = table["weights"].to_pylist()
@@ -336,8 +336,8 @@ def test_words_without_a_token_are_neither_query_nor_key(store: Store, study: St
     progress = Silent()
     run(store, replace(study, corpora=(CorpusSpec(corpus, "odd"),)), progress)
     rows = {row.model: row for row in rows_of(store)}
-    assert read_attention_keys(store.root / rows["bert"].path).tolist() == [[0, 0], [0, 2], [2, 0]]
-    assert read_attention_keys(store.root / rows["gpt2"].path).tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [2, 0]]
+    assert read_keys(store.root / rows["bert"].path).tolist() == [[0, 0], [0, 2], [2, 0]]
+    assert read_keys(store.root / rows["gpt2"].path).tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [2, 0]]
     assert [own.shape for own in sentences_of(store, rows["bert"])] == [(2, 2, 2), (2, 1, 1)]
     assert rows["bert"].word_set != rows["gpt2"].word_set and len(progress.notes) == 1
 
@@ -348,9 +348,7 @@ def test_sentences_that_must_be_split_have_no_attention(store: Store, study: Stu
     run(store, small, progress)
     words = {(row.kind, row.model): row.words for row in store.artifacts()}
     assert words["activations", "bert"] == words["activations", "gpt2"] == sum(map(len, SENTENCES))
-    kept = {
-        row.model: {int(number) for number, _ in read_attention_keys(store.root / row.path)} for row in rows_of(store)
-    }
+    kept = {row.model: {int(number) for number, _ in read_keys(store.root / row.path)} for row in rows_of(store)}
     assert 0 < len(kept["bert"]) < len(SENTENCES) and 3 in kept["bert"] and 2 not in kept["bert"]
     gone = len(SENTENCES) - len(kept["bert"])
     assert (
@@ -373,7 +371,7 @@ def test_what_is_damaged_is_found_and_rebuilt_alone(store: Store, study: Study, 
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         with pytest.raises(OSError, match=r"(?i)crc"):
-            list(read_attention_chunks(path))
+            list(read_chunks(path))
     with pytest.raises(ArtifactDamaged):
         check(store.root, row.path, size=row.bytes, sha256=row.sha256)
     assert len(verify(store)[0]) == 1
@@ -414,9 +412,9 @@ def test_the_writer_makes_sums_exact(tmp_path: Path) -> None:
     with writer(tmp_path) as open_writer:
         open_writer.write(0, np.array([0, 2], np.int32), np.array([[[0.5004, 0.5], [0, 0.9995]]], np.float32))
     assert open_writer.artifact is not None
-    ((weights,),) = read_attention_chunks(tmp_path / open_writer.artifact.path)
+    ((weights,),) = read_chunks(tmp_path / open_writer.artifact.path)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-7)
-    assert read_attention_keys(tmp_path / open_writer.artifact.path).tolist() == [[0, 0], [0, 2]]
+    assert read_keys(tmp_path / open_writer.artifact.path).tolist() == [[0, 0], [0, 2]]
 
 
 def test_an_artifact_without_sentences_can_be_read(tmp_path: Path) -> None:
@@ -424,7 +422,7 @@ def test_an_artifact_without_sentences_can_be_read(tmp_path: Path) -> None:
         pass
     assert open_writer.artifact is not None
     path = tmp_path / open_writer.artifact.path
-    assert list(read_attention_chunks(path)) == [] and len(read_attention_keys(path)) == read_longest(path) == 0
+    assert list(read_chunks(path)) == [] and len(read_keys(path)) == read_longest(path) == 0
 
 
 def test_a_catalog_of_before_attention_is_migrated(store: Store, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from layeratlas.measures.tiles import Tile, cut
-from layeratlas.store.artifacts import ActivationWriter
+from layeratlas.store.artifacts.activations import ActivationWriter
 from layeratlas.store.identity import ArtifactIdentity, Settings
 from layeratlas.store.store import Store
 

@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layeratlas.store import catalog
-from layeratlas.store.artifacts import ActivationWriter, Artifact, check, describe, read_chunks, read_keys
+from layeratlas.store.artifacts.activations import ActivationWriter, read_chunks, read_keys
+from layeratlas.store.artifacts.base import Artifact, check, describe
 from layeratlas.store.errors import ArtifactDamaged, BadRequest, CatalogDamaged, LayeratlasError, NothingYet, StoreBusy
 from layeratlas.store.files import TEMPORARY, Remembered, remove_orphans, whole_file
 from layeratlas.store.identity import ArtifactIdentity, Configuration, Settings, canonical_json, fingerprint

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 from layeratlas.extract.takes.base import Take
 from layeratlas.store.kinds import kind_of
 
 
-def take_of(kind: str) -> type[Take[Any]]:
+def take_of(kind: str) -> type[Take]:
     """Return how a kind is taken. Raises BadRequest."""
-    take: type[Take[Any]] = import_module(f"{__name__}.{kind_of(kind).name}").TAKE
+    take: type[Take] = import_module(f"{__name__}.{kind_of(kind).name}").TAKE
     return take

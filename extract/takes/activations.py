@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from layeratlas.extract.takes.base import Take
-from layeratlas.store.artifacts import ActivationWriter
 from layeratlas.store.errors import LayeratlasError
-from layeratlas.store.identity import ArtifactIdentity, Kind, Pooling
+from layeratlas.store.identity import Pooling
 
 if TYPE_CHECKING:
     from layeratlas.extract.encoders.base import Hidden
     from layeratlas.extract.windows import Window, Words
+    from layeratlas.store.artifacts.activations import ActivationWriter
 
-_KIND: Kind = "activations"
 
-
-class Activations(Take[ActivationWriter]):
+class Activations(Take):
     """float32 rows, one a word, of every layer from the embeddings on."""
 
-    kind = _KIND
+    kind = "activations"
 
     @classmethod
     def model_columns(cls, units: Mapping[int, int]) -> dict[str, int]:
         """The width of the last layer."""
         return {"neurons": units[max(units)]}
-
-    def writer(self, root: Path, identity: ArtifactIdentity) -> ActivationWriter:
-        """Return what writes one layer's file."""
-        return ActivationWriter(root, identity, self.model, self.units[identity.layer])
 
     def bytes(self, words: int) -> int:
         """Rows of all layers."""
@@ -65,7 +58,7 @@ class ActivationPart:
         """Pool the words of a batch into their rows. Raises LayeratlasError for NaN or infinity."""
         from layeratlas.extract.takes.pooling import Pooler
 
-        states = hidden.states[_KIND]
+        states = hidden.states[self._take.kind]
         rows = np.concatenate([self._ends[id(window)] - np.arange(len(window.words), 0, -1) for window in batch])
         tokens = next(iter(states.values())).shape[1]
         pool = Pooler(batch, self._take.pooling, first=hidden.first, tokens=tokens)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from layeratlas.extract.takes.base import Take
-from layeratlas.store.attention import AttentionWriter
 from layeratlas.store.errors import LayeratlasError
-from layeratlas.store.identity import ArtifactIdentity, Kind
 
 if TYPE_CHECKING:
     import torch
@@ -20,16 +17,16 @@ if TYPE_CHECKING:
     from layeratlas.extract.encoders.base import Hidden
     from layeratlas.extract.takes.attending import Attending
     from layeratlas.extract.windows import Window, Windowing, Words
+    from layeratlas.store.artifacts.attention import AttentionWriter
     from layeratlas.store.store import ModelRow
 
 BATCH_BYTES = 256 * 2**20  # of a batch's attention between tokens, all blocks; but at least one window
-_KIND: Kind = "attention"
 
 
-class Attention(Take[AttentionWriter]):
+class Attention(Take):
     """Weights among the words of a sentence. `uniform` counts rows that special tokens left nothing of."""
 
-    kind = _KIND
+    kind = "attention"
     uniform = 0
 
     @classmethod
@@ -43,10 +40,6 @@ class Attention(Take[AttentionWriter]):
     def model_columns(cls, units: Mapping[int, int]) -> dict[str, int]:
         """The heads of a block; 0 says that there is no attention."""
         return {"heads": max(units.values(), default=0)}
-
-    def writer(self, root: Path, identity: ArtifactIdentity) -> AttentionWriter:
-        """Return what writes one layer's file."""
-        return AttentionWriter(root, identity, self.model, self.units[identity.layer])
 
     def bytes(self, words: int) -> int:
         """Squares of all heads."""
@@ -92,7 +85,7 @@ class AttentionPart:
 
         if not any(window.whole for window in batch):
             return
-        states = hidden.states[_KIND]
+        states = hidden.states[self._take.kind]
         attend = self._take.attending(batch, next(iter(states.values())), hidden.first)
         for layer, own in self.weights.items():
             try:

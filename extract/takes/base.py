@@ -10,21 +10,18 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from layeratlas.store.artifacts import ArtifactWriter
-from layeratlas.store.identity import ArtifactIdentity, Kind
 from layeratlas.store.kinds import kind_of
 from layeratlas.store.study import Study
 
 if TYPE_CHECKING:
     from layeratlas.extract.encoders.base import Hidden, Shape
     from layeratlas.extract.windows import Window, Windowing, Words
+    from layeratlas.store.artifacts.base import ArtifactWriter
     from layeratlas.store.store import ModelRow
 
-Writer = TypeVar("Writer", bound=ArtifactWriter)
-Writer_contra = TypeVar("Writer_contra", bound=ArtifactWriter, contravariant=True)
+Writer_contra = TypeVar("Writer_contra", bound="ArtifactWriter", contravariant=True)
 
 
 class Part(Protocol[Writer_contra]):
@@ -37,10 +34,10 @@ class Part(Protocol[Writer_contra]):
         """Append the chunk, whose words these are, to the files of all layers."""
 
 
-class Take(ABC, Generic[Writer]):
+class Take(ABC):
     """One kind, of the layers wanted of one model, over one corpus."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[str]
 
     @classmethod
     def layers_of(cls, model: ModelRow) -> Sequence[int] | None:
@@ -58,10 +55,6 @@ class Take(ABC, Generic[Writer]):
         self.units = shape.units[self.kind]  # by layer
 
     @abstractmethod
-    def writer(self, root: Path, identity: ArtifactIdentity) -> Writer:
-        """Return what writes one layer's file."""
-
-    @abstractmethod
     def bytes(self, words: int) -> int:
         """Return how much a sentence of so many words takes, all layers together."""
 
@@ -71,7 +64,7 @@ class Take(ABC, Generic[Writer]):
         return math.inf
 
     @abstractmethod
-    def begin(self, windows: Sequence[Window]) -> Part[Writer]:
+    def begin(self, windows: Sequence[Window]) -> Part[Any]:
         """Begin a chunk, whose windows these are, in corpus order."""
 
     def notes(self, windowing: Windowing, sentences: int) -> list[str]:

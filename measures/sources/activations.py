@@ -16,7 +16,7 @@ from torch import Tensor
 from layeratlas.measures.score import MeasureError, NotFinite, UnalignedWords
 from layeratlas.measures.sources.reading import float64, readable
 from layeratlas.measures.statistics.centring import Block, Centring
-from layeratlas.store.artifacts import read_chunks, read_keys
+from layeratlas.store.artifacts.activations import read_chunks, read_keys
 from layeratlas.store.store import ArtifactRow
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # where its products can be made

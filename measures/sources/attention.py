@@ -21,7 +21,7 @@ import torch
 from layeratlas.measures.score import MeasureError, NotAttention, NotFinite, UnalignedWords
 from layeratlas.measures.sources.reading import float64, readable
 from layeratlas.measures.sources.sentences import Queries, Run, Weights, entering, head_slices, lay_out
-from layeratlas.store.attention import GROUP_BYTES, read_attention_chunks, read_attention_keys, read_longest
+from layeratlas.store.artifacts.attention import GROUP_BYTES, read_chunks, read_keys, read_longest
 from layeratlas.store.store import ArtifactRow
 
 DEVICES = ("cpu",)  # where its products are made
@@ -100,7 +100,7 @@ class ArtifactSentences:
         """Read the kept sentences."""
         start = 0
         with readable(self.name, self.path):
-            for sentences in read_attention_chunks(self.path):
+            for sentences in read_chunks(self.path):
                 kept = itertools.repeat(True) if self.kept is None else self.kept[start:]
                 yield list(itertools.compress(sentences, kept))
                 start += len(sentences)
@@ -234,7 +234,7 @@ def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[Artifac
     A row of attention is spread over all words of its sentence: where one model lacks a word, the sentence is left out.
     """
     examples = {row.word_set: row for row in artifacts}
-    keys = {word_set: _sentences(read_attention_keys(root / row.path)) for word_set, row in examples.items()}
+    keys = {word_set: _sentences(read_keys(root / row.path)) for word_set, row in examples.items()}
     common = reduce(lambda a, b: a & b, (set(have.items()) for have in keys.values()))
     words = sum(len(word) for _, word in common) // 4
     kept = {word_set: np.array([item in common for item in have.items()], bool) for word_set, have in keys.items()}

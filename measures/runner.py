@@ -91,7 +91,7 @@ def plan(
         wanted = [configuration(measure).configuration for measure in measures if measure.kind == kind]
         for a, b, missing in store.missing_pairs(own, wanted, known_too=refresh):
             words = tuple(sorted({known[a].word_set, known[b].word_set}))
-            groups.setdefault((known[a].corpus, kind, known[a].pooling, words, missing), []).append((a, b))
+            groups.setdefault((known[a].corpus, kind, known[a].words_from_tokens, words, missing), []).append((a, b))
     return [_batch(known, pairs, key[-1]) for key, pairs in groups.items()]
 
 
@@ -214,7 +214,7 @@ def _score_row(artifacts: Sequence[ArtifactRow], outcome: Outcome, run: str) -> 
     if isinstance(outcome.score, Score):
         score = outcome.score
         return {
-            **row, "value": score.value, "words": score.diagnostics["words"], "neurons": score.neurons,
+            **row, "value": score.value, "words": score.diagnostics["words"], "units": score.neurons,
             "matches": score.matches, "diagnostics": json.dumps(dict(score.diagnostics)),
         }  # fmt: skip
     return {**row, "refused": f"{type(outcome.score).__name__}: {outcome.score}"}

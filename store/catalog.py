@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from layeratlas.store.errors import CatalogDamaged, LayeratlasError, NothingYet, StoreBusy
-from layeratlas.store.staging import COLUMNS, staged
+from layeratlas.store.staging import COLUMNS, FORMER, staged
 
 FILE = "catalog.duckdb"
 READ_PATIENCE = 2.0  # seconds a reader waits for the merger
@@ -113,8 +113,7 @@ def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) 
     if table == "scores":
         _take_scores(connection, paths)
         return
-    read = "SELECT * FROM read_parquet(?, union_by_name = true)"  # an older layeratlas may have staged fewer columns
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {read}", [paths])
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {_reading(connection, table, paths)}", [paths])
     if table == "models":  # staged under the program's former name
         connection.execute("UPDATE staged SET source = 'own' WHERE source = 'simcat'")
     if table == "damaged":
@@ -125,6 +124,18 @@ def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) 
         if table == "sources":
             _forget_results(connection)
         _upsert(connection, table)
+
+
+def _reading(connection: duckdb.DuckDBPyConnection, table: str, paths: list[str]) -> str:
+    """Return the statement that reads staged files: an older layeratlas staged fewer columns, some by other names."""
+    files = "read_parquet(?, union_by_name = true)"
+    there = {name for name, *_ in connection.execute(f"DESCRIBE FROM {files}", [paths]).fetchall()}
+    read = []
+    for column in COLUMNS[table]:
+        names = [name for name in (column, FORMER.get(table, {}).get(column)) if name in there]
+        if names:
+            read.append(f"coalesce({', '.join(names)}) AS {column}")
+    return f"SELECT {', '.join(read)} FROM {files}"
 
 
 def _upsert(connection: duckdb.DuckDBPyConnection, table: str) -> None:
@@ -192,7 +203,8 @@ def _take_scores(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> Non
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE arriving AS SELECT {once} "
         "k.id AS configuration, a.id AS artifact_a, b.id AS artifact_b, "
-        "s.value, s.words, s.refused, s.diagnostics, s.run, s.neurons, s.matches FROM read_parquet(?) s "
+        f"s.value, s.words, s.refused, s.diagnostics, s.run, s.units, s.matches "
+        f"FROM ({_reading(connection, 'scores', paths)}) s "
         "JOIN base.configurations k ON k.configuration = s.configuration "
         "JOIN base.artifacts a ON a.artifact = s.artifact_a JOIN base.artifacts b ON b.artifact = s.artifact_b",
         [paths],
@@ -207,8 +219,8 @@ def _take_scores(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> Non
         "run, current_timestamp::TIMESTAMP FROM arriving ORDER BY configuration, artifact_a, artifact_b"
     )
     connection.execute(
-        "INSERT INTO base.details SELECT configuration, artifact_a, artifact_b, neurons, matches "
-        "FROM arriving WHERE neurons IS NOT NULL"
+        "INSERT INTO base.details SELECT configuration, artifact_a, artifact_b, units, matches "
+        "FROM arriving WHERE units IS NOT NULL"
     )
 
 

@@ -113,8 +113,8 @@ def import_results(store: Store, results: Results, name: str, *, run: str) -> No
                             for corpus, key in corpora.items()])  # fmt: skip
     store.stage("artifacts", [
         {"artifact": key, "weights": weights[model], "corpus": corpora[corpus], "kind": "activations", "layer": layer,
-         "pooling": about.get("pooling", "unknown"), "words": results.corpora.get(corpus, {}).get("words"),
-         "neurons": results.models[model].get("neurons"), "run": run}
+         "words_from_tokens": about.get("pooling", "unknown"), "words": results.corpora.get(corpus, {}).get("words"),
+         "units": results.models[model].get("neurons"), "run": run}
         for (corpus, model, layer), key in artifacts.items()])  # fmt: skip
     store.stage("configurations", [
         {**setting, "configuration": key, "measure": measure, "parameters": canonical_json({}),

@@ -233,8 +233,20 @@ def configuration_row(identity: Configuration) -> dict[str, Any]:
     return {
         "configuration": identity.configuration, "measure": identity.measure, "version": identity.version,
         "label": _label(identity), "presets": list(identity.presets), "parameters": canonical_json(identity.parameters),
-        "is_symmetric": identity.symmetric,
+        "is_symmetric": identity.symmetric, **_range(identity),
     }  # fmt: skip
+
+
+def _range(identity: Configuration) -> dict[str, Any]:
+    """Return what a configuration's values mean; a bound that is None does not exist."""
+    low: float | None = 0.0
+    high: float | None = 1.0
+    similarity, released = identity.parameters.get("similarity"), identity.parameters.get("convention") == "released"
+    if similarity == "pearson" or (similarity == "pearson_nonzero" and not released):
+        low = -1.0
+    elif released and similarity in ("frobenius", "pearson_nonzero"):
+        low, high = None, 1.0 if similarity == "frobenius" else None
+    return {"direction": "similarity", "low": low, "high": high}
 
 
 def _label(identity: Configuration) -> str:

@@ -37,8 +37,14 @@ _KEYS = {
 }
 
 
-#: What a later row changes only when it says something: a run's end does not wait for its beginning.
-_KEPT = {"runs": {"finished", "outcome"}, "models": {"heads"}}
+#: What a later row changes only when it says something, and in which column it does: a run's end does not wait for its
+#: beginning.
+_KEPT = {
+    "runs": {"finished": "finished", "outcome": "outcome"},
+    "models": {"heads": "heads"},
+    "configurations": {"direction": "direction", "low": "direction", "high": "direction"},
+}
+_FORMER_RANGES = "0008_former_ranges.sql"
 
 
 @contextmanager
@@ -84,6 +90,7 @@ def merge(root: Path, folder: Path) -> int:
         for table in COLUMNS:  # in this order: scores need the ids of artifacts and configurations
             if table in files:
                 _take(connection, table, files[table])
+        _fill_ranges(connection)
         connection.execute("COMMIT")
     taken = [path for paths in files.values() for path in paths]
     for path in taken:  # only now: a checkpointed catalog cannot lose what it merged
@@ -98,6 +105,12 @@ def declare(root: Path, versions: Mapping[str, int]) -> None:
         for measure, version in versions.items():
             _raise_version(connection, measure, version)
         connection.execute("COMMIT")
+
+
+def _fill_ranges(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give configurations that the version before has staged the range that its own migration gives them."""
+    if connection.execute("SELECT 1 FROM base.configurations WHERE direction IS NULL").fetchone():
+        connection.execute(dict(_migrations())[_FORMER_RANGES])
 
 
 def _raise_version(connection: duckdb.DuckDBPyConnection, measure: str, version: int) -> None:
@@ -143,8 +156,10 @@ def _upsert(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     keys, columns = _KEYS[table], [column for column in COLUMNS[table] if column in staged_columns]
     same = " AND ".join(f"t.{key} = s.{key}" for key in keys)
     rest = [column for column in columns if column not in keys]
-    kept = _KEPT.get(table, set())
-    changes = ", ".join(f"{c} = coalesce(s.{c}, t.{c})" if c in kept else f"{c} = s.{c}" for c in rest)
+    kept = _KEPT.get(table, {})
+    changes = ", ".join(
+        f"{c} = CASE WHEN s.{kept[c]} IS NULL THEN t.{c} ELSE s.{c} END" if c in kept else f"{c} = s.{c}" for c in rest
+    )
     newest = f"(SELECT DISTINCT ON ({', '.join(keys)}) * FROM staged ORDER BY {_newest(table)})"
     extra_columns, extra_values = _extras(table)
     connection.execute(f"UPDATE base.{table} t SET {changes} FROM {newest} s WHERE {same}")

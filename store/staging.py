@@ -41,7 +41,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "failures": {"model": "string", "corpus": "string", "reason": "string", "run": "string"},
     "configurations": {
         "configuration": "string", "measure": "string", "version": "int32", "label": "string", "presets": "strings",
-        "parameters": "string", "is_symmetric": "bool",
+        "parameters": "string", "is_symmetric": "bool", "direction": "string", "low": "double", "high": "double",
     },
     "scores": {
         "configuration": "string", "artifact_a": "string", "artifact_b": "string", "value": "double",

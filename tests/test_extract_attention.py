@@ -23,7 +23,6 @@ from layeratlas.extract.stream import Chunk, Pass
 from layeratlas.extract.tokens import WordTokenizer
 from layeratlas.extract.transformer import TransformerEncoder
 from layeratlas.extract.windows import Window, Windowing
-from layeratlas.store import catalog
 from layeratlas.store.artifacts import attention as artifacts
 from layeratlas.store.artifacts.attention import AttentionWriter, read_chunks, read_keys, read_longest
 from layeratlas.store.artifacts.base import check, describe

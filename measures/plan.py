@@ -58,7 +58,7 @@ def plan(
             free = tuple(one for one in missing if not ((one, a, b) in taken or (one, b, a) in taken))
             if free:
                 words = tuple(sorted({known[a].word_set, known[b].word_set}))
-                groups.setdefault((known[a].corpus, kind, known[a].pooling, words, free), []).append((a, b))
+                groups.setdefault((known[a].corpus, kind, known[a].words_from_tokens, words, free), []).append((a, b))
     return [_tile(key[1], list(known), pairs, key[-1]) for key, pairs in groups.items()]
 
 

@@ -45,7 +45,7 @@ def _scored(scores: Scores) -> dict[str, Any]:
         "words": _same(int(scores.diagnostics["words"]), count, pa.int64()),
         "refused": pa.nulls(count, pa.string()),
         "diagnostics": _same(json.dumps(dict(scores.diagnostics)), count),
-        "neurons": _lists(scores.units, count, np.float32),
+        "units": _lists(scores.units, count, np.float32),
         "matches": _lists(scores.matches, count, np.int32),
     }
 
@@ -59,7 +59,7 @@ def _one_by_one(scores: Sequence[Score | MeasureError]) -> dict[str, Any]:
         "words": pa.array([score and score.diagnostics["words"] for score in found], pa.int64()),
         "refused": pa.array(reasons, pa.string()),
         "diagnostics": pa.array([score and json.dumps(dict(score.diagnostics)) for score in found], pa.string()),
-        "neurons": pa.array([score and score.units for score in found], pa.list_(pa.float32())),
+        "units": pa.array([score and score.units for score in found], pa.list_(pa.float32())),
         "matches": pa.array([score and score.matches for score in found], pa.list_(pa.int32())),
     }
 

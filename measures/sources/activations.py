@@ -151,11 +151,11 @@ def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[Artifac
     """Return readers that all give the same words in the same order."""
     examples = {row.word_set: row for row in artifacts}
     if len(examples) == 1:
-        return [ArtifactRows(row.title, root / row.path, row.neurons, row.words, None) for row in artifacts]
+        return [ArtifactRows(row.title, root / row.path, row.units, row.words, None) for row in artifacts]
     keys = {word_set: _packed(read_keys(root / row.path)) for word_set, row in examples.items()}
     common = reduce(np.intersect1d, keys.values())
     kept = {word_set: np.isin(have, common) for word_set, have in keys.items()}
-    return [ArtifactRows(row.title, root / row.path, row.neurons, len(common), kept[row.word_set]) for row in artifacts]
+    return [ArtifactRows(row.title, root / row.path, row.units, len(common), kept[row.word_set]) for row in artifacts]
 
 
 def from_array(name: str, array: Any) -> ArrayRows:

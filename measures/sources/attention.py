@@ -240,7 +240,7 @@ def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[Artifac
     kept = {word_set: np.array([item in common for item in have.items()], bool) for word_set, have in keys.items()}
     return [
         ArtifactSentences(
-            row.title, path, row.neurons, words, read_longest(path), None if len(keys) == 1 else kept[row.word_set]
+            row.title, path, row.units, words, read_longest(path), None if len(keys) == 1 else kept[row.word_set]
         )
         for row, path in ((row, root / row.path) for row in artifacts)
     ]

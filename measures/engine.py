@@ -269,7 +269,7 @@ class _Gathered:
         if measure.equal_widths and left.units != right.units:
             raise UnequalWidths(
                 f"{measure.name} compares layers of one width; {left.name} has {left.units:,}, {right.name} "
-                f"{right.units:,}"
+                f"has {right.units:,}"
             )
         measure.check(a, b, Ends(left.name, right.name, words))
 

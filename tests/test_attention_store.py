@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from browser_drive import drive, loaded, state, until
 from test_command import EWT, ROOT, atlas, rows
 from textual.pilot import Pilot
 
 from layeratlas import measures
-from layeratlas.measures.runner import Session, chosen_measures, plan
+from layeratlas.measures.plan import chosen_measures, plan
+from layeratlas.measures.runner import Session
 from layeratlas.store.artifacts.attention import read_chunks
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.progress import Silent
@@ -183,7 +185,7 @@ def test_raised_versions_and_refresh_measure_again(odd: Store, monkeypatch: pyte
     chosen = chosen_measures([MeasureSpec("attsim")], ("attention",))
     artifacts = odd.artifacts()
     assert plan(odd, artifacts, chosen) == []
-    again = Session(odd, "r", Silent(), refresh=True).measure(artifacts, chosen)
+    again = Session(odd, "r", Silent(), torch.device("cpu"), refresh=True).measure(artifacts, chosen)
     assert (again.scores, again.refused) == (4 * 3, {})
     monkeypatch.setattr(type(chosen[0]), "version", 2)
     assert sum(len(batch.pairs) for batch in plan(odd, artifacts, chosen)) == 6

@@ -76,9 +76,9 @@ def test_heads_are_in_the_catalog_with_their_matches(finished: Store) -> None:
         "SELECT head, value, matched_by FROM heads WHERE measure = 'attsim' AND configuration = 'default' "
         "AND model_a = 'bert-tiny' AND layer_a = 2 AND model_b = 'gpt2-tiny' AND layer_b = 1 ORDER BY head"
     )
-    assert score.neurons is not None and score.matches is not None
+    assert score.units is not None and score.matches is not None
     assert [(head, matched) for head, _, matched in found] == list(enumerate(score.matches.tolist()))
-    np.testing.assert_allclose([value for _, value, _ in found], score.neurons, atol=1e-5)
+    np.testing.assert_allclose([value for _, value, _ in found], score.units, atol=1e-5)
     assert finished.rows("SELECT count(*) FROM neurons") == [(0,)]  # heads are no neurons
 
 

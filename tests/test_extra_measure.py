@@ -88,4 +88,5 @@ def test_a_package_that_breaks_is_named_in_one_line(installed: Path, tmp_path: P
         [sys.executable, "-c", "import layeratlas.measures as m; m.configure('spreaddist')"], capture_output=True,
         text=True, check=False, env={**os.environ, "PYTHONPATH": str(broken)},
     )  # fmt: skip
-    assert "the package layeratlas-extra-measure offers the measure 'spreaddist', which cannot be loaded: No module" in done.stderr
+    said = "the package layeratlas-extra-measure offers the measure 'spreaddist', which cannot be loaded: No module"
+    assert said in done.stderr

@@ -17,9 +17,10 @@ from typing import Any, NoReturn
 
 import click
 
-from layeratlas.queries.commands import COMMANDS
-from layeratlas.queries.drawing import OUTPUT, PLOTS
-from layeratlas.queries.options import asking, format_option, store_option
+from layeratlas.queries.commands.options import asking, format_option, store_option
+from layeratlas.queries.commands.plot import OUTPUT, PLOTS
+from layeratlas.queries.commands.query import COMMANDS
+from layeratlas.queries.terminal.visible import visible
 from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, StoreBusy
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
@@ -226,7 +227,7 @@ def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str
     click.echo(f"wrote {output}: open it in a browser", err=True)
 
 
-@cli.command()
+@cli.command(context_settings={"ignore_unknown_options": True})  # a statement may begin with a comment
 @click.argument("statement")
 @format_option
 @store_option
@@ -235,8 +236,8 @@ def sql(store: Store, statement: str, form: str) -> None:
 
     Example: layeratlas sql "SELECT measure, avg(value) FROM layer_pairs GROUP BY 1"
     """
-    from layeratlas.queries import render
-    from layeratlas.queries.sql_box import run_sql
+    from layeratlas.queries.core.sql_box import run_sql
+    from layeratlas.queries.terminal import render
 
     with asking(store, _versions()) as catalog:
         answer = run_sql(catalog, statement)
@@ -267,8 +268,8 @@ def status(store: Store, form: str) -> None:
 
     Example: layeratlas status
     """
-    from layeratlas.queries import render
-    from layeratlas.queries.status import overview
+    from layeratlas.queries.questions.status import overview
+    from layeratlas.queries.terminal import render
 
     with asking(store, _versions()) as catalog:
         tables = overview(catalog)
@@ -286,7 +287,7 @@ def verify(store: Store) -> None:
 
     Example: layeratlas verify && echo all is well
     """
-    from layeratlas.queries.terminal import TerminalProgress
+    from layeratlas.queries.terminal.progress import TerminalProgress
     from layeratlas.store.verify import verify as verify_all
 
     count = len(store.artifacts())
@@ -313,7 +314,7 @@ def _working(store: Store, device: str) -> Iterator[_Work]:
     """Record a run, on the device that was asked for."""
     import torch
 
-    from layeratlas.queries.terminal import TerminalProgress
+    from layeratlas.queries.terminal.progress import TerminalProgress
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -364,7 +365,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except LayeratlasError as error:
-        click.echo(f"layeratlas: {error}", err=True)
+        click.echo(f"layeratlas: {visible(str(error))}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _interrupted()

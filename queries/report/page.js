@@ -3,7 +3,7 @@
 const DATA = JSON.parse(byId("data").textContent);
 const TOP = 15;
 const state = { scope: 0, measured: 0, rows: "", columns: "", hidden: new Set(), stretch: false, between: "families" };
-const scope = () => DATA.scopes[state.scope];
+const scope = () => DATA.parts[state.scope];
 const measured = () => scope().measured[state.measured];
 const values = (one) => (one.values ??= decode(one.cells));
 const named = (layer) => `${layer.model} layer ${layer.layer}`;
@@ -136,8 +136,8 @@ function choose(id, names, chosen) {
 function controls() {
   const blocks = measured().blocks;
   const models = [["", "all models"], ...blocks.map((block) => [block.model, block.model])];
-  byId("scopes").hidden = DATA.scopes.length < 2;
-  choose("scope", DATA.scopes.map((each, at) => [at, each.name]), state.scope);
+  byId("scopes").hidden = DATA.parts.length < 2;
+  choose("scope", DATA.parts.map((each, at) => [at, each.name]), state.scope);
   choose("measure", scope().measured.map((each, at) => [at, each.name]), state.measured);
   for (const side of ["rows", "columns"]) {
     if (!blocks.some((block) => block.model === state[side])) state[side] = "";

@@ -299,9 +299,10 @@ def test_drawing_does_not_import_torch(store: Path, tmp_path: Path, command: lis
 
 def test_without_matplotlib_one_line_says_what_to_install(store: Path, tmp_path: Path) -> None:
     (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, "cli.py", "plot", "heatmap", "-o", tmp_path / "x.png", "--store", store],
                           cwd=ROOT, capture_output=True, text=True, check=False,
-                          env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"})  # fmt: skip
+                          env={**os.environ, "PYTHONPATH": path})  # fmt: skip
     assert (done.returncode, done.stderr) == (
         1,
         "layeratlas: pictures need matplotlib: pip install 'layeratlas[pictures]'\n",

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layeratlas.store.artifacts import ActivationWriter
+from layeratlas.store.artifacts.activations import ActivationWriter
 from layeratlas.store.identity import ArtifactIdentity, Settings
 from layeratlas.store.store import Store
 

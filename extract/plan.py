@@ -9,12 +9,12 @@ from layeratlas.extract import corpora, models
 from layeratlas.extract.corpora import CorpusFacts
 from layeratlas.extract.models import Located
 from layeratlas.store.errors import BadRequest, LayeratlasError
-from layeratlas.store.identity import ArtifactIdentity, Kind, artifact_path, fingerprint
+from layeratlas.store.identity import ArtifactIdentity, artifact_path, fingerprint
 from layeratlas.store.store import ArtifactRow, ModelRow, Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
 #: One artifact of a task: its kind and layer. Attention is numbered by block, so that there is none of layer 0.
-Place = tuple[Kind, int]
+Place = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def places(study: Study, blocks: int, *, attention: bool) -> tuple[Place, ...]:
     return tuple((kind, layer) for kind in kinds for layer in chosen if layer or kind == "activations")
 
 
-def of_kind(found: Iterable[Place], kind: Kind) -> tuple[int, ...]:
+def of_kind(found: Iterable[Place], kind: str) -> tuple[int, ...]:
     """Return the layers of the places of one kind."""
     return tuple(layer for own, layer in found if own == kind)
 

@@ -20,7 +20,7 @@ from layeratlas.store.study import Study
 if TYPE_CHECKING:
     from layeratlas.extract.encoder import Encoder
     from layeratlas.extract.windows import LeftOut, Windowing
-    from layeratlas.store.artifacts import Artifact
+    from layeratlas.store.artifacts.base import Artifact
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class _Extraction:
         return tuple(rest)
 
     def _orphan(self, task: Task, place: Place) -> Artifact | None:
-        from layeratlas.store.artifacts import describe
+        from layeratlas.store.artifacts.base import describe
 
         path = self._store.root / resting_place(task, place)
         if not path.exists():
@@ -211,8 +211,8 @@ class _Extraction:
             self._report_attention(task, windowing, uniform)
 
     def _writers(self, task: Task, encoder: Encoder, wanted: Sequence[Place]) -> Any:
-        from layeratlas.store.artifacts import ActivationWriter
-        from layeratlas.store.attention import AttentionWriter
+        from layeratlas.store.artifacts.activations import ActivationWriter
+        from layeratlas.store.artifacts.attention import AttentionWriter
 
         root, name, shape = self._store.root, task.model.name, encoder.shape
         activations = {

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from layeratlas.extract.stream import Chunk
-from layeratlas.store.artifacts import ActivationWriter, Artifact
-from layeratlas.store.attention import AttentionWriter
+from layeratlas.store.artifacts.activations import ActivationWriter
+from layeratlas.store.artifacts.attention import AttentionWriter
+from layeratlas.store.artifacts.base import Artifact
 
 WAITING = 1  # chunks between computing and writing
 _PATIENCE = 0.2  # seconds between two looks at whether the other side still lives

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from layeratlas.store.artifacts import read_chunks, read_keys
-from layeratlas.store.attention import GROUP_BYTES, read_attention_chunks, read_attention_keys, read_longest
+from layeratlas.store.artifacts import activations, attention
+from layeratlas.store.artifacts.attention import GROUP_BYTES, read_longest
 from layeratlas.store.errors import ArtifactDamaged
 from layeratlas.store.store import ArtifactRow
 
@@ -33,7 +33,7 @@ class ArtifactRows:
     def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons]
         """Read the kept words, `words` at a time."""
         with _readable(self.name, self.path):
-            chunks = read_chunks(self.path, rows=words)
+            chunks = activations.read_chunks(self.path, rows=words)
             yield from chunks if self.kept is None else _rechunked(chunks, self.kept, words)
 
 
@@ -56,7 +56,7 @@ class ArtifactAttention:
         """Read the kept sentences."""
         start = 0
         with _readable(self.name, self.path):
-            for sentences in read_attention_chunks(self.path):
+            for sentences in attention.read_chunks(self.path):
                 kept = itertools.repeat(True) if self.kept is None else self.kept[start:]
                 yield list(itertools.compress(sentences, kept))
                 start += len(sentences)
@@ -66,11 +66,11 @@ def aligned_rows(root: Path, artifacts: Sequence[ArtifactRow]) -> list[ArtifactR
     """Return readers that all give the same words in the same order."""
     examples = {row.word_set: row for row in artifacts}
     if len(examples) == 1:
-        return [ArtifactRows(row.title, root / row.path, row.neurons, row.words, None) for row in artifacts]
-    keys = {word_set: _packed(read_keys(root / row.path)) for word_set, row in examples.items()}
+        return [ArtifactRows(row.title, root / row.path, row.units, row.words, None) for row in artifacts]
+    keys = {word_set: _packed(activations.read_keys(root / row.path)) for word_set, row in examples.items()}
     common = reduce(np.intersect1d, keys.values())
     kept = {word_set: np.isin(have, common) for word_set, have in keys.items()}
-    return [ArtifactRows(row.title, root / row.path, row.neurons, len(common), kept[row.word_set]) for row in artifacts]
+    return [ArtifactRows(row.title, root / row.path, row.units, len(common), kept[row.word_set]) for row in artifacts]
 
 
 def aligned_attention(root: Path, artifacts: Sequence[ArtifactRow]) -> list[ArtifactAttention]:
@@ -79,13 +79,13 @@ def aligned_attention(root: Path, artifacts: Sequence[ArtifactRow]) -> list[Arti
     A row of attention is spread over all words of its sentence: where one model lacks a word, the sentence is left out.
     """
     examples = {row.word_set: row for row in artifacts}
-    keys = {word_set: _sentences(read_attention_keys(root / row.path)) for word_set, row in examples.items()}
+    keys = {word_set: _sentences(attention.read_keys(root / row.path)) for word_set, row in examples.items()}
     common = reduce(lambda a, b: a & b, (set(have.items()) for have in keys.values()))
     words = sum(len(word) for _, word in common) // 4
     kept = {word_set: np.array([item in common for item in have.items()], bool) for word_set, have in keys.items()}
     return [
         ArtifactAttention(
-            row.title, path, row.neurons, words, read_longest(path), None if len(keys) == 1 else kept[row.word_set]
+            row.title, path, row.units, words, read_longest(path), None if len(keys) == 1 else kept[row.word_set]
         )
         for row, path in ((row, root / row.path) for row in artifacts)
     ]

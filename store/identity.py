@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 SCHEME = "v1"
 
-Kind = Literal["activations", "attention"]
 Pooling = Literal["last", "first", "mean"]
 SpecialTokens = Literal["drop", "keep-mass"]
 
@@ -93,6 +92,9 @@ class AttentionSettings:
         return self.special_tokens
 
 
+AnySettings = Settings | AttentionSettings
+
+
 @dataclass(frozen=True)
 class ArtifactIdentity:
     """One model × corpus × layer × kind. `weights` and `corpus` are fingerprints of contents, not of names."""
@@ -100,8 +102,8 @@ class ArtifactIdentity:
     weights: str
     corpus: str
     layer: int
-    settings: Settings | AttentionSettings
-    kind: Kind = "activations"
+    settings: AnySettings
+    kind: str = "activations"  # of store.kinds
     version: int = 1  # raise it when extraction writes other numbers
 
     @property

@@ -7,27 +7,46 @@ it from a forward pass, `measures/sources/<kind>.py` feeds it to the engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 from layeratlas.store.errors import BadRequest, unknown
-from layeratlas.store.identity import AttentionSettings, Settings
+from layeratlas.store.identity import AnySettings, AttentionSettings, Settings
+
+if TYPE_CHECKING:
+    from layeratlas.store.artifacts.base import Files
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of artifact. `unit`: what one column of a layer is called, a neuron or a head."""
+    """One kind of artifact. `unit`: what one column of a layer is called, a neuron or a head.
+
+    module: writes and reads its files (`files`); it is imported when it is first used, for questions need no pyarrow.
+    """
 
     name: str
     unit: str
-    settings: type[Settings] | type[AttentionSettings]
+    settings: type[AnySettings]
     first_layer: int  # 0 where the embeddings have it too, 1 where only blocks do
+    module: str
+
+    @property
+    def files(self) -> Files:
+        """How its files are written and read."""
+        return cast("Files", import_module(self.module))
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of its settings."""
+        return tuple(option.name for option in fields(self.settings))
 
 
 KINDS: dict[str, Kind] = {
     row.name: row
     for row in (
-        Kind("activations", "neuron", Settings, first_layer=0),
-        Kind("attention", "head", AttentionSettings, first_layer=1),
+        Kind("activations", "neuron", Settings, first_layer=0, module="layeratlas.store.artifacts.activations"),
+        Kind("attention", "head", AttentionSettings, first_layer=1, module="layeratlas.store.artifacts.attention"),
     )
 }
 

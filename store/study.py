@@ -29,12 +29,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from layeratlas.store.errors import BadRequest, unknown
-from layeratlas.store.identity import AttentionSettings, Kind, Settings, SpecialTokens
+from layeratlas.store.identity import AnySettings, Settings, SpecialTokens
+from layeratlas.store.kinds import KINDS, kind_of
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "pooling": ("last", "first", "mean"),
@@ -43,7 +44,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "storage": ("float32", "float16"),
     "special_tokens": ("drop", "keep-mass"),
 }
-KINDS: tuple[Kind, ...] = ("activations", "attention")
+USUAL = ("activations",)  # the kinds that are taken when none is named
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,15 @@ class Study:
     layers: tuple[int, ...] | None = None
     batch_tokens: int = 4096
     measures: tuple[MeasureSpec, ...] = ()
-    kinds: tuple[Kind, ...] = ("activations",)
+    kinds: tuple[str, ...] = USUAL
     special_tokens: SpecialTokens = "drop"
     results: tuple[ResultsSpec, ...] = ()
 
-    def settings_of(self, kind: Kind) -> Settings | AttentionSettings:
+    def settings_of(self, kind: str) -> AnySettings:
         """The settings that are part of the identity of artifacts of one kind."""
-        own = self.settings
-        if kind == "activations":
-            return own
-        return AttentionSettings(self.special_tokens, own.long_sentences, own.window, own.precision)
+        given = {**asdict(self.settings), "special_tokens": self.special_tokens}
+        row = kind_of(kind)
+        return row.settings(**{option: given[option] for option in row.options})
 
 
 def load_study(path: Path) -> Study:
@@ -153,7 +153,7 @@ def study_of(
     files = tuple(CorpusSpec(path, corpus_name(path)) for path in corpora)
     return Study(
         specs, files, Settings(**settings), tuple(layers) or None, batch_tokens,
-        kinds=KINDS if attention else KINDS[:1], special_tokens=special_tokens,
+        kinds=tuple(KINDS) if attention else USUAL, special_tokens=special_tokens,
     )  # fmt: skip
 
 
@@ -242,11 +242,13 @@ class _Reader:
         chosen: dict[str, Any] = {"settings": Settings(**{k: v for k, v in entry.items() if k in settings})}
         if layers is not None:
             chosen["layers"] = tuple(layers)
-        kinds = entry.get("kinds", ["activations"])
+        kinds = entry.get("kinds", list(USUAL))
         if not kinds or any(kind not in KINDS for kind in kinds):
             self._fail(f"kinds must name some of {', '.join(KINDS)}, got {kinds!r}", "extraction", 0, "kinds")
-        if set(kinds) == {"attention"} and layers is not None and not any(layers):
-            self._fail("attention is numbered by block, from 1: layer 0 has none", "extraction", 0, "layers")
+        first = min(KINDS[kind].first_layer for kind in kinds)
+        if layers and max(layers) < first:
+            self._fail(f"{' and '.join(kinds)} is numbered by block, from {first}: layer 0 has none", "extraction", 0,
+                       "layers")  # fmt: skip
         chosen["kinds"] = tuple(kind for kind in KINDS if kind in kinds)
         return {**chosen, **{key: entry[key] for key in ("batch_tokens", "special_tokens") if key in entry}}
 

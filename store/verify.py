@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from layeratlas.store.artifacts import check
+from layeratlas.store.artifacts.base import check
 from layeratlas.store.errors import ArtifactDamaged
 from layeratlas.store.files import TEMPORARY
+from layeratlas.store.kinds import KINDS
 from layeratlas.store.store import Store
 
 
@@ -31,5 +32,5 @@ def verify(store: Store, advance: Callable[[int], None] = lambda artifacts: None
 
 
 def _files(root: Path) -> list[str]:
-    found = [path for kind in ("activations", "attention") for path in (root / kind).rglob("*.parquet")]
+    found = [path for kind in KINDS for path in (root / kind).rglob("*.parquet")]
     return sorted(str(path.relative_to(root)) for path in found if not path.name.startswith(TEMPORARY))

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from layeratlas import measures
 from layeratlas.measures.runner import Session, chosen_measures, plan
-from layeratlas.store.attention import read_attention_chunks
+from layeratlas.store.artifacts.attention import read_chunks
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.progress import Silent
 from layeratlas.store.store import ArtifactRow, Store
@@ -52,7 +52,7 @@ def layers(store: Store) -> dict[tuple[str, int], ArtifactRow]:
 
 
 def sentences(store: Store, row: ArtifactRow) -> list[np.ndarray]:
-    return list(itertools.chain.from_iterable(read_attention_chunks(store.root / row.path)))
+    return list(itertools.chain.from_iterable(read_chunks(store.root / row.path)))
 
 
 def test_scores_are_those_of_the_plain_arrays(finished: Store) -> None:

@@ -21,7 +21,7 @@ from layeratlas.extract import encoder as encoders
 from layeratlas.extract import stream
 from layeratlas.extract.encoder import Hidden, Shape
 from layeratlas.extract.runner import Summary, extract, plan
-from layeratlas.store.artifacts import read_chunks, read_keys
+from layeratlas.store.artifacts.activations import read_chunks, read_keys
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import TEMPORARY
 from layeratlas.store.identity import Settings
@@ -155,7 +155,7 @@ def test_an_unregistered_file_that_is_no_artifact_is_written_over(store: Store, 
 @contextmanager
 def failing_at(monkeypatch: pytest.MonkeyPatch, target: str, error: BaseException, calls: int) -> Any:
     from layeratlas.extract.transformer import TransformerEncoder
-    from layeratlas.store.artifacts import ActivationWriter
+    from layeratlas.store.artifacts.activations import ActivationWriter
 
     owner: Any = {"run": TransformerEncoder, "write": ActivationWriter}[target]
     original, count = getattr(owner, target), [0]
@@ -338,7 +338,7 @@ def test_an_architecture_of_ones_own_is_one_line_in_a_table(
     (tmp_path / "letters" / "config.json").write_text('{"model_type": "letters"}')
     spec = ModelSpec(str(tmp_path / "letters"), "letters", untrained=True)
     assert run(store, replace(study, models=(spec,))) == Summary(written=2)
-    assert [(row.layer, row.neurons) for row in store.artifacts()] == [(0, 1), (1, 3)]
+    assert [(row.layer, row.units) for row in store.artifacts()] == [(0, 1), (1, 3)]
     (activations,) = read_chunks(store.root / store.artifacts()[1].path, rows=1000)
     assert bytes(activations[0].astype(np.uint8)) == b"The"
 

@@ -23,10 +23,9 @@ from layeratlas.extract.stream import Chunk, Pass
 from layeratlas.extract.tokens import WordTokenizer
 from layeratlas.extract.transformer import TransformerEncoder
 from layeratlas.extract.windows import Window, Windowing
-from layeratlas.store import attention as artifacts
-from layeratlas.store import catalog
-from layeratlas.store.artifacts import check, describe
-from layeratlas.store.attention import AttentionWriter, read_attention_chunks, read_attention_keys, read_longest
+from layeratlas.store.artifacts import attention as artifacts
+from layeratlas.store.artifacts.attention import AttentionWriter, read_chunks, read_keys, read_longest
+from layeratlas.store.artifacts.base import check, describe
 from layeratlas.store.errors import ArtifactDamaged, AttentionMissing, BadRequest, LayeratlasError
 from layeratlas.store.files import TEMPORARY, Remembered
 from layeratlas.store.identity import ArtifactIdentity, AttentionSettings, Settings, SpecialTokens
@@ -224,7 +223,7 @@ def rows_of(store: Store, kind: str = "attention") -> Iterator[Any]:
 
 
 def sentences_of(store: Store, row: Any) -> list[np.ndarray]:
-    return [sentence for some in read_attention_chunks(store.root / row.path) for sentence in some]
+    return [sentence for some in read_chunks(store.root / row.path) for sentence in some]
 
 
 def test_both_kinds_are_written_once_and_registered(store: Store, study: Study) -> None:
@@ -265,11 +264,11 @@ def test_what_a_file_holds(store: Store, study: Study, monkeypatch: pytest.Monke
     assert table["words"].to_pylist() == [len(sentence) for sentence in SENTENCES for _ in (0, 1)]
     assert [len(weights) for weights in table["weights"]] == [len(s) ** 2 for s in SENTENCES for _ in (0, 1)]
     assert set(table["word"].to_pylist()) == {None} and set(table["layer"].to_pylist()) == {2}
-    assert read_attention_keys(path).tolist() == [[i, j] for i, s in enumerate(SENTENCES) for j in range(len(s))]
+    assert read_keys(path).tolist() == [[i, j] for i, s in enumerate(SENTENCES) for j in range(len(s))]
     assert read_longest(path) == max(map(len, SENTENCES))
     described = describe(store.root, path)
-    assert (described.artifact, described.words, described.neurons) == (row.artifact, row.words, 2)
-    groups = list(read_attention_chunks(path))
+    assert (described.artifact, described.words, described.units) == (row.artifact, row.words, 2)
+    groups = list(read_chunks(path))
     assert len(groups) > 2
     assert all(sum(own.nbytes for own in group) <= 2_000 for group in groups if len(group) > 1)
     flat = table["weights"].to_pylist()
@@ -303,7 +302,7 @@ def test_real_models_and_one_without_attention(store: Store, study: Study, tmp_p
     for row in rows_of(store):
         for weights in sentences_of(store, row):
             np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)
-            assert weights.min() >= 0 and weights.shape[0] == row.neurons == 4
+            assert weights.min() >= 0 and weights.shape[0] == row.units == 4
             if row.model in ("gpt2-tiny", "llama-tiny"):
                 assert not np.triu(weights, 1).any()
     other = Store(tmp_path / "other")
@@ -331,8 +330,8 @@ def test_words_without_a_token_are_neither_query_nor_key(store: Store, study: St
     progress = Silent()
     run(store, replace(study, corpora=(CorpusSpec(corpus, "odd"),)), progress)
     rows = {row.model: row for row in rows_of(store)}
-    assert read_attention_keys(store.root / rows["bert"].path).tolist() == [[0, 0], [0, 2], [2, 0]]
-    assert read_attention_keys(store.root / rows["gpt2"].path).tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [2, 0]]
+    assert read_keys(store.root / rows["bert"].path).tolist() == [[0, 0], [0, 2], [2, 0]]
+    assert read_keys(store.root / rows["gpt2"].path).tolist() == [[0, 0], [0, 1], [0, 2], [1, 0], [2, 0]]
     assert [own.shape for own in sentences_of(store, rows["bert"])] == [(2, 2, 2), (2, 1, 1)]
     assert rows["bert"].word_set != rows["gpt2"].word_set and len(progress.notes) == 1
 
@@ -343,9 +342,7 @@ def test_sentences_that_must_be_split_have_no_attention(store: Store, study: Stu
     run(store, small, progress)
     words = {(row.kind, row.model): row.words for row in store.artifacts()}
     assert words["activations", "bert"] == words["activations", "gpt2"] == sum(map(len, SENTENCES))
-    kept = {
-        row.model: {int(number) for number, _ in read_attention_keys(store.root / row.path)} for row in rows_of(store)
-    }
+    kept = {row.model: {int(number) for number, _ in read_keys(store.root / row.path)} for row in rows_of(store)}
     assert 0 < len(kept["bert"]) < len(SENTENCES) and 3 in kept["bert"] and 2 not in kept["bert"]
     gone = len(SENTENCES) - len(kept["bert"])
     assert (
@@ -368,7 +365,7 @@ def test_what_is_damaged_is_found_and_rebuilt_alone(store: Store, study: Study, 
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         with pytest.raises(OSError, match=r"(?i)crc"):
-            list(read_attention_chunks(path))
+            list(read_chunks(path))
     with pytest.raises(ArtifactDamaged):
         check(store.root, row.path, size=row.bytes, sha256=row.sha256)
     assert len(verify(store)[0]) == 1
@@ -387,7 +384,7 @@ def test_settings_of_attention_are_identity_and_pooling_is_not(store: Store, stu
     assert IDENTITY.artifact == "v1:f2e0d0b1946421c39c81e75d82d86eb5bc3b5a0c3bde7a737183096ee2cb4da3"
     run(store, study)
     assert run(store, replace(study, special_tokens="keep-mass")) == Summary(written=4)
-    assert {row.pooling for row in rows_of(store)} == {"drop", "keep-mass"}
+    assert {row.words_from_tokens for row in rows_of(store)} == {"drop", "keep-mass"}
     assert run(store, replace(study, settings=Settings(pooling="mean"))) == Summary(written=6)
     pairs = store.missing_pairs([row.artifact for row in rows_of(store)], ["v1:any"])
     assert len(pairs) == 2 * 6  # four layers under either setting, never across
@@ -409,9 +406,9 @@ def test_the_writer_makes_sums_exact(tmp_path: Path) -> None:
     with writer(tmp_path) as open_writer:
         open_writer.write(0, np.array([0, 2], np.int32), np.array([[[0.5004, 0.5], [0, 0.9995]]], np.float32))
     assert open_writer.artifact is not None
-    ((weights,),) = read_attention_chunks(tmp_path / open_writer.artifact.path)
+    ((weights,),) = read_chunks(tmp_path / open_writer.artifact.path)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-7)
-    assert read_attention_keys(tmp_path / open_writer.artifact.path).tolist() == [[0, 0], [0, 2]]
+    assert read_keys(tmp_path / open_writer.artifact.path).tolist() == [[0, 0], [0, 2]]
 
 
 def test_an_artifact_without_sentences_can_be_read(tmp_path: Path) -> None:
@@ -419,17 +416,13 @@ def test_an_artifact_without_sentences_can_be_read(tmp_path: Path) -> None:
         pass
     assert open_writer.artifact is not None
     path = tmp_path / open_writer.artifact.path
-    assert list(read_attention_chunks(path)) == [] and len(read_attention_keys(path)) == read_longest(path) == 0
+    assert list(read_chunks(path)) == [] and len(read_keys(path)) == read_longest(path) == 0
 
 
-def test_a_catalog_of_before_attention_is_migrated(store: Store, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_heads_nobody_asked_for_is_loaded_to_tell(store: Store, study: Study) -> None:
     bert = replace(study, models=study.models[:1])
-    with monkeypatch.context() as older:
-        before = [each for each in catalog._migrations() if each[0] < "0004"]
-        older.setattr(catalog, "_migrations", lambda: before)
-        older.setitem(catalog.COLUMNS, "models", {k: v for k, v in catalog.COLUMNS["models"].items() if k != "heads"})
-        run(store, replace(bert, kinds=("activations",)))
-        assert [row.heads for row in store.models()] == [None]
+    run(store, replace(bert, kinds=("activations",)))
+    assert [row.heads for row in store.models()] == [None]
     assert plan(store, bert)[0].missing is None
     assert run(store, bert) == Summary(written=2)
     assert [row.heads for row in store.models()] == [2]

@@ -38,7 +38,7 @@ class Pair:
 
 def slice_of(record: dict[str, Any]) -> Slice:
     """Return the slice to which a record belongs."""
-    return Slice(**{name: record[name] for name in DIMENSIONS})
+    return Slice(**{name: record[name] for name in (*DIMENSIONS, "direction", "low", "high") if name in record})
 
 
 def overview(catalog: DuckDBPyConnection) -> Overview:

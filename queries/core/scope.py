@@ -67,6 +67,11 @@ class Measured:
         return self.direction != SIMILARITY
 
     @property
+    def superlative(self) -> str:
+        """What its closest pair is called."""
+        return "closest" if self.is_distance else "most similar"
+
+    @property
     def span(self) -> float | None:
         """How far apart its values can lie; None where they have no bounds."""
         return None if self.low is None or self.high is None else self.high - self.low
@@ -114,15 +119,24 @@ class Scope:
         return {
             "measure": self.measure, "measures": self.names, "configuration": self.configuration,
             "corpus": self.corpus, "source": self.source, "kind": self.first.kind,
-            "pooling": self.first.words_from_tokens,
+            "pooling": self.first.words_from_tokens, "sign": self.first.sign,
             "poolings": sorted({each.words_from_tokens for each in self.measures}),
             "models": list(self.models), "families": list(self.families), "limit": self.limit,
         }  # fmt: skip
 
     @property
     def by(self) -> str:
-        """By which measures, in which configuration, in words."""
-        return f"{', '.join(self.names)} ({self.configuration})"
+        """By which measures, in which configuration, in words; and which of them are distances."""
+        said = f"{', '.join(self.names)} ({self.configuration})"
+        distances = [each.name for each in self.measures if each.is_distance]
+        if not distances:
+            return said
+        return f"{said}, " + ("a distance" if len(self.measures) == 1 else f"distances: {', '.join(distances)}")
+
+    @property
+    def are_distances(self) -> bool:
+        """Whether smaller is closer under every measure."""
+        return all(each.is_distance for each in self.measures)
 
     @property
     def context(self) -> tuple[str, ...]:
@@ -282,7 +296,8 @@ def _pooled(rows: Rows, named: str | None) -> Rows:
 
 
 def _measured(row: dict[str, Any]) -> Measured:
-    return Measured(row["measure"], row["kind"], row["pooling"], (row["least_words"], row["most_words"]))
+    words = (row["least_words"], row["most_words"])
+    return Measured(row["measure"], row["kind"], row["pooling"], words, row["direction"], row["low"], row["high"])
 
 
 def _count(words: tuple[int | None, int | None]) -> str:

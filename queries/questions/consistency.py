@@ -13,6 +13,8 @@ from layeratlas.queries.core.table import Table
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+#: Measures whose range is 0 to 1 whoever computed them, also where imported values leave it.
+KNOWN = ("neuronsim", "mixedsim", "svsim", "pwsim", "ckasim")
 OWN_TOLERANCE = 1e-5  # float32 products; the largest difference to float64 that we know of is 1.2e-6
 
 
@@ -25,7 +27,7 @@ def consistency(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, toleranc
     """
     scope = find(catalog, asked, every_measure=True)
     exact = _tolerance(catalog, scope.source) if tolerance is None else tolerance
-    values = {**scope.values, "models": [], "families": [], "tolerance": exact,
+    values = {**scope.values, "models": [], "families": [], "tolerance": exact, "known": list(KNOWN),
               "shown_models": list(scope.models), "shown_families": list(scope.families)}  # fmt: skip
     answer = ask(catalog, load(__package__, "consistency"), values, what="Scores that break a law", scope=scope)
     return replace(answer, says=_meaning(answer), notes=(f"each exact to {exact:g}",))

@@ -1,6 +1,7 @@
 """Which design factors explain the similarity of models? One row a factor: its coefficient, and a QAP p-value.
 
-The mean similarity of two models (over layer pairs, both directions) is explained by what they share. p: two-sided,
+The mean similarity of two models (over layer pairs, both directions; of a distance, its negative: how close they are) is
+explained by what they share. p: two-sided,
 from the t statistic under double semi-partialing (Dekker et al. 2007): the part of a factor that the others do not
 explain has its models exchanged. Factors that do not vary, or follow from others, are left out by name. Sizes are
 parameters where every model states them, else blocks × neurons² of every model, as `says` has it.
@@ -62,7 +63,7 @@ def factors(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: i
     left_out = [name for name in made if name not in kept]
     if not kept or len(upper[0]) <= len(kept) + 1:
         raise NothingYet(f"factors takes more models, or models that differ: left out {', '.join(left_out)}")
-    found = regress(both, kept, resamples=resamples, seed=seed)
+    found = regress(scope.first.sign * both, kept, resamples=resamples, seed=seed)
     rows = [(*row[:4], len(means.models), row[-1]) for row in found]
     columns = ("factor", "coefficient", "t", "p", "models", "r_squared")
     says = _meaning(rows, left_out, sizes(compared)[1])

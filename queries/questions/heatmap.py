@@ -8,7 +8,7 @@ from layeratlas.queries.core import matrix as matrices
 from layeratlas.queries.core.ask import ask, load
 from layeratlas.queries.core.matrix import Layer, Matrix
 from layeratlas.queries.core.registry import Argument, question
-from layeratlas.queries.core.scope import Asked, Scope, find_one
+from layeratlas.queries.core.scope import Asked, Measured, Scope, find_one
 from layeratlas.queries.core.table import Table
 from layeratlas.store.errors import BadRequest, NothingYet
 
@@ -38,7 +38,7 @@ def heatmap(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, pair: tuple[
     answer = ask(catalog, load(__package__, "heatmap"), values, what=what, scope=scope)
     if not answer.rows:
         raise NothingYet(_nothing(scope, pair))
-    return answer.saying(_of_two(answer) if pair else _of_all(answer, bin))
+    return answer.saying(_of_two(answer, scope.first) if pair else _of_all(answer, scope.first, bin))
 
 
 def matrix(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, pair: tuple[str, ...] = ()) -> Matrix:
@@ -78,21 +78,21 @@ def _nothing(scope: Scope, pair: tuple[str, ...]) -> str:
     )
 
 
-def _of_two(answer: Table) -> str:
-    best = max(answer.records(), key=lambda row: (row["value"], -row["layer_a"], -row["layer_b"]))
+def _of_two(answer: Table, measure: Measured) -> str:
+    best = max(answer.records(), key=lambda row: (measure.sign * row["value"], -row["layer_a"], -row["layer_b"]))
     return (
-        f"the most similar are layer {best['layer_a']} of {best['model_a']} and layer {best['layer_b']} of "
+        f"the {measure.superlative} are layer {best['layer_a']} of {best['model_a']} and layer {best['layer_b']} of "
         f"{best['model_b']}, {best['value']:.2f}; the mean is {sum(answer.column('value')) / len(answer.rows):.2f}"
     )
 
 
-def _of_all(answer: Table, bin: int) -> str:
+def _of_all(answer: Table, measure: Measured, bin: int) -> str:
     of_two_models = (row for row in answer.records() if row["model_a"] != row["model_b"])
-    best = max(of_two_models, key=lambda row: float(row["value"]), default=None)
+    best = max(of_two_models, key=lambda row: measure.sign * float(row["value"]), default=None)
     if best is None:
         return ""
     of = "from layer" if bin > 1 else "layer"
     return (
         f"of two models, {best['model_a']} {of} {best['layer_a']} and {best['model_b']} {of} {best['layer_b']} are "
-        f"the most similar, {best['value']:.2f}"
+        f"the {measure.superlative}, {best['value']:.2f}"
     )

@@ -40,6 +40,8 @@ def matched(
             + (f"; `layeratlas measure --measure {usual.of_units}` keeps them" if usual else "")
         )
     best = answer.column("value")
+    if scope.are_distances:
+        return answer.saying(f"the median distance of a {unit} to its closest match is {median(best):.2f}")
     enough = sum(value >= 0.5 for value in best)
     return answer.saying(
         f"{enough:,} of {len(best):,} {unit}s are matched at 0.5 or more by another model; "

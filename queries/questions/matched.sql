@@ -12,11 +12,11 @@ WITH mine AS (
       AND (len($families) = 0 OR model_b IN (
           SELECT m.model FROM models m WHERE m.source = $source AND list_contains($families, m.family)))),
 each_model AS (
-    SELECT {unit}, model_b AS model, max(value) AS value, arg_max(layer_b, value) AS layer,
-           arg_max(coalesce(matched_by, -1), value) AS matched_by
+    SELECT {unit}, model_b AS model, $sign * max($sign * value) AS value, arg_max(layer_b, $sign * value) AS layer,
+           arg_max(coalesce(matched_by, -1), $sign * value) AS matched_by
     FROM mine GROUP BY ALL)
-SELECT {unit}, max(value)::DOUBLE AS value, arg_max(model, value) AS model, arg_max(layer, value) AS layer,
-       nullif(arg_max(matched_by, value), -1) AS matched_by, count(*) AS models, avg(value) AS mean
+SELECT {unit}, ($sign * max($sign * value))::DOUBLE AS value, arg_max(model, $sign * value) AS model,
+       arg_max(layer, $sign * value) AS layer, nullif(arg_max(matched_by, $sign * value), -1) AS matched_by, count(*) AS models, avg(value) AS mean
 FROM each_model
 GROUP BY {unit}
-ORDER BY CASE WHEN $least THEN max(each_model.value) ELSE -max(each_model.value) END, {unit}
+ORDER BY CASE WHEN $least THEN 1 ELSE -1 END * max($sign * each_model.value), {unit}

@@ -31,7 +31,8 @@ def models(catalog: DuckDBPyConnection, asked: Asked = Asked()) -> Table:
         )
     means = nearness(answer.records())
     said = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
-    return answer.saying(f"{scope.measure} over layer pairs is on average {said}")
+    way = ", and smaller is closer" if scope.are_distances else ""
+    return answer.saying(f"{scope.measure} over layer pairs is on average {said}{way}")
 
 
 def nearness(rows: Iterable[dict[str, Any]]) -> dict[str, float]:

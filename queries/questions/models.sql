@@ -1,10 +1,10 @@
 -- Grain: one row an ordered pair of models, a model with itself included (its layers with one another).
--- Columns: model_a, family_a, model_b, family_b, mean (over layer pairs), best_layer (mean over a's layers of the most
--- similar layer of b), same_depth (mean over a's layers of b's layer at the nearest relative depth; null for a model with
+-- Columns: model_a, family_a, model_b, family_b, mean (over layer pairs), best_layer (mean over a's layers of the
+-- closest layer of b), same_depth (mean over a's layers of b's layer at the nearest relative depth; null for a model with
 -- itself), layer_pairs.
 WITH {scored}
 by_layer AS (                       -- relative depths compared without division: a/A ~ b/B is aB ~ bA
-    SELECT a.model_id AS a, b.model_id AS b, sum(value) AS total, count(*) AS number, max(value) AS best,
+    SELECT a.model_id AS a, b.model_id AS b, sum(value) AS total, count(*) AS number, $sign * max($sign * value) AS best,
            arg_min(value, abs(a.layer * b.blocks - b.layer * a.blocks) * 10000 + b.layer) AS same
     FROM base.scores s JOIN layers a ON a.id = s.artifact_a JOIN layers b ON b.id = s.artifact_b
     WHERE value IS NOT NULL AND s.configuration IN (SELECT id FROM chosen)

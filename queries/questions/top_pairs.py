@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.ask import ask, load
 from layeratlas.queries.core.registry import Option, question
-from layeratlas.queries.core.scope import Asked, check_model, find
+from layeratlas.queries.core.scope import Asked, Scope, check_model, find
 from layeratlas.queries.core.table import Table, union
 from layeratlas.store.errors import NothingYet
 
@@ -39,7 +39,10 @@ def top_pairs(
     if within is not None:
         check_model(catalog, scope.source, within, or_family=True)
     values = {"across": across, "within": within, "layer": layer, "min_words": min_words, "least": least}
-    what = f"{'Least' if least else 'Most'} similar layer pairs"
+    if scope.are_distances:
+        what = f"{'Least close' if least else 'Closest'} layer pairs"
+    else:
+        what = f"{'Least' if least else 'Most'} similar layer pairs"
     what += f", across {across}" if across else ""
     what += f", within {within}" if within else ""
     sql = load(__package__, "top_pairs")
@@ -48,14 +51,16 @@ def top_pairs(
     if not answer.rows:
         said = " · ".join([answer.subject, *answer.context])
         raise NothingYet(f"no pair fits: {said[0].lower()}{said[1:]}. `layeratlas status` says what has been measured")
-    return answer.saying(_meaning(answer, least=least))
+    return answer.saying(_meaning(answer, scope, least=least))
 
 
-def _meaning(answer: Table, *, least: bool) -> str:
+def _meaning(answer: Table, scope: Scope, *, least: bool) -> str:
     first = answer.records()[0]
     pair = f"{first['model_a']} layer {first['layer_a']} and {first['model_b']} layer {first['layer_b']}"
     whose = "of one family" if first["family_a"] == first["family_b"] else "of two families"
     whose = "of one model" if first["model_a"] == first["model_b"] else whose
-    return (
-        f"the {'least' if least else 'most'} similar by {first['measure']} are {pair}, {whose}, at {first['value']:.2f}"
-    )
+    if next(each for each in scope.measures if each.name == first["measure"]).is_distance:
+        called, at = "least close" if least else "closest", f"at a distance of {first['value']:.2f}"
+    else:
+        called, at = f"{'least' if least else 'most'} similar", f"at {first['value']:.2f}"
+    return f"the {called} by {first['measure']} are {pair}, {whose}, {at}"

@@ -1,4 +1,4 @@
--- Grain: one row a scored layer pair, most similar first (least, when $least), at most $limit.
+-- Grain: one row a scored layer pair, closest first (least close, when $least), at most $limit.
 -- Columns: measure, model_a, layer_a, family_a, model_b, layer_b, family_b, value, words, corpus, pooling, configuration,
 -- source. A symmetric measure gives each unordered pair once; the others "of a towards b" and "of b towards a".
 -- `value IS NULL` is never true here; it keeps DuckDB from pairing all layers before it meets the scores (6 × slower).
@@ -14,5 +14,5 @@ WHERE measure = $measure AND (configuration = $configuration OR list_contains(pr
   AND (len($families) = 0 OR list_contains($families, family_a) OR list_contains($families, family_b))
   AND ($layer IS NULL OR layer_a = $layer OR layer_b = $layer)
   AND ($min_words = 0 OR words >= $min_words)
-ORDER BY CASE WHEN $least THEN value ELSE -value END, model_a, layer_a, model_b, layer_b
+ORDER BY CASE WHEN $least THEN closeness ELSE -closeness END, model_a, layer_a, model_b, layer_b
 LIMIT $limit

@@ -1,9 +1,8 @@
-"""Attention artifacts: one Parquet file a model × corpus × layer, a row a (sentence, head), its identity inside.
+"""Attention artifacts: a row a (sentence, head).
 
-`attention/model=<name>/layer=<k>/<artifact>.parquet`, columns `sentence int32, head int32, words int32,
-weights list<float32>[words²], word list<int32>, model string, layer int32`. `weights` is row-major (query, key), rows
-sum to one; `word` says which words of the sentence these are where some are left out, else it is null.
-A row group holds whole sentences. Written as activations are (`store/artifacts.py`).
+Columns `sentence int32, head int32, words int32, weights list<float32>[words²], word list<int32>, model string,
+layer int32`. `weights` is row-major (query, key), rows sum to one; `word` says which words of the sentence these are
+where some are left out, else it is null. A row group holds whole sentences.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from layeratlas.store.artifacts import ArtifactWriter, own_metadata
+from layeratlas.store.artifacts.base import ArtifactWriter, own_metadata, read_groups
 from layeratlas.store.errors import LayeratlasError
 from layeratlas.store.identity import ArtifactIdentity
 
@@ -66,8 +65,8 @@ class AttentionWriter(ArtifactWriter):
         weights: Attention,  # [heads, query, key]
     ) -> None:
         """Append one sentence: which of its words these are, and every head's weights among them."""
-        if weights.shape != (self._neurons, len(word), len(word)):
-            raise ValueError(f"expected weights [{self._neurons}, {len(word)}, {len(word)}], got {list(weights.shape)}")
+        if weights.shape != (self._units, len(word), len(word)):
+            raise ValueError(f"expected weights [{self._units}, {len(word)}, {len(word)}], got {list(weights.shape)}")
         if not len(word):
             return
         if self._pending and self._pending_bytes + weights.size * 4 > GROUP_BYTES:
@@ -96,7 +95,7 @@ class AttentionWriter(ArtifactWriter):
             self._pending, self._pending_bytes = [], 0
 
     def _rows(self, sentence: _Sentence) -> pa.RecordBatch:
-        heads, words = self._neurons, len(sentence.word)
+        heads, words = self._units, len(sentence.word)
         whole = np.array_equal(sentence.word, np.arange(words))
         offsets = pa.array(np.arange(heads + 1, dtype=np.int64) * words**2, pa.int32())  # refuses what 32 bits cannot
         values = pa.array(sentence.weights.reshape(-1))
@@ -116,10 +115,13 @@ class AttentionWriter(ArtifactWriter):
 
     def _more(self) -> dict[str, Any]:
         return {
-            "rows": self._sentences * self._neurons,
+            "rows": self._sentences * self._units,
             "sentences": self._sentences,
             "longest": self._longest,  # words of the longest sentence: what a reader's memory must hold
         }
+
+
+writer = AttentionWriter
 
 
 def read_longest(path: Path) -> int:
@@ -127,7 +129,7 @@ def read_longest(path: Path) -> int:
     return int(own_metadata(pq.read_metadata(path))["longest"])
 
 
-def read_attention_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, word
+def read_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, word
     """Return which words an attention artifact holds, in order."""
     found = [np.empty((0, 2), np.int32)]
     with pq.ParquetFile(path) as file:
@@ -139,14 +141,13 @@ def read_attention_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sen
     return np.concatenate(found)
 
 
-def read_attention_chunks(path: Path) -> Iterator[list[Attention]]:
-    """Stream an artifact's sentences, in order, a row group at a time, each sentence [heads, query, key].
+def read_chunks(path: Path, *, rows: int = 0) -> Iterator[list[Attention]]:
+    """Stream an artifact's sentences, each [heads, query, key], in order: whole row groups, about `rows` rows, but one.
 
-    Memory: one row group, and none of it is kept here. Pages whose checksum is wrong raise an OSError.
+    Memory: one chunk, and none of it is kept here. Pages whose checksum is wrong raise an OSError.
     """
-    with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
-        for group in range(file.metadata.num_row_groups):
-            yield _sentences(file.read_row_group(group, columns=["head", "words", "weights"], use_threads=False))
+    for table in read_groups(path, ["head", "words", "weights"], rows=rows):
+        yield _sentences(table)
 
 
 def _sentences(table: pa.Table) -> list[Attention]:

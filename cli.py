@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from layeratlas.queries.commands import COMMANDS
-from layeratlas.queries.drawing import OUTPUT, PLOTS
-from layeratlas.queries.options import asking, format_option, store_option
+from layeratlas.queries.commands.options import asking, format_option, store_option
+from layeratlas.queries.commands.plot import OUTPUT, PLOTS
+from layeratlas.queries.commands.query import COMMANDS
+from layeratlas.queries.terminal.visible import visible
 from layeratlas.store.errors import BadRequest, LayeratlasError, StoreBusy
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
@@ -197,7 +198,7 @@ def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str
     click.echo(f"wrote {output}: open it in a browser", err=True)
 
 
-@cli.command()
+@cli.command(context_settings={"ignore_unknown_options": True})  # a statement may begin with a comment
 @click.argument("statement")
 @format_option
 @store_option
@@ -206,8 +207,8 @@ def sql(store: Store, statement: str, form: str) -> None:
 
     Example: layeratlas sql "SELECT measure, avg(value) FROM layer_pairs GROUP BY 1"
     """
-    from layeratlas.queries import render
-    from layeratlas.queries.sql_box import run_sql
+    from layeratlas.queries.core.sql_box import run_sql
+    from layeratlas.queries.terminal import render
 
     with asking(store, _versions()) as catalog:
         answer = run_sql(catalog, statement)
@@ -238,8 +239,8 @@ def status(store: Store, form: str) -> None:
 
     Example: layeratlas status
     """
-    from layeratlas.queries import render
-    from layeratlas.queries.status import overview
+    from layeratlas.queries.questions.status import overview
+    from layeratlas.queries.terminal import render
 
     with asking(store, _versions()) as catalog:
         tables = overview(catalog)
@@ -257,7 +258,7 @@ def verify(store: Store) -> None:
 
     Example: layeratlas verify && echo all is well
     """
-    from layeratlas.queries.terminal import TerminalProgress
+    from layeratlas.queries.terminal.progress import TerminalProgress
     from layeratlas.store.verify import verify as verify_all
 
     count = len(store.artifacts())
@@ -280,7 +281,7 @@ def _versions() -> dict[str, int]:
 
 
 def _progress() -> Progress:
-    from layeratlas.queries.terminal import TerminalProgress
+    from layeratlas.queries.terminal.progress import TerminalProgress
 
     return TerminalProgress()
 
@@ -306,7 +307,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except LayeratlasError as error:
-        click.echo(f"layeratlas: {error}", err=True)
+        click.echo(f"layeratlas: {visible(str(error))}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _interrupted()

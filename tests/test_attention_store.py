@@ -125,7 +125,7 @@ def test_questions_take_activations_unless_asked_otherwise(finished: Store) -> N
 
 
 def test_each_heads_best_counterpart_elsewhere(finished: Store) -> None:
-    found = rows(finished.root, "heads", "bert-tiny", "--layer", "2", "--configuration", "similarity=frobenius")
+    found = rows(finished.root, "heads", "bert-tiny:2", "--configuration", "similarity=frobenius")
     heads = pl.DataFrame(
         finished.rows(
             "SELECT head, value, model_b, layer_b, matched_by FROM heads WHERE measure = 'attsim' "
@@ -137,10 +137,10 @@ def test_each_heads_best_counterpart_elsewhere(finished: Store) -> None:
     best = heads.sort("value", descending=True).group_by("head", maintain_order=True).first()
     assert [{key: row[key] for key in best.columns} for row in found] == best.to_dicts()
     assert len(found) == 4
-    explained = atlas("query", "heads", "bert-tiny", "--layer", "2", "--explain", "--store", finished.root)
+    explained = atlas("query", "heads", "bert-tiny:2", "--explain", "--store", finished.root)
     again = atlas("sql", explained.stdout, "--format", "json", "--store", finished.root)
-    assert json.loads(again.stdout) == rows(finished.root, "heads", "bert-tiny", "--layer", "2")
-    missing = atlas("query", "heads", "elmo-tiny", "--layer", "1", "--store", finished.root)
+    assert json.loads(again.stdout) == rows(finished.root, "heads", "bert-tiny:2")
+    missing = atlas("query", "heads", "elmo-tiny:1", "--store", finished.root)
     assert missing.returncode == 2 and "elmo-tiny has no layer 1" in missing.stderr
 
 

@@ -11,7 +11,8 @@ from textual.pilot import Pilot
 
 from layeratlas.queries.browser.heat import Heat
 from layeratlas.queries.browser.paint import ZOOMS
-from layeratlas.queries.browser.state import Layer, Scope
+from layeratlas.queries.browser.state import Selection
+from layeratlas.queries.core.matrix import Layer
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +144,11 @@ def test_family_filter_and_the_list_choose_columns_and_rows(toy: Path) -> None:
         assert state(pilot).matrix.values.shape == (10, 3)
         await until(pilot, lambda: "gpt-a" in shown(pilot).splitlines()[2])
         await pilot.press("tab", "down", "down", "down")  # all, bert, bert-a, bert-b
-        await until(pilot, lambda: state(pilot).rows == Scope("bert", "bert-b"))
+        await until(pilot, lambda: state(pilot).rows == Selection("bert", "bert-b"))
         await until(pilot, lambda: state(pilot).matrix.values.shape == (4, 3))
         await pilot.press("enter", "down", "down")
-        await until(pilot, lambda: state(pilot).rows == Scope("bert", "bert-b", 1))
-        await until(pilot, lambda: state(pilot).matrix.values.shape == (1, 3))
+        await until(pilot, lambda: state(pilot).rows == Selection("bert", "bert-b", 1))
+        await until(pilot, lambda: state(pilot).matrix.rows == (Layer("bert", "bert-b", 1),))
         expected = [toy_value("ckasim", ("bert-b", 1), ("gpt-a", layer)) for layer in range(3)]
         assert state(pilot).matrix.values[0].tolist() == expected
         await pilot.press("enter")

@@ -10,7 +10,8 @@ import pytest
 
 from layeratlas.queries.browser.complete import History, complete, completed
 from layeratlas.queries.browser.paint import ZOOMS, Painter, number
-from layeratlas.queries.browser.state import Layer, Matrix, Slice, nearest
+from layeratlas.queries.browser.state import Slice, nearest
+from layeratlas.queries.core.matrix import Layer, Matrix
 
 NAMES = {"layer_pairs": ["measure", "model_a", "model_b", "value"], "models": ["model", "family"], "runs": ["run"]}
 

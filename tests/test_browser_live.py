@@ -17,7 +17,7 @@ from browser_drive import ROOT, build, drive, loaded, paste, shown, state, until
 from textual.pilot import Pilot
 from textual.widgets import Tree
 
-from layeratlas.queries.browser.state import Scope
+from layeratlas.queries.browser.state import Selection
 from layeratlas.store.store import Store
 
 
@@ -63,18 +63,18 @@ def test_results_that_another_process_adds_are_read_and_the_selection_stays(tmp_
     async def steps(pilot: Pilot[None]) -> None:
         await until(pilot, loaded(pilot))
         await pilot.press("m", "n", "enter", "tab", "down", "tab", "down", *["right"] * 4)
-        await until(pilot, lambda: state(pilot).rows == Scope("bert") and state(pilot).value is not None)
+        await until(pilot, lambda: state(pilot).rows == Selection("bert") and state(pilot).value is not None)
         await until(pilot, lambda: state(pilot).matrix.values.shape == (7, 10))
         pair, value = state(pilot).pair, state(pilot).value
         process = add(root, "{'aaa': ('bert', 3)}")  # stands before all others
         await until(pilot, lambda: state(pilot).matrix.values.shape == (11, 14), seconds=90)
         assert process.wait() == 0
         assert (state(pilot).pair, state(pilot).value) == (pair, value)
-        assert state(pilot).slice is not None and state(pilot).rows == Scope("bert")
+        assert state(pilot).slice is not None and state(pilot).rows == Selection("bert")
         await until(pilot, " m neuronsim")
         await until(pilot, lambda: "aaa" in shown(pilot))
         tree = pilot.app.screen.query_one(Tree)
-        assert tree.cursor_node is not None and tree.cursor_node.data == Scope("bert")
+        assert tree.cursor_node is not None and tree.cursor_node.data == Selection("bert")
 
     drive(root, steps)
 
@@ -172,7 +172,7 @@ def test_a_million_scores_do_not_keep_the_keys_waiting(million: Path) -> None:
 
 def test_browsing_does_not_import_torch(toy: Path) -> None:
     code = (
-        "import asyncio, sys; from pathlib import Path; from queries.browser.app import Browser\n"
+        "import asyncio, sys; from pathlib import Path; from layeratlas.queries.browser.app import Browser\n"
         "async def go():\n"
         "    async with Browser(Path(sys.argv[1])).run_test() as pilot:\n"
         "        await pilot.pause(1.0); await pilot.press('right', 'enter'); await pilot.pause(0.5)\n"
@@ -208,6 +208,9 @@ def test_no_terminal_and_no_textual_are_one_clear_line_each(toy: Path) -> None:
     done = subprocess.run([sys.executable, "cli.py", "browse", "--store", str(toy)], cwd=ROOT, capture_output=True,
                           text=True, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
     assert done.returncode == 2 and "browse needs a terminal" in done.stderr and len(done.stderr.splitlines()) == 1
-    code = "import sys; sys.modules['textual'] = None; import pathlib, queries.browser as b; b.browse(pathlib.Path())"
+    code = (
+        "import sys; sys.modules['textual'] = None; from pathlib import Path; "
+        "from layeratlas.queries.browser import browse; browse(Path())"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "pip install 'layeratlas[browse]'" in done.stderr.splitlines()[-1]

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import catalogs
@@ -18,40 +19,42 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from layeratlas.queries import depth, inference, summaries
-from layeratlas.queries.ask import Table
+from layeratlas.queries.core.matrix import Layer, Matrix, blocks
+from layeratlas.queries.core.scale import scale
+from layeratlas.queries.core.scope import Measured, Scope
+from layeratlas.queries.core.table import Table
 from layeratlas.queries.figures import correspondence, families, finetuning, heatmap, localization, plots, style
 from layeratlas.queries.figures.charts import Dots, Group, Line, Lines, Panel, Point
-from layeratlas.queries.figures.grid import grid
-from layeratlas.queries.summaries import Model
+from layeratlas.queries.questions import QUESTIONS
 from layeratlas.store.catalog import reading
 
 ROOT = Path(__file__).resolve().parent.parent
-COLUMNS = ("model_a", "layer_a", "family_a", "model_b", "layer_b", "family_b", "value")
+EWT = Scope("own", "on ewt", "default", (Measured("ckasim", "activations", "last", (25, 25)),))
+OF = "on ewt · 25 words · source own"
 
 
-def pairs(models: dict[str, tuple[str, int]], right: dict[str, tuple[str, int]] | None = None) -> Table:
+def pairs(models: dict[str, tuple[str, int]], right: dict[str, tuple[str, int]] | None = None) -> Matrix:
     """All pairs of layers, none with itself, with values that differ."""
-    rng = np.random.default_rng(0)
-    left, right = ([(m, n, f) for m, (f, blocks) in side.items() for n in range(blocks + 1)]
-                   for side in (models, right or models))  # fmt: skip
-    rows = [(*a, *b, float(rng.uniform(0.1, 0.9))) for a in left for b in right if a != b]
-    return Table("All layers, ckasim (default) · on ewt", COLUMNS, rows)
+    rows, columns = (tuple(sorted(Layer(f, m, n) for m, (f, count) in side.items() for n in range(count + 1)))
+                     for side in (models, right or models))  # fmt: skip
+    values = np.random.default_rng(0).uniform(0.1, 0.9, (len(rows), len(columns)))
+    values[[[a == b for b in columns] for a in rows]] = np.nan
+    return Matrix(rows, columns, values, "All layers", EWT)
 
 
 SEVEN = {"bert-base": ("bert", 12), "bert-large": ("bert", 24), "a-transformer-with-a-long-name": ("elmo", 6),
          "elmo-wide": ("elmo", 4), "elmo": ("elmo", 2), "gpt": ("gpt", 12), "xlnet": ("xlnet", 24)}  # fmt: skip
-FAMILIES = Table("families · on ewt",
+FAMILIES = Table("families",
                  ("measure", "same_model", "same_family", "across", "difference", "low", "high", "p"),
                  [("ckasim", 0.8, 0.7, 0.4, 0.3, 0.1, 0.35, 0.01), ("neuronsim", 0.5, 0.2, 0.25, -0.05, -0.1, 0.1, 0.7),
-                  ("svsim", 0.6, None, 0.5, None, None, None, None)], "one of two")  # fmt: skip
-PLACES = Table("places · on ewt", ("model", "layer", "family", "localization"),
+                  ("svsim", 0.6, None, 0.5, None, None, None, None)], EWT, "one of two")  # fmt: skip
+PLACES = Table("places", ("model", "layer", "family", "localization"),
                [("bert-base", 0, "bert", 1.5), ("bert-base", 1, "bert", -0.5), ("gpt", 0, "gpt", 0.25)],
-               "most local: bert-base")  # fmt: skip
-MATCHES = Table("matches · on ewt",
-                ("model_a", "layer_a", "depth_a", "model_b", "family_b", "layer_b", "depth_b", "value"),
+               EWT, "most local: bert-base")  # fmt: skip
+MATCHES = Table("matches",
+                ("model", "layer", "depth", "other", "other_family", "best", "best_depth", "value"),
                 [(a, layer, layer / 4, b, "f", 4 - layer, 1 - layer / 4, 0.5) for a in "xyz" for b in "xyz" if a != b
-                 for layer in range(5)])  # fmt: skip
+                 for layer in range(5)], EWT)  # fmt: skip
 TUNED = Table("", ("model", "finetuned_from", "layer", "layers", "value"),
               [(f"{origin}-{task}", origin, layer, 4, 1 - layer * fall) for origin in ("bert", "gpt2")
                for task, fall in (("pos", 0.1), ("domain", 0.2)) for layer in range(5)])  # fmt: skip
@@ -108,16 +111,39 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, name: str, suffix: st
                 "elmo",
                 "xlnet",
                 "All layers, ckasim (default)",
-                "on ewt · 8,190 scores",
+                f"{OF} · 8,190 scores",
                 "row towards",
                 "10",
                 "22",
             ],
         ),
-        ("two models", ["bert-base", "gpt", "on ewt · 24 scores", "0", "5"]),
-        ("families", ["ckasim", "neuronsim", "svsim", "within a family", "across families", "same model", "on ewt"]),
-        ("localization", ["bert-base", "gpt", "bert", "layer", "on ewt"]),
-        ("correspondence", ["x", "y", "z", "depth of the layer", "depth of its match", "0.0", "1.0"]),
+        ("two models", ["bert-base", "gpt", f"{OF} · 24 scores", "0", "5"]),
+        (
+            "families",
+            [
+                "ckasim",
+                "neuronsim",
+                "svsim",
+                "within a family",
+                "across families",
+                "same model",
+                "on ewt · 25 words · source own",
+            ],
+        ),
+        ("localization", ["bert-base", "gpt", "bert", "layer", OF]),
+        (
+            "correspondence",
+            [
+                "x",
+                "y",
+                "z",
+                "depth of the layer",
+                "depth of its match",
+                "0.0",
+                "1.0",
+                f"ckasim (default) · {OF}",
+            ],
+        ),
         ("finetuning", ["bert", "gpt2", "domain", "pos", "layer", "0", "4"]),
     ],
 )
@@ -128,17 +154,12 @@ def test_names_and_numbers_are_text_in_the_svg(tmp_path: Path, name: str, says: 
     assert set(says) <= set(texts), set(says) - set(texts)
 
 
-def test_the_colours_of_a_heatmap_are_the_rows_values() -> None:
-    table = pairs(SEVEN)
+def test_the_colours_of_a_heatmap_are_the_values_of_the_matrix() -> None:
     (mesh,) = (child for child in drawn("heatmap").axes[0].get_children() if isinstance(child, QuadMesh))
     shown = np.ma.getdata(mesh.get_array()), np.ma.getmaskarray(mesh.get_array())
-    order = sorted((family, model, layer) for model, (family, blocks) in SEVEN.items() for layer in range(blocks + 1))
-    place = {layer: index for index, layer in enumerate(order)}
     assert shown[0].shape == (91, 91) and (shown[1] == np.eye(91, dtype=bool)).all(), "only the diagonal is unknown"
-    for row in table.rows:
-        model_a, layer_a, family_a, model_b, layer_b, family_b, value = row
-        assert shown[0][place[family_a, model_a, layer_a], place[family_b, model_b, layer_b]] == value
-    assert mesh.get_clim() == (0, 1)
+    assert (np.where(shown[1], 0, shown[0]) == np.nan_to_num(pairs(SEVEN).values)).all()
+    assert mesh.get_clim() == (0, 1) and mesh.get_cmap().name == "viridis"
 
 
 def test_no_two_labels_of_the_large_heatmap_overlap() -> None:
@@ -154,18 +175,24 @@ def test_no_two_labels_of_the_large_heatmap_overlap() -> None:
             assert not any(a.overlaps(b) for index, a in enumerate(boxes) for b in boxes[index + 1 :])
 
 
-def test_a_grid_of_two_models_is_not_square() -> None:
-    found = grid(pairs({"b": ("x", 1)}, {"a": ("x", 2)}))
+def test_a_matrix_of_two_models_is_not_square() -> None:
+    found = pairs({"b": ("x", 1)}, {"a": ("x", 2)})
     assert found.values.shape == (2, 3) and not np.isnan(found.values).any() and not found.is_square
-    assert [(block.model, block.layers) for block in found.columns] == [("a", (0, 1, 2))]
+    assert [(block.model, block.layers) for block in blocks(found.columns)] == [("a", (0, 1, 2))]
 
 
-def test_scales_are_the_same_in_every_picture_unless_values_leave_them() -> None:
-    assert style.bounds([0.3, 0.5]) == (0, 1)
-    assert style.bounds([0.3, 0.5], stretch=True) == (0.3, 0.5)
-    assert style.bounds([-0.2, 0.5]) == (-0.2, 0.5)
-    low, high = style.bounds([0.4, 0.4], stretch=True)
+def test_scales_are_those_of_the_measure_unless_values_leave_them() -> None:
+    def ends(values: list[float], low: float | None = 0, high: float | None = 1, **how: bool) -> tuple[float, float]:
+        found = scale(replace(EWT.first, low=low, high=high), values, **how)
+        return found.low, found.high
+
+    assert ends([0.3, 0.5]) == (0, 1) and ends([0.3, 0.5], -1) == (-1, 1)
+    assert ends([0.3, 0.5], stretch=True) == (0.3, 0.5)
+    assert ends([-0.2, 0.5]) == (-0.2, 0.5) and ends([3, 5], 0, None) == (3, 5)
+    low, high = ends([0.4, 0.4], stretch=True)
     assert low < 0.4 < high
+    near, far = (scale(replace(EWT.first, direction="distance"), []).position(value) for value in (0.1, 0.9))
+    assert near == pytest.approx(0.9) and far == pytest.approx(0.1)
 
 
 def test_captions_say_what_the_rows_say() -> None:
@@ -186,36 +213,30 @@ def test_captions_say_what_the_rows_say() -> None:
 def test_points_and_intervals_stand_where_their_values_are() -> None:
     chart = Dots("x", "t", "c", "axis", ("one", "two"),
                  (Group("g", (Point(0, 0.25, 0.2, 0.3), Point(1, 0.75), Point(1, 0.1, is_joined=False))),),
-                 FAMILIES)  # fmt: skip
+                 FAMILIES, "note")  # fmt: skip
     with style.drawing():
         lines = plots.draw(chart).axes[0].get_lines()
     assert [list(line.get_xdata()) for line in lines] == [[0.25, 0.75], [0.2, 0.3], [0.25], [0.75], [0.1]]
     many = Lines("x", "t", "c", "layer", "axis", ("one",), tuple(
-        Panel(str(n), (Line(0, ((0.0, 0.1 * n), (1.0, 0.2)),),)) for n in range(4)), FAMILIES)  # fmt: skip
+        Panel(str(n), (Line(0, ((0.0, 0.1 * n), (1.0, 0.2)),),)) for n in range(4)), FAMILIES, "note")  # fmt: skip
     with style.drawing():
         figure = plots.draw(many)
     assert [list(axes.get_lines()[0].get_ydata()) for axes in figure.axes] == [[0.1 * n, 0.2] for n in range(4)]
 
 
-def test_summaries_are_the_copies_and_matches_of_all_pairs() -> None:
-    models = {"a1": ("a", 2), "a2": ("a", 1), "b1": ("b", 2), "a1-tuned": ("a", 2), "b1-random": ("b", 2)}
-    pairs_of = pairs(models)
-    columns = ("measure", "configuration", *pairs_of.columns)
-    measured = Table("All layers, ckasim (default) · on ewt", columns,
-                     [("ckasim", "default", *row) for row in pairs_of.rows])  # fmt: skip
-    known = {name: Model(blocks, "a1" if name == "a1-tuned" else None, name == "b1-random")
-             for name, (_, blocks) in models.items()}  # fmt: skip
-    base = [row for row in pairs_of.records() if {row["model_a"], row["model_b"]} <= {"a1", "a2", "b1"}]
-    tuned = summaries.finetuning(measured, known)
-    assert tuned.title.split(" · ")[1:] == ["ckasim (default)", "on ewt"]
-    assert [row[1:5] for row in tuned.rows] == [("a1-tuned", "a1", layer, 2) for layer in range(3)]
-    matches = summaries.correspondence(measured, known).records()
-    assert len(matches) == 3 * 2 + 2 * 2 + 3 * 2
+def test_correspondence_of_all_models_is_of_base_models_and_finetuning_of_copies(store: Path) -> None:
+    with reading(store) as catalog:
+        tuned = QUESTIONS["finetuning"].ask(catalog)
+        matches = QUESTIONS["correspondence"].ask(catalog).records()
+    name, (_, blocks_of, origin) = next((name, row) for name, row in catalogs.MODELS.items() if row[2])
+    assert [row[:4] for row in tuned.rows] == [(origin, name, blocks_of, layer) for layer in range(blocks_of + 1)]
+    base = {name: blocks for name, (_, blocks, origin) in catalogs.MODELS.items() if origin is None}
+    assert len(matches) == sum((blocks + 1) * (len(base) - 1) for blocks in base.values())
     for match in matches:
-        key = ("model_a", "layer_a", "model_b")
-        there = {row["layer_b"]: row["value"] for row in base if all(row[name] == match[name] for name in key)}
-        assert match["value"] == max(there.values()) == there[match["layer_b"]]
-        assert match["depth_b"] == match["layer_b"] / models[match["model_b"]][1]
+        there = {layer: catalogs.score("ckasim", match["model"], match["layer"], match["other"], layer)
+                 for layer in range(base[match["other"]] + 1)}  # fmt: skip
+        assert match["value"] == pytest.approx(max(there.values())) == there[match["best"]]
+        assert match["best_depth"] == match["best"] / base[match["other"]]
 
 
 @pytest.fixture(scope="module")
@@ -256,8 +277,8 @@ def test_charts_from_the_command_line(store: Path, tmp_path: Path) -> None:
 
 def test_figures_show_the_numbers_of_their_questions(store: Path) -> None:
     with reading(store) as catalog:
-        kin, places = inference.families(catalog), depth.localization(catalog)
-        assert depth.localization(catalog, curve=False).rows == [row[:8] for row in places.rows]
+        kin, places = (QUESTIONS[name].ask(catalog) for name in ("families", "localization"))
+        assert QUESTIONS["localization"].ask(catalog, curve=False).rows == [row[:8] for row in places.rows]
     for group, row in zip(families.chart(kin).groups, kin.records(), strict=True):
         assert [point.value for point in group.points] == [
             row[name] for name in ("across", "same_family", "same_model", "difference")
@@ -278,9 +299,10 @@ def test_drawing_does_not_import_torch(store: Path, tmp_path: Path, command: lis
 
 def test_without_matplotlib_one_line_says_what_to_install(store: Path, tmp_path: Path) -> None:
     (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, "cli.py", "plot", "heatmap", "-o", tmp_path / "x.png", "--store", store],
                           cwd=ROOT, capture_output=True, text=True, check=False,
-                          env={**os.environ, "PYTHONPATH": str(tmp_path)})  # fmt: skip
+                          env={**os.environ, "PYTHONPATH": path})  # fmt: skip
     assert (done.returncode, done.stderr) == (
         1,
         "layeratlas: pictures need matplotlib: pip install 'layeratlas[pictures]'\n",

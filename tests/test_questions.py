@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +15,17 @@ import pytest
 import toy
 from scipy.stats import spearmanr
 
-from layeratlas.queries import agreement, ask, models, pairs
-from layeratlas.queries.neurons import neurons
-from layeratlas.queries.scope import Asked
+from layeratlas.queries.core.ask import written_out
+from layeratlas.queries.core.scope import Asked
+from layeratlas.queries.questions.consistency import consistency
+from layeratlas.queries.questions.coverage import coverage
+from layeratlas.queries.questions.heatmap import heatmap, matrix
+from layeratlas.queries.questions.matched import OF_UNITS
+from layeratlas.queries.questions.measures import measures
+from layeratlas.queries.questions.models import NEARNESS, models, nearness
+from layeratlas.queries.questions.nearest import nearest
+from layeratlas.queries.questions.top_pairs import top_pairs
+from layeratlas.queries.terminal.render import title
 from layeratlas.store.catalog import reading
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.results import ensure_results
@@ -27,6 +36,7 @@ SYMMETRIC = toy.SYMMETRIC
 MEASURES = tuple(SYMMETRIC)
 Rows = list[dict[str, Any]]
 Catalog = duckdb.DuckDBPyConnection
+neurons = OF_UNITS["activations"]
 
 
 @pytest.fixture(params=["own", "wu2020-ewt"])
@@ -58,7 +68,7 @@ def test_top_pairs(asked: tuple[Catalog, Rows, str, str], measure: str, across: 
         side = {"models": "model", "families": "family"}[across]
         kept = [row for row in kept if row[f"{side}_a"] != row[f"{side}_b"]]
     kept.sort(key=lambda row: (row["value"] if least else -row["value"], *ends(row)))
-    found = pairs.top(catalog, Asked((measure,), limit=15), across=across, least=least).records()
+    found = top_pairs(catalog, Asked((measure,), limit=15), across=across, least=least).records()
     assert [(ends(row), row["value"]) for row in found] == [(ends(row), row["value"]) for row in kept[:15]]
 
 
@@ -66,7 +76,7 @@ def test_top_pairs_of_a_model_a_family_and_a_layer(asked: tuple[Catalog, Rows, s
     catalog, rows, model, other = asked
     family = next(row["family_a"] for row in rows if row["model_a"] == other)
     chosen = Asked(("pwsim",), models=(model,), families=(family,), limit=100_000)
-    found = {ends(row) for row in pairs.top(catalog, chosen, layer=1).records()}
+    found = {ends(row) for row in top_pairs(catalog, chosen, layer=1).records()}
     assert found == {
         ends(row) for row in of(rows, "pwsim")
         if (model, 1) in (ends(row)[:2], ends(row)[2:]) and family in (row["family_a"], row["family_b"])
@@ -75,20 +85,20 @@ def test_top_pairs_of_a_model_a_family_and_a_layer(asked: tuple[Catalog, Rows, s
 
 def test_nearest(asked: tuple[Catalog, Rows, str, str]) -> None:
     catalog, rows, model, other = asked
-    found = pairs.nearest(catalog, Asked(limit=3), of=f"{model}:1").records()
+    found = nearest(catalog, Asked(limit=3), layer=f"{model}:1").records()
     assert {row["measure"] for row in found} == set(MEASURES)
     for measure in MEASURES:
         kept = of(rows, measure, lambda r: ends(r)[:2] == (model, 1) and r["model_b"] != model)
         kept.sort(key=lambda row: (-row["value"], row["model_b"], row["layer_b"]))
         expected = [(i, row["model_b"], row["layer_b"], row["value"]) for i, row in enumerate(kept[:3], start=1)]
         assert [(r["rank"], r["model"], r["layer"], r["value"]) for r in found if r["measure"] == measure] == expected
-    only = pairs.nearest(catalog, Asked(models=(other,)), of=f"{model}:1").records()
+    only = nearest(catalog, Asked(models=(other,)), layer=f"{model}:1").records()
     assert {row["model"] for row in only} == {other}
 
 
 def test_heatmap_of_two_models(asked: tuple[Catalog, Rows, str, str]) -> None:
     catalog, rows, model, other = asked
-    found = pairs.layer_heatmap(catalog, Asked(("mixedsim",)), left=model, right=other).records()
+    found = heatmap(catalog, Asked(("mixedsim",)), pair=(model, other)).records()
     kept = of(rows, "mixedsim", lambda row: (row["model_a"], row["model_b"]) == (model, other))
     assert {ends(row): row["value"] for row in found} == {ends(row): row["value"] for row in kept}
     assert [ends(row) for row in found] == sorted(ends(row) for row in kept)
@@ -97,8 +107,7 @@ def test_heatmap_of_two_models(asked: tuple[Catalog, Rows, str, str]) -> None:
 @pytest.mark.parametrize("size", [1, 2])
 def test_heatmap_of_all_models(asked: tuple[Catalog, Rows, str, str], size: int) -> None:
     catalog, rows, *_ = asked
-    columns = None if size == 1 else 60 if len(rows) > 1000 else 12
-    found = models.heatmap_all(catalog, Asked(("svsim",), columns=columns)).records()
+    found = heatmap(catalog, Asked(("svsim",)), bin=size).records()
     cells: dict[tuple[Any, ...], list[float]] = {}
     for row in of(rows, "svsim"):
         place = (row["model_a"], row["layer_a"] // size * size, row["model_b"], row["layer_b"] // size * size)
@@ -107,11 +116,24 @@ def test_heatmap_of_all_models(asked: tuple[Catalog, Rows, str, str], size: int)
     assert all(row["value"] == pytest.approx(fmean(cells[ends(row)])) for row in found)
 
 
+@pytest.mark.parametrize("pair", [False, True])
+def test_the_matrix_has_the_rows_of_the_heatmap(asked: tuple[Catalog, Rows, str, str], pair: bool) -> None:
+    catalog, _, model, other = asked
+    names = (model, other) if pair else ()
+    rows = heatmap(catalog, Asked(("pwsim",)), pair=names).records()
+    found = matrix(catalog, Asked(("pwsim",)), pair=names)
+    cells = {(a.model, a.layer, b.model, b.layer): found.values[i, j]
+             for i, a in enumerate(found.rows) for j, b in enumerate(found.columns)
+             if not math.isnan(found.values[i, j])}  # fmt: skip
+    assert cells == {ends(row): row["value"] for row in rows}
+    assert list(found.rows) == sorted(found.rows) and found.is_square != pair
+
+
 @pytest.mark.parametrize("measure", MEASURES)
 def test_models(asked: tuple[Catalog, Rows, str, str], measure: str) -> None:
     catalog, rows, *_ = asked
     blocks = dict(catalog.execute("SELECT model, layers FROM models WHERE source <> 'wu2020-finetuned'").fetchall())
-    found = models.models(catalog, Asked((measure,))).records()
+    found = models(catalog, Asked((measure,))).records()
     grouped: dict[tuple[str, str], Rows] = {}
     for row in of(rows, measure):
         grouped.setdefault((row["model_a"], row["model_b"]), []).append(row)
@@ -133,7 +155,7 @@ def test_models(asked: tuple[Catalog, Rows, str, str], measure: str) -> None:
 def test_measures_agree_as_scipy_says(asked: tuple[Catalog, Rows, str, str]) -> None:
     catalog, rows, *_ = asked
     for across in (None, "families"):
-        found = agreement.measures(catalog, across=across).records()
+        found = measures(catalog, across=across).records()
         assert len(found) == 10
         scores = {name: {ends(row): row["value"] for row in of(rows, name)
                          if not across or row["family_a"] != row["family_b"]} for name in MEASURES}  # fmt: skip
@@ -148,20 +170,20 @@ def test_attention_meets_activations_layer_by_layer(stores: dict[str, Path], tmp
     store = Store(shutil.copytree(stores["own"], tmp_path / "s"))
     toy.add_attention(store)
     with reading(store.root) as catalog:
-        (row,) = agreement.measures(catalog, Asked(("ckasim", "looksim"))).records()
+        (row,) = measures(catalog, Asked(("ckasim", "looksim"))).records()
         layers = sum(blocks for _, blocks in toy.MODELS.values())
         assert row["spearman"] == pytest.approx(-1) and row["layer_pairs"] == layers * (layers - 1)
-        assert {row["measure"] for row in pairs.nearest(catalog, Asked(), of="bee:0").records()} == set(MEASURES)
-        assert "looksim" in {row["measure"] for row in pairs.nearest(catalog, Asked(), of="bee:1").records()}
+        assert {row["measure"] for row in nearest(catalog, Asked(), layer="bee:0").records()} == set(MEASURES)
+        assert "looksim" in {row["measure"] for row in nearest(catalog, Asked(), layer="bee:1").records()}
         with pytest.raises(BadRequest, match="bee has no layer 0; there is: 1 to 4"):
-            pairs.nearest(catalog, Asked(("looksim",)), of="bee:0")
-        found = [row for row in models.coverage(catalog).records() if row["measure"] == "looksim"]
+            nearest(catalog, Asked(("looksim",)), layer="bee:0")
+        found = [row for row in coverage(catalog).records() if row["measure"] == "looksim"]
         assert sum(row["layer_pairs"] for row in found) == layers * (layers - 1)
         assert not any(row["missing"] for row in found)
 
 
 def test_coverage_counts_what_is_scored_refused_and_missing(own: Catalog, published: Catalog) -> None:
-    found = models.coverage(own).records()
+    found = coverage(own).records()
     gaps = {(row["measure"], row["model_a"], row["model_b"]): (row["missing"], row["refused"]) for row in found}
     assert gaps["svsim", "bee", "cat"] == gaps["svsim", "cat", "bee"] == (5 * 2, 0)
     assert gaps["pwsim", "ant", "cat"] == (0, 4) and gaps["pwsim", "cat", "cat"] == (0, 2)
@@ -172,7 +194,7 @@ def test_coverage_counts_what_is_scored_refused_and_missing(own: Catalog, publis
         assert sum(row["layer_pairs"] for row in rows) == layers * (layers - 1)
         assert all(row["scored"] + row["refused"] + row["missing"] == row["layer_pairs"] for row in rows)
     assert [row["missing"] for row in found[:3]] == [10, 10, 0]
-    assert models.coverage(published).says == "40,950 of 40,950 ordered layer pairs are scored, 0 refused, 0 missing"
+    assert coverage(published).says == "40,950 of 40,950 ordered layer pairs are scored, 0 refused, 0 missing"
 
 
 @pytest.mark.parametrize("least", [False, True])
@@ -181,7 +203,7 @@ def test_neurons(own: Catalog, least: bool) -> None:
         "SELECT neuron, value, model_b, layer_b, matched_by FROM neurons "
         "WHERE model_a = 'bee' AND layer_a = 2 AND model_b <> 'bee'"
     ).fetchall()
-    found = neurons(own, Asked(), of="bee:2", least=least).records()
+    found = neurons(own, Asked(), layer="bee:2", least=least).records()
     assert len(found) == toy.NEURONS
     for row in found:
         mine = [each for each in details if each[0] == row["neuron"]]
@@ -194,7 +216,7 @@ def test_neurons(own: Catalog, least: bool) -> None:
 
 
 def test_no_score_of_ours_breaks_a_law_and_made_up_ones_do(own: Catalog, tmp_path: Path) -> None:
-    answer = agreement.consistency(own)
+    answer = consistency(own)
     assert answer.rows == [] and answer.says == "no score breaks a law"
     header = "corpus,measure,model_a,layer_a,model_b,layer_b,value\n"
     (tmp_path / "r.csv").write_text(header + "".join(f"c,{line}\n" for line in (
@@ -206,7 +228,7 @@ def test_no_score_of_ours_breaks_a_law_and_made_up_ones_do(own: Catalog, tmp_pat
     ensure_results(Store(tmp_path / "s"), spec, symmetric=SYMMETRIC)
     with reading(tmp_path / "s") as catalog:
         found = {(row["law"], row["measure"], *ends(row)[1::2]): row["excess"]
-                 for row in agreement.consistency(catalog).records()}  # fmt: skip
+                 for row in consistency(catalog).records()}  # fmt: skip
     assert found == {
         ("value ≥ 0", "pwsim", 0, 1): pytest.approx(0.5), ("value ≤ 1", "svsim", 0, 1): pytest.approx(0.25),
         ("value ≤ 1", "svsim", 1, 0): pytest.approx(0.25), ("a, b = b, a", "ckasim", 0, 1): pytest.approx(0.1),
@@ -223,23 +245,23 @@ def _study(folder: Path, text: str) -> Path:
 
 
 def test_the_published_pair_that_cannot_be_is_the_only_one(published: Catalog) -> None:
-    (row,) = agreement.consistency(published).records()
+    (row,) = consistency(published).records()
     assert ends(row) == ("calypso_transformer_6_512_base", 0, "xlnet_large_cased", 0)
     assert row["law"] == "neuronsim ≤ mixedsim" and (round(row["value"], 2), round(row["bound"], 2)) == (0.97, 0.84)
-    assert agreement.consistency(published, Asked(source="wu2020-finetuned")).rows == []
+    assert consistency(published, Asked(source="wu2020-finetuned")).rows == []
 
 
 def test_the_most_similar_published_layers_are_embeddings(published: Catalog) -> None:
-    first = pairs.top(published, across="models").records()[0]
+    first = top_pairs(published, across="models").records()[0]
     assert ends(first) == ("bert_base_cased", 0, "bert_large_cased", 0) and round(first["value"], 2) == 0.93
-    first = pairs.top(published, across="families").records()[0]
+    first = top_pairs(published, across="families").records()[0]
     assert ends(first) == ("bert_base_cased", 0, "xlnet_large_cased", 0) and round(first["value"], 2) == 0.80
 
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_published_models_are_closest_to_themselves_then_to_their_family(published: Catalog, measure: str) -> None:
-    means = models.nearness(models.models(published, Asked((measure,))).records())
-    assert list(means) == list(models.NEARNESS)
+    means = nearness(models(published, Asked((measure,))).records())
+    assert list(means) == list(NEARNESS)
     within, family, across = means.values()
     assert within > family > across
     if measure in ("neuronsim", "ckasim"):
@@ -252,14 +274,14 @@ def test_published_models_are_closest_to_themselves_then_to_their_family(publish
 
 def test_sources_are_never_mixed_and_the_title_says_which(stores: dict[str, Path]) -> None:
     with reading(stores["both"]) as catalog:
-        ours = pairs.top(catalog, Asked(limit=10_000))
+        ours = top_pairs(catalog, Asked(limit=10_000))
         assert {row["source"] for row in ours.records()} == {"own"}
-        assert ours.title == "Most similar layer pairs, ckasim (default) · toy · 100 words · source own"
-        theirs = models.models(catalog, Asked(source="wu2020-ewt"))
-        assert len(theirs.rows) == 49 and theirs.title.endswith("words not stated · source wu2020-ewt")
-        named = pairs.nearest(catalog, Asked(), of="bert_base_cased+mnli:3")
-        assert named.title.endswith("source wu2020-finetuned"), "a model names the source that has it"
-        assert len(models.coverage(catalog).rows) == 5 * 16
+        assert title(ours) == "Most similar layer pairs, ckasim (default) · toy · 100 words · source own"
+        theirs = models(catalog, Asked(source="wu2020-ewt"))
+        assert len(theirs.rows) == 49 and title(theirs).endswith("words not stated · source wu2020-ewt")
+        named = nearest(catalog, Asked(), layer="bert_base_cased+mnli:3")
+        assert title(named).endswith("source wu2020-finetuned"), "a model names the source that has it"
+        assert len(coverage(catalog).rows) == 5 * 16
 
 
 @pytest.mark.parametrize(
@@ -278,17 +300,21 @@ def test_unknown_names_say_what_there_is(
     stores: dict[str, Path], chosen: Asked, error: type[Exception], says: str
 ) -> None:
     with reading(stores["both"]) as catalog, pytest.raises(error) as raised:
-        pairs.top(catalog, chosen)
+        top_pairs(catalog, chosen)
     assert says in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_what_cannot_be_answered_says_so_in_one_line(own: Catalog, published: Catalog) -> None:
     for question, error, says in (
-        (lambda: pairs.nearest(own, Asked(), of="ant"), BadRequest, "expected MODEL:LAYER"),
-        (lambda: pairs.nearest(own, Asked(), of="ant:9"), BadRequest, "ant has no layer 9; there is: 0 to 3"),
-        (lambda: neurons(published, Asked(), of="elmo_original:0"), NothingYet, "no neuronsim of single neurons"),
-        (lambda: agreement.measures(own, Asked(("ckasim",))), BadRequest, "agreement takes two measures"),
-        (lambda: models.models(own, Asked(("ckasim", "pwsim"))), BadRequest, "name one measure"),
+        (lambda: nearest(own, Asked(), layer="ant"), BadRequest, "expected MODEL:LAYER"),
+        (lambda: nearest(own, Asked(), layer="ant:9"), BadRequest, "ant has no layer 9; there is: 0 to 3"),
+        (
+            lambda: OF_UNITS["activations"](published, Asked(), layer="elmo_original:0"),
+            NothingYet,
+            "no neuronsim of single neurons",
+        ),
+        (lambda: measures(own, Asked(("ckasim",))), BadRequest, "agreement takes two measures"),
+        (lambda: models(own, Asked(("ckasim", "pwsim"))), BadRequest, "name one measure"),
     ):
         with pytest.raises(error, match=says):
             question()
@@ -297,5 +323,5 @@ def test_what_cannot_be_answered_says_so_in_one_line(own: Catalog, published: Ca
 def test_values_are_written_into_sql_as_literals() -> None:
     sql = "-- $a in a comment\nSELECT $a, $b, $c, $d, $e -- $a"
     values = {"a": "it's", "b": None, "c": [1, "x"], "d": [], "e": True}
-    assert ask.written_out(sql, values) == "SELECT 'it''s', NULL, [1, 'x'], []::VARCHAR[], True -- $a"
-    assert (duckdb.sql(ask.written_out("SELECT $x", {"x": 1.0})).fetchall()[0]) == (1.0,)
+    assert written_out(sql, values) == "SELECT 'it''s', NULL, [1, 'x'], []::VARCHAR[], True -- $a"
+    assert (duckdb.sql(written_out("SELECT $x", {"x": 1.0})).fetchall()[0]) == (1.0,)

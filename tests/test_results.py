@@ -12,8 +12,8 @@ import pytest
 
 from layeratlas.measures import MEASURES, configure
 from layeratlas.measures.registry import configuration_row
-from layeratlas.queries import pairs
-from layeratlas.queries.scope import Asked
+from layeratlas.queries.core.scope import Asked
+from layeratlas.queries.questions.top_pairs import top_pairs
 from layeratlas.store import catalog
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.results import ensure_results, read_results
@@ -165,7 +165,7 @@ def test_a_catalog_from_before_is_brought_up_to_date(tmp_path: Path) -> None:
         assert catalog.is_current(connection, {})
     ensure_results(store, ResultsSpec(written(tmp_path), "theirs"), symmetric=SYMMETRIC)
     with catalog.reading(tmp_path) as connection:
-        assert pairs.top(connection, Asked()).records()[0]["value"] == 0.5
+        assert top_pairs(connection, Asked()).records()[0]["value"] == 0.5
 
 
 DISTANCE = '[[measures]]\nname = "mine"\ndirection = "distance"\nhigh = 2\n'

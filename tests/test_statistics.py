@@ -6,6 +6,7 @@ import itertools
 import shutil
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,15 @@ import scipy.stats
 import toy
 from duckdb import DuckDBPyConnection
 
-from layeratlas.queries import depth, inference
-from layeratlas.queries.ask import Table
-from layeratlas.queries.scope import Asked
+from layeratlas.queries.core import permutation
+from layeratlas.queries.core.models import Model
+from layeratlas.queries.core.scope import Asked, Measured
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.questions.correspondence import correspondence
+from layeratlas.queries.questions.factors import factors, sizes
+from layeratlas.queries.questions.families import families
+from layeratlas.queries.questions.finetuning import finetuning, sets_in
+from layeratlas.queries.questions.localization import localization
 from layeratlas.store.catalog import reading
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.store import Store
@@ -80,22 +87,22 @@ def difference(sums: dict[Any, tuple[float, int]], models: tuple[str, ...], labe
 
 
 def test_families_are_means_over_layer_pairs_and_p_is_that_of_all_labellings(published: Catalog, own: Catalog) -> None:
-    check_families(inference.families(published, EWT), figures())
-    check_families(inference.families(own), scores(own))
+    check_families(families(published, EWT), figures())
+    check_families(families(own), scores(own))
 
 
 def test_deals_without_a_difference_count_neither_for_nor_against(own: Catalog) -> None:
-    answer = inference.families(own, Asked(("svsim",)))  # bee and cat have no score: a family of these two has no mean
+    answer = families(own, Asked(("svsim",)))  # bee and cat have no score: a family of these two has no mean
     assert "not counted: svsim 3" in answer.says and " of 1,999" in answer.says
 
 
 def test_statistics_repeat_with_their_seed_and_move_with_another(published: DuckDBPyConnection) -> None:
-    one, again, other = (inference.families(published, EWT, resamples=199, seed=seed).rows for seed in (1, 1, 2))
+    one, again, other = (families(published, EWT, resamples=199, seed=seed).rows for seed in (1, 1, 2))
     assert one == again != other
 
 
 def test_finetuning_leaves_the_lower_layers_of_bert(published: DuckDBPyConnection) -> None:
-    answer = depth.finetuning(published, base="bert_base_cased")
+    answer = finetuning(published, base="bert_base_cased")
     mnli = [row["value"] for row in answer.records() if row["model"] == "bert_base_cased+mnli"]
     assert min(mnli[:4]) > 0.92
     assert max(mnli[-4:]) <= 0.06
@@ -108,9 +115,9 @@ def test_finetuning_leaves_the_lower_layers_of_bert(published: DuckDBPyConnectio
         }
         assert step == min(costs, key=lambda place: costs[place])
     with pytest.raises(BadRequest, match="did you mean"):
-        depth.finetuning(published, base="bert_base")
+        finetuning(published, base="bert_base")
     with pytest.raises(NothingYet, match="copies of: bert_base_cased"):
-        depth.finetuning(published, Asked(source="wu2020-finetuned"), base="bert_base_cased+mnli")
+        finetuning(published, Asked(source="wu2020-finetuned"), base="bert_base_cased+mnli")
 
 
 @pytest.fixture(scope="module")
@@ -122,19 +129,25 @@ def tuned(stores: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_change_sets_in_at_a_layer_or_nowhere(tuned: Path) -> None:
     with reading(tuned) as catalog:
-        answer = depth.finetuning(catalog, base="bee")
+        answer = finetuning(catalog, base="bee")
     assert answer.rows == [
         ("bee-late", 0, 0.99, 3), ("bee-late", 2, 0.95, 3), ("bee-late", 3, 0.3, 3),
         ("bee-same", 0, 0.9, None), ("bee-same", 2, 0.9, None), ("bee-same", 3, 0.9, None),
     ]  # fmt: skip
     assert answer.says == "change sets in: bee-late from layer 3; no change sets in: bee-same"
-    assert depth.sets_in([0, 3, 6, 9], [0.5, 0.5, 0.9, 0.9]) is None, "a rise is no change that sets in"
-    assert depth.sets_in([5], [0.5]) is None
+    ckasim = Measured("ckasim", "activations", "last")
+    assert sets_in([0, 3, 6, 9], [0.5, 0.5, 0.9, 0.9], ckasim) is None, "a rise is no change that sets in"
+    assert sets_in([5], [0.5], ckasim) is None
+    assert sets_in([0, 1, 2, 3], [0.4551, 0.4551, 0.4547, 0.4547], ckasim) is None, "too small to be worth saying"
+    assert sets_in([0, 1, 2, 3], [0.50, 0.50, 0.44, 0.44], ckasim) == 2
+    unbounded = replace(ckasim, direction="distance", low=None, high=None)
+    assert sets_in([0, 1, 2, 3], [9.0, 9.0, 12.0, 12.0], unbounded) == 2
+    assert sets_in([0, 1, 2, 3], [9.0, 9.0, 9.1, 9.1], unbounded) is None
 
 
 def test_depths_are_of_the_whole_model_where_only_some_layers_are_measured(tuned: Path) -> None:
     with reading(tuned) as catalog:
-        rows = depth.correspondence(catalog, left="bee-late", right="bee").records()
+        rows = correspondence(catalog, model_a="bee-late", model_b="bee").records()
     assert [(row["layer"], row["depth"]) for row in rows] == [(0, 0), (2, 0.5), (3, 0.75)]
     assert [(row["best"], row["best_depth"]) for row in rows] == [(0, 0), (2, 0.5), (3, 0.75)]
 
@@ -159,9 +172,9 @@ def check_correspondence(answer: Table, pairs: pl.DataFrame, a: str, b: str) -> 
 
 def test_correspondence_is_the_best_monotone_path(published: Catalog, own: Catalog) -> None:
     a, b = "openai_transformer", "elmo_4x4096_512"
-    check_correspondence(depth.correspondence(published, EWT, left=a, right=b), figures(), a, b)
+    check_correspondence(correspondence(published, EWT, model_a=a, model_b=b), figures(), a, b)
     for a, b in itertools.permutations(toy.MODELS, 2):
-        check_correspondence(depth.correspondence(own, left=a, right=b), scores(own), a, b)
+        check_correspondence(correspondence(own, model_a=a, model_b=b), scores(own), a, b)
 
 
 def check_localization(answer: Table, rows: pl.DataFrame) -> None:
@@ -180,15 +193,15 @@ def check_localization(answer: Table, rows: pl.DataFrame) -> None:
 
 
 def test_localization_is_the_difference_of_z_scores_over_the_same_pairs(published: Catalog, own: Catalog) -> None:
-    answer = depth.localization(published, EWT)
+    answer = localization(published, EWT)
     check_localization(answer, figures())
     assert "top_10" not in answer.columns and "no curve" in answer.says
-    check_localization(depth.localization(own), scores(own))  # svsim lacks pairs that neuronsim has
+    check_localization(localization(own), scores(own))  # svsim lacks pairs that neuronsim has
 
 
 def test_naming_a_model_chooses_rows_of_localization_and_changes_none(own: Catalog) -> None:
-    every = [row for row in depth.localization(own).rows if row[0] == "bee"]
-    assert depth.localization(own, Asked(models=("bee",))).rows == every and len(every) == 5
+    every = [row for row in localization(own).rows if row[0] == "bee"]
+    assert localization(own, Asked(models=("bee",))).rows == every and len(every) == 5
 
 
 def test_the_curve_over_neurons_is_the_mean_of_the_best(own: Catalog) -> None:
@@ -197,16 +210,16 @@ def test_the_curve_over_neurons_is_the_mean_of_the_best(own: Catalog) -> None:
         "JOIN layer_pairs p USING (model_a, layer_a, model_b, layer_b) "
         "WHERE n.measure = 'neuronsim' AND p.measure = 'svsim' AND model_a <> model_b GROUP BY ALL"
     ).fetchall()
-    for row in depth.localization(own).records():
+    for row in localization(own).records():
         mine = [
             sorted(values)[::-1] for model, layer, *_, values in rows if (model, layer) == (row["model"], row["layer"])
         ]
         for share in (1, 10, 50):
             kept = int(np.ceil(toy.NEURONS * share / 100))
             assert row[f"top_{share}"] == pytest.approx(np.mean([np.mean(values[:kept]) for values in mine]), abs=1e-6)
-    first = depth.localization(own, Asked(limit=3))
+    first = localization(own, Asked(limit=3))
     assert [row["top_10"] is None for row in first.records()] == [False] * 3 + [True] * (len(first.rows) - 3)
-    assert [row[:8] for row in first.rows] == [row[:8] for row in depth.localization(own).rows]
+    assert [row[:8] for row in first.rows] == [row[:8] for row in localization(own).rows]
 
 
 def check_factors(answer: Table, rows: pl.DataFrame, designs: dict[str, Callable[[str, str], float]]) -> None:
@@ -249,7 +262,7 @@ def test_factors_are_least_squares_over_pairs_of_models(published: Catalog, own:
     def size(model: str) -> float:
         return float(np.log(known[model]["layers"] * known[model]["neurons"] ** 2))
 
-    answer = inference.factors(published, EWT)
+    answer = factors(published, EWT)
     check_factors(answer, figures(), {
         "same family": same("family"), "same architecture": same("architecture"),
         "size ratio (log)": lambda a, b: abs(size(a) - size(b)),
@@ -257,22 +270,22 @@ def test_factors_are_least_squares_over_pairs_of_models(published: Catalog, own:
     })  # fmt: skip
     assert "same objective" in answer.says  # named, since it follows from family and architecture here
     assert answer.says.endswith("size: blocks × neurons², as not every model states its parameters")
-    check_factors(inference.factors(own), scores(own), {
+    check_factors(factors(own), scores(own), {
         "same family": lambda a, b: float(toy.MODELS[a][0] == toy.MODELS[b][0]),
         "depth difference": lambda a, b: abs(toy.MODELS[a][1] - toy.MODELS[b][1]),
     })  # fmt: skip
 
 
 def test_sizes_are_on_one_scale() -> None:
-    stated = {"parameters": 340_000_000, "layers": 24, "neurons": 1024}
-    unstated = {"parameters": None, "layers": 24, "neurons": 1024}
-    assert inference.sizes([stated, stated])[0] == [340_000_000] * 2
-    assert inference.sizes([stated, unstated])[0] == [24 * 1024**2] * 2
-    assert inference.sizes([stated, {**unstated, "neurons": None}])[0] == [1, 1]
+    stated = Model("a", "f", None, None, 24, 1024, 340_000_000, None, is_untrained=False)
+    unstated = replace(stated, parameters=None)
+    assert sizes([stated, stated])[0] == [340_000_000] * 2
+    assert sizes([stated, unstated])[0] == [24 * 1024**2] * 2
+    assert sizes([stated, replace(unstated, neurons=None)])[0] == [1, 1]
 
 
 def test_what_is_not_known_of_models_is_not_the_same() -> None:
-    assert inference.same(["x", None, "x", None]).astype(int).tolist() == [
+    assert permutation.same(["x", None, "x", None]).astype(int).tolist() == [
         [1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1],
     ]  # fmt: skip
 
@@ -292,14 +305,14 @@ def test_regress_gives_least_squares_and_finds_planted_effects() -> None:
     upper = np.triu_indices(len(outcome), 1)
     x = np.column_stack([np.ones(len(upper[0])), *(matrix[upper] for matrix in designs.values())])
     solved = np.linalg.lstsq(x, outcome[upper], rcond=None)[0]
-    rows = {row[0]: row for row in inference.regress(outcome, designs, resamples=499)}
+    rows = {row[0]: row for row in permutation.regress(outcome, designs, resamples=499)}
     assert [rows["same"][1], rows["other"][1]] == pytest.approx(solved[1:])
-    found = [inference.regress(*simulated(seed, effect=3.0), resamples=199)[0][3] <= 0.05 for seed in range(40)]
+    found = [permutation.regress(*simulated(seed, effect=3.0), resamples=199)[0][3] <= 0.05 for seed in range(40)]
     assert np.mean(found) > 0.8
 
 
 def test_regress_finds_nothing_where_there_is_nothing_as_often_as_it_says() -> None:
-    p = [inference.regress(*simulated(seed, effect=0.0), resamples=199)[0][3] for seed in range(400)]
+    p = [permutation.regress(*simulated(seed, effect=0.0), resamples=199)[0][3] for seed in range(400)]
     for level in (0.05, 0.2):
         wrong = int((np.array(p) <= level).sum())
         assert scipy.stats.binomtest(wrong, len(p), level).pvalue > 0.001

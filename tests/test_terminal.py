@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from layeratlas.queries.commands import COMMANDS
-from layeratlas.queries.sql_box import run_sql
+from layeratlas.queries.commands.query import COMMANDS
+from layeratlas.queries.core.sql_box import run_sql
 from layeratlas.store.catalog import reading
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +86,7 @@ def in_a_terminal(root: Path, *arguments: str, **environment: str) -> str:
 
 #: What a question needs to be named; statistics go beyond their SQL, and are tested on their own.
 NAMED = {
-    "nearest": ["bee:1"], "neurons": ["bee:1"], "heads": ["bee", "--layer", "1"], "finetuning": ["bee"],
+    "nearest": ["bee:1"], "neurons": ["bee:1"], "heads": ["bee:1"], "finetuning": ["bee"],
     "correspondence": ["bee", "cat"],
 }  # fmt: skip
 STATISTICS = ("findings", "families", "finetuning", "correspondence", "factors")

@@ -11,7 +11,6 @@ from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from layeratlas.queries.ask import Table
 from layeratlas.queries.browser.complete import History, history_file
 from layeratlas.queries.browser.dialogs import FileName, Help
 from layeratlas.queries.browser.export import export
@@ -20,6 +19,8 @@ from layeratlas.queries.browser.maps import MapScreen
 from layeratlas.queries.browser.pair import PairScreen
 from layeratlas.queries.browser.reader import Reader
 from layeratlas.queries.browser.sql import SqlScreen, Statement
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.terminal.visible import visible
 from layeratlas.store.errors import LayeratlasError
 
 WATCH = 1.0  # seconds between looks at the catalog's file
@@ -83,9 +84,9 @@ class Browser(App[None]):
         try:
             rows = await asyncio.to_thread(_write, table, path)
         except LayeratlasError as error:
-            self.notify(str(error), severity="error", timeout=8)
+            self.notify(visible(str(error)), severity="error", timeout=8, markup=False)
         else:
-            self.notify(f"wrote {rows:,} rows to {path}")
+            self.notify(visible(f"wrote {rows:,} rows to {path}"), markup=False)
 
 
 def _write(table: Callable[[], Table], path: Path) -> int:

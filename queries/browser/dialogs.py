@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from layeratlas.queries.browser.export import EXTENSIONS
 from layeratlas.queries.browser.texts import FAINT, KEY, STRONG
+from layeratlas.queries.terminal.visible import visible
 
 
 class Chooser(ModalScreen[int | None]):
@@ -29,8 +30,8 @@ class Chooser(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         """Draw the list."""
         with Vertical(classes="window"):
-            yield Label(self._heading, classes="heading")
-            yield OptionList(*(Option(Text(each)) for each in self._options))
+            yield Label(Text(self._heading), classes="heading")
+            yield OptionList(*(Option(Text(visible(each))) for each in self._options))
 
     def on_mount(self) -> None:
         """Start at what is chosen now."""
@@ -74,7 +75,7 @@ class FileName(ModalScreen[Path | None]):
         path = Path(event.value.strip()).expanduser()
         if path.exists() and path != self._confirmed and path.suffix.lower() in EXTENSIONS:
             self._confirmed = path
-            self.query_one(".hint", Label).update(f"{path.name} exists: Enter again overwrites it")
+            self.query_one(".hint", Label).update(Text(visible(f"{path.name} exists: Enter again overwrites it")))
             return
         self.dismiss(path)
 

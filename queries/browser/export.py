@@ -6,8 +6,8 @@ import csv
 import json
 from pathlib import Path
 
-from layeratlas.queries.ask import Table
-from layeratlas.queries.render import as_records, write_parquet
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.terminal.render import as_records, write_parquet
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import whole_file
 

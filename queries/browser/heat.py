@@ -57,8 +57,9 @@ class Heat(ScrollView, can_focus=True):
     @property
     def _painter(self) -> Painter:
         return Painter(
-            self._state.matrix, self._state.cursor, ZOOMS[self._zoom], room=self.size.width, active=self.has_focus
-        )
+            self._state.matrix, self._state.cursor, ZOOMS[self._zoom], room=self.size.width,
+            colours=self._state.colours, active=self.has_focus,
+        )  # fmt: skip
 
     def render_line(self, y: int) -> Strip:
         """Draw one visible line."""

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.console import Group
+from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -19,7 +20,9 @@ from layeratlas.queries.browser.heat import Heat
 from layeratlas.queries.browser.pair import PairScreen
 from layeratlas.queries.browser.questions import Pair
 from layeratlas.queries.browser.sql import SqlScreen
-from layeratlas.queries.browser.state import Layer, Scope, State
+from layeratlas.queries.browser.state import Selection, State
+from layeratlas.queries.core.matrix import Layer, matrix
+from layeratlas.queries.terminal.visible import visible
 from layeratlas.store.errors import LayeratlasError
 
 if TYPE_CHECKING:
@@ -70,7 +73,7 @@ class MapScreen(Screen[None]):
         with ContentSwitcher(initial="welcome", id="body"):
             yield Static("reading the catalog …", id="welcome")
             with Horizontal(id="map"):
-                yield Tree("all models", Scope(), id="models")
+                yield Tree("all models", Selection(), id="models")
                 yield Heat(self.state, id="heat")
         yield Static(id="detail")
         yield Footer(compact=True)
@@ -87,7 +90,7 @@ class MapScreen(Screen[None]):
 
     def say(self, message: str) -> None:
         """Tell why an answer takes a while."""
-        self.query_one("#says", Static).update(message)
+        self.query_one("#says", Static).update(Text(visible(message)))
 
     @work(exclusive=True, group="overview")
     async def reread(self) -> None:
@@ -115,7 +118,7 @@ class MapScreen(Screen[None]):
     def _list(self) -> None:
         """Fill the list of models when it has changed; what is selected stays selected."""
         layers = self.state.overview.of(self.state.slice) if self.state.slice else []
-        tree: Tree[Scope] = self.query_one("#models", Tree)
+        tree: Tree[Selection] = self.query_one("#models", Tree)
         with self.prevent(Tree.NodeHighlighted):
             if layers != self._listed:
                 _fill(tree, layers, self.state.rows)
@@ -126,13 +129,15 @@ class MapScreen(Screen[None]):
     async def _load(self, settle: float = 0.0) -> None:
         """Read the matrix of the selection."""
         await asyncio.sleep(settle)
-        which, axes, scopes = self.state.slice, self.state.axes(), (self.state.rows, self.state.columns)
+        which, (rows, columns) = self.state.slice, self.state.axes()
         if which is None:
             return
         try:
-            found = await self._browser.reader.answer(lambda c: questions.matrix(c, which, axes, scopes), self.say)
+            found = await self._browser.reader.answer(
+                lambda catalog: matrix(catalog, which.scope, rows, columns), self.say
+            )
         except LayeratlasError as error:
-            self.notify(str(error), severity="error")
+            self.notify(visible(str(error)), severity="error", markup=False)
             return
         self.state.show(found)
         self.query_one(Heat).redraw()
@@ -149,7 +154,7 @@ class MapScreen(Screen[None]):
         try:
             self.pair = await self._browser.reader.answer(lambda catalog: questions.pair(catalog, a, b), self.say)
         except LayeratlasError as error:
-            self.notify(str(error), severity="error")
+            self.notify(visible(str(error)), severity="error", markup=False)
             return
         self._describe()
 
@@ -168,13 +173,13 @@ class MapScreen(Screen[None]):
         else:
             detail.update(said, layout=False)
 
-    def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[Scope]) -> None:
+    def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[Selection]) -> None:
         """The map follows the list."""
         if event.node.data is not None and event.node.data != self.state.rows:
             self.state.rows = event.node.data
             self._load(_SETTLE)
 
-    def on_tree_node_selected(self, event: Tree.NodeSelected[Scope]) -> None:
+    def on_tree_node_selected(self, event: Tree.NodeSelected[Selection]) -> None:
         """Enter in the list opens a model's layers, and goes to the map at a layer."""
         if event.node.allow_expand and not event.node.is_root:
             event.node.toggle()
@@ -216,10 +221,8 @@ class MapScreen(Screen[None]):
 
     def action_columns(self) -> None:
         """Let the user choose what the columns are."""
-        known = self.state.scopes()
-        titles = [
-            "all" if each == Scope() else f"family {each.title}" if each.model is None else each.title for each in known
-        ]
+        known = self.state.selections()
+        titles = [f"family {each.title}" if each.is_family else each.title for each in known]
         current = known.index(self.state.columns) if self.state.columns in known else 0
 
         def chosen(place: int | None) -> None:
@@ -252,22 +255,27 @@ class MapScreen(Screen[None]):
             self._browser.export("this map", name.replace(" ", "-").replace("/", "_"), self.state.table)
 
 
-def _fill(tree: Tree[Scope], layers: list[Layer], selected: Scope) -> None:
+def _fill(tree: Tree[Selection], layers: list[Layer], selected: Selection) -> None:
     opened = {node.data for family in tree.root.children for node in family.children if node.is_expanded}
     tree.clear()
     tree.root.expand()
     families = {
-        name: tree.root.add(name, Scope(name), expand=True) for name in dict.fromkeys(each.family for each in layers)
+        name: tree.root.add(_label(name), Selection(name), expand=True)
+        for name in dict.fromkeys(each.family for each in layers)
     }
     for family, model in dict.fromkeys((each.family, each.model) for each in layers):
-        scope = Scope(family, model)
-        wanted = scope in opened or (selected.model == model and selected.layer is not None)
-        node = families[family].add(model, scope, expand=wanted)
+        chosen = Selection(family, model)
+        wanted = chosen in opened or (selected.model == model and selected.layer is not None)
+        node = families[family].add(_label(model), chosen, expand=wanted)
         for layer in (each.layer for each in layers if each.model == model):
-            node.add_leaf(f"layer {layer}", Scope(family, model, layer))
+            node.add_leaf(f"layer {layer}", Selection(family, model, layer))
 
 
-def _select(tree: Tree[Scope], wanted: Scope) -> None:
+def _label(name: str) -> Text:
+    return Text(visible(name))
+
+
+def _select(tree: Tree[Selection], wanted: Selection) -> None:
     for line in range(tree.last_line + 1):
         node = tree.get_node_at_line(line)
         if node is not None and node.data == wanted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -10,8 +9,10 @@ import numpy as np
 from rich.segment import Segment
 from rich.style import Style
 
-from layeratlas.queries.browser.state import Layer, Matrix
-from layeratlas.queries.heat import ramp
+from layeratlas.queries.core.matrix import Matrix, blocks
+from layeratlas.queries.core.scale import Scale
+from layeratlas.queries.terminal.heat import ramp
+from layeratlas.queries.terminal.visible import visible
 
 HEADER = 2  # lines: models, layers
 _NUMBER = 4  # characters for a layer's number and a space
@@ -35,26 +36,9 @@ class Zoom:
 ZOOMS = (Zoom("numbers", 4, 1, 1), Zoom("colours", 2, 1, 4), Zoom("overview", 1, 2, 8))
 
 
-@dataclass(frozen=True)
-class Group:
-    """Neighbouring layers of one model: `start` is the first, `end` the one after the last."""
-
-    model: str
-    start: int
-    end: int
-
-
 def fitting(zoom: Zoom, values: np.ndarray) -> Zoom:
     """Return a zoom in which numbers of this matrix do not touch: -.05 is a character longer than .05."""
     return replace(zoom, width=5) if zoom.width == 4 and np.any(values < 0) else zoom
-
-
-def groups(layers: Sequence[Layer]) -> list[Group]:
-    """Return the models along an axis."""
-    if not layers:
-        return []
-    starts = [i for i, layer in enumerate(layers) if i == 0 or layers[i - 1].model != layer.model]
-    return [Group(layers[i].model, i, j) for i, j in zip(starts, [*starts[1:], len(layers)], strict=True)]
 
 
 def clip(text: str, width: int) -> str:
@@ -88,13 +72,14 @@ def _colour(bucket: int) -> str:
 class Painter:
     """Draws one matrix; x and y are what is scrolled away, in characters and lines of the part below the header."""
 
-    def __init__(self, matrix: Matrix, cursor: tuple[int, int], zoom: Zoom, *, room: int, active: bool = True) -> None:
-        self._matrix, self._cursor, self._active = matrix, cursor, active
+    def __init__(self, matrix: Matrix, cursor: tuple[int, int], zoom: Zoom, *, room: int, colours: Scale = Scale(),
+                 active: bool = True) -> None:  # fmt: skip
+        self._matrix, self._cursor, self._colours, self._active = matrix, cursor, colours, active
         self.zoom = fitting(zoom, matrix.values)
-        self._rows, self._columns = groups(matrix.rows), groups(matrix.columns)
+        self._rows, self._columns = blocks(matrix.rows), blocks(matrix.columns)
         longest = max((len(group.model) for group in self._rows), default=0)
         self._name = min(longest, max(room // 4, 8), _LONGEST_NAME)
-        self._row_group = [index for index, group in enumerate(self._rows) for _ in range(group.start, group.end)]
+        self._row_group = [index for index, group in enumerate(self._rows) for _ in range(group.start, group.stop)]
 
     @property
     def margin(self) -> int:
@@ -132,19 +117,21 @@ class Painter:
     def _models(self, x: int, room: int) -> list[Segment]:
         found = []
         for index, group in enumerate(self._columns):
-            left, right = (max(min(place * self.zoom.width, x + room), x) for place in (group.start, group.end))
+            left, right = (max(min(place * self.zoom.width, x + room), x) for place in (group.start, group.stop))
             if right > left:
-                found.append(Segment(clip(group.model, right - left - 1).ljust(right - left), _GROUPS[index % 2]))
+                found.append(
+                    Segment(clip(visible(group.model), right - left - 1).ljust(right - left), _GROUPS[index % 2])
+                )
         return found
 
     def _layers(self, x: int, room: int) -> list[Segment]:
         width, length = self.zoom.width, len(self._matrix.columns) * self.zoom.width
         text, styles = [" "] * (length + _NUMBER), [_PLAIN] * (length + _NUMBER)
         for group in self._columns:
-            for place in range(group.start, group.end):
+            for place in range(group.start, group.stop):
                 layer = self._matrix.columns[place].layer
                 said = f"{layer:>{width - 1}}" if width >= 4 else str(layer)
-                if layer % self.zoom.every == 0 and place * width + len(said) < group.end * width + (width >= 4):
+                if layer % self.zoom.every == 0 and place * width + len(said) < group.stop * width + (width >= 4):
                     text[place * width : place * width + len(said)] = said
         said = f"{self._matrix.columns[self._cursor[1]].layer:>{width - 1 if width >= 4 else width}}"
         start = max(min(self._cursor[1] * width, min(x + room, length) - len(said)), 0)  # whole, also at the right edge
@@ -162,7 +149,7 @@ class Painter:
         marked = self._cursor[0] in rows
         row = self._cursor[0] if marked else (begins or [first])[0]
         group, layer = self._row_group[row], self._matrix.rows[row]
-        name = clip(layer.model, self._name) if topmost or begins or marked else ""
+        name = clip(visible(layer.model), self._name) if topmost or begins or marked else ""
         style = self._mark if marked else _GROUPS[group % 2]
         return [Segment(name.ljust(self._name), style if marked else _GROUPS[group % 2]),
                 Segment(f"{layer.layer:>3}", style if marked else _PLAIN), Segment(" ")]  # fmt: skip
@@ -180,7 +167,7 @@ class Painter:
         if self._matrix.rows[row] == self._matrix.columns[column]:
             return -2
         value = self._matrix.values[row, column]
-        return -1 if np.isnan(value) else int(min(max(value, 0.0), 1.0) * 255)
+        return -1 if np.isnan(value) else int(min(max(self._colours.position(float(value)), 0.0), 1.0) * 255)
 
     def _cell(self, row: int, column: int) -> Segment:
         width, bucket = self.zoom.width, self._bucket(row, column)

@@ -14,9 +14,12 @@ from textual.widgets import DataTable, Footer, Static
 
 from layeratlas.queries.browser import questions
 from layeratlas.queries.browser.questions import Pair, slice_of
-from layeratlas.queries.browser.state import Layer, Slice
+from layeratlas.queries.browser.state import Slice
 from layeratlas.queries.browser.texts import STRONG, cell, provenance
+from layeratlas.queries.core.matrix import Layer
+from layeratlas.queries.terminal.visible import visible
 from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.kinds import kind_of
 
 if TYPE_CHECKING:
     from layeratlas.queries.browser.app import Browser
@@ -62,7 +65,7 @@ class PairScreen(Screen[None]):
 
     def say(self, message: str) -> None:
         """Tell why an answer takes a while."""
-        self.query_one("#says", Static).update(message)
+        self.query_one("#says", Static).update(Text(visible(message)))
 
     def reread(self) -> None:
         """Ask again, as when the catalog has changed; the selected score stays selected."""
@@ -74,10 +77,10 @@ class PairScreen(Screen[None]):
         try:
             pair = await self._browser.reader.answer(lambda catalog: questions.pair(catalog, a, b), self.say)
         except LayeratlasError as error:
-            self.notify(str(error), severity="error")
+            self.notify(visible(str(error)), severity="error", markup=False)
             return
         self._pair = pair
-        self.query_one("#heading", Static).update(Text(f" {pair.table.title}", STRONG))
+        self.query_one("#heading", Static).update(Text(f" {visible(pair.table.what)}", STRONG))
         table = self.query_one("#scores", DataTable)
         with self.prevent(DataTable.RowHighlighted):
             _fill(table, _SHOWN, [[record[name] for name in _SHOWN] for record in pair.records])
@@ -106,9 +109,9 @@ class PairScreen(Screen[None]):
                 lambda catalog: (questions.origin(catalog, record), questions.matches(catalog, which, a, b)), self.say
             )
         except LayeratlasError as error:
-            self.notify(str(error), severity="error")
+            self.notify(visible(str(error)), severity="error", markup=False)
             return
-        unit = "head" if which.kind == "attention" else "neuron"
+        unit = kind_of(which.kind).unit
         nothing = f"no {unit}s of {which.measure}" if record["refused"] is None else "refused"
         columns = (unit, "value", "best in b") if found.rows else (nothing,)
         _fill(self.query_one("#matches", DataTable), columns, found.rows)
@@ -129,7 +132,7 @@ class PairScreen(Screen[None]):
 
 def _fill(table: DataTable[Any], columns: tuple[str, ...], rows: list[Any]) -> None:
     table.clear(columns=True)
-    table.add_columns(*columns)
+    table.add_columns(*(Text(visible(name)) for name in columns))
     for row in rows:
         right = [isinstance(value, int | float) for value in row]
         cells = zip(row, right, strict=True)

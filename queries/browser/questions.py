@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from layeratlas.queries.ask import Table, ask, question
-from layeratlas.queries.browser.state import Layer, Matrix, Overview, Scope, Slice
+from layeratlas.queries.browser.state import DIMENSIONS, Overview, Slice
+from layeratlas.queries.core.ask import ask, load
+from layeratlas.queries.core.matrix import Layer
+from layeratlas.queries.core.table import Table
 from layeratlas.store.errors import NothingYet
+from layeratlas.store.kinds import kind_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -19,7 +20,7 @@ MATCHES = 1000  # of one layer's neurons, best first; no layer of a known model 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two layers, and every score of theirs (one record a row of browse_pair.sql)."""
+    """Two layers, and every score of theirs (one record a row of pair.sql)."""
 
     a: Layer
     b: Layer
@@ -37,14 +38,14 @@ class Pair:
 
 def slice_of(record: dict[str, Any]) -> Slice:
     """Return the slice to which a record belongs."""
-    return Slice(**{name: record[name] for name in ("source", "corpus", "measure", "configuration", "pooling", "kind")})
+    return Slice(**{name: record[name] for name in (*DIMENSIONS, "direction", "low", "high") if name in record})
 
 
 def overview(catalog: DuckDBPyConnection) -> Overview:
     """Return what there is. Raises NothingYet when nothing is measured."""
-    found = {slice_of(each): each["scores"] for each in _of(catalog, "browse_slices").records()}
+    found = {slice_of(each): each["scores"] for each in _of(catalog, "slices").records()}
     layers: dict[tuple[Any, ...], list[Layer]] = {}
-    for *key, family, model, layer in _of(catalog, "browse_layers").rows:
+    for *key, family, model, layer in _of(catalog, "layers").rows:
         layers.setdefault(tuple(key), []).append(Layer(family, model, layer))
     if not found:
         extracted = sum(map(len, layers.values()))
@@ -54,45 +55,17 @@ def overview(catalog: DuckDBPyConnection) -> Overview:
     return Overview(dict(sorted(found.items(), key=lambda item: item[0].measure)), layers)
 
 
-def matrix(
-    catalog: DuckDBPyConnection, which: Slice, axes: tuple[tuple[Layer, ...], tuple[Layer, ...]],
-    scopes: tuple[Scope, Scope] = (Scope(), Scope()),
-) -> Matrix:  # fmt: skip
-    """Return the scores of row layers towards column layers; the scopes only spare the database what is not wanted."""
-    rows, columns = axes
-    layers = list(dict.fromkeys(rows + columns))
-    place = {layer: index for index, layer in enumerate(layers)}
-    values = np.full((len(rows), len(columns)), np.nan)
-    if values.size:
-        found = catalog.execute(question("browse_matrix"), {
-            **asdict(which), "models": [each.model for each in layers], "layers": [each.layer for each in layers],
-            "family_a": scopes[0].family, "model_a": scopes[0].model,
-            "family_b": scopes[1].family, "model_b": scopes[1].model,
-        }).fetchnumpy()  # fmt: skip
-        row_of, column_of = (_places(axis, place) for axis in axes)
-        at_row, at_column = row_of[found["place_a"]], column_of[found["place_b"]]
-        wanted = (at_row >= 0) & (at_column >= 0)
-        values[at_row[wanted], at_column[wanted]] = np.asarray(found["value"])[wanted]
-    return Matrix(rows, columns, values)
-
-
-def _places(axis: tuple[Layer, ...], place: dict[Layer, int]) -> np.ndarray[Any, np.dtype[np.intp]]:
-    """Return where each of the numbered layers stands on an axis, -1 where it does not."""
-    found = np.full(len(place), -1, dtype=np.intp)
-    found[[place[layer] for layer in axis]] = np.arange(len(axis))
-    return found
-
-
 def pair(catalog: DuckDBPyConnection, a: Layer, b: Layer) -> Pair:
     """Return every score of two layers, in both directions, and why others were refused."""
-    return Pair(a, b, ask(catalog, question("browse_pair"), _ends(a, b), title=f"{a.title} towards {b.title}"))
+    return Pair(a, b, ask(catalog, load(__package__, "pair"), _ends(a, b), what=f"{a.title} towards {b.title}"))
 
 
 def matches(catalog: DuckDBPyConnection, which: Slice, a: Layer, b: Layer) -> Table:
     """Return layer a's neurons (or heads), best matched first; no rows where the measure has no such detail."""
-    values = {**asdict(which), **_ends(a, b), "limit": MATCHES}
-    unit = "head" if values.pop("kind") == "attention" else "neuron"
-    return ask(catalog, question("browse_matches", unit=unit), values, title=f"{which.measure}: {a.title} in {b.title}")
+    values = {**{name: getattr(which, name) for name in DIMENSIONS}, **_ends(a, b), "limit": MATCHES,
+              "sign": which.measured.sign}  # fmt: skip
+    sql = load(__package__, "matches", unit=kind_of(which.kind).unit)
+    return ask(catalog, sql, values, what=f"{which.measure}: {a.title} in {b.title}")
 
 
 def origin(catalog: DuckDBPyConnection, record: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +80,7 @@ def origin(catalog: DuckDBPyConnection, record: dict[str, Any]) -> dict[str, Any
 def names(catalog: DuckDBPyConnection) -> dict[str, list[str]]:
     """Return the views that SQL can use, with their columns."""
     found: dict[str, list[str]] = {}
-    for view, column in _of(catalog, "browse_names").rows:
+    for view, column in _of(catalog, "names").rows:
         found.setdefault(view, []).append(column)
     return found
 
@@ -117,4 +90,4 @@ def _ends(a: Layer, b: Layer) -> dict[str, Any]:
 
 
 def _of(catalog: DuckDBPyConnection, name: str) -> Table:
-    return ask(catalog, question(name))
+    return ask(catalog, load(__package__, name))

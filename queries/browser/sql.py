@@ -15,11 +15,12 @@ from textual.screen import Screen
 from textual.suggester import Suggester
 from textual.widgets import DataTable, Footer, Input, Static
 
-from layeratlas.queries.ask import Table
 from layeratlas.queries.browser import questions
 from layeratlas.queries.browser.complete import History, complete, completed
 from layeratlas.queries.browser.texts import FAINT, KEY, STRONG, cell
-from layeratlas.queries.sql_box import run_sql
+from layeratlas.queries.core.sql_box import run_sql
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.terminal.visible import visible
 from layeratlas.store.errors import LayeratlasError
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class SqlScreen(Screen[None]):
 
     def say(self, message: str) -> None:
         """Tell why an answer takes a while."""
-        self.query_one("#says", Static).update(message)
+        self.query_one("#says", Static).update(Text(visible(message)))
 
     def reread(self) -> None:
         """Learn names anew; an answer stays what was asked."""
@@ -144,7 +145,7 @@ class SqlScreen(Screen[None]):
         try:
             self.names = await self._browser.reader.answer(questions.names, self.say)
         except LayeratlasError as error:
-            self._under(Text(str(error), "#eb6f92"))
+            self._under(Text(visible(str(error)), "#eb6f92"))
             return
         if not self._asked:
             self._under(Text(_START.format(views=", ".join(self.names)), FAINT))
@@ -194,7 +195,7 @@ class SqlScreen(Screen[None]):
                 lambda catalog: run_sql(catalog, statement, limit=SHOWN + 1), self.say
             )
         except LayeratlasError as error:
-            self._under(Text(str(error), "#eb6f92"))
+            self._under(Text(visible(str(error)), "#eb6f92"))
             return
         finally:
             self._answering = False
@@ -207,7 +208,7 @@ class SqlScreen(Screen[None]):
         drawn: DataTable[Any] = self.query_one("#answer", DataTable)
         drawn.clear(columns=True)
         for name in table.columns:
-            drawn.add_column(Text(name))
+            drawn.add_column(Text(visible(name)))
         for place, row in enumerate(table.rows[:SHOWN]):
             drawn.add_row(*map(_cell, row))
             if place % _AT_ONCE == _AT_ONCE - 1:

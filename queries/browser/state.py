@@ -5,20 +5,24 @@ Shapes: a matrix is [rows, columns], one row and one column a layer; NaN where t
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from layeratlas.queries.ask import Table
-
-Values = npt.NDArray[np.float64]  # [rows, columns]
+from layeratlas.queries.core.matrix import Layer, Matrix
+from layeratlas.queries.core.scale import Scale, scale
+from layeratlas.queries.core.scope import SIMILARITY, Measured, Scope
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.core.usual import CONFIGURATION, FIRST, OWN, USUAL
 
 
 @dataclass(frozen=True)
 class Slice:
-    """What one value of a layer pair is a value of; the fields in the order in which they narrow the choice."""
+    """What one value of a layer pair is a value of; the fields in the order in which they narrow the choice.
+
+    The direction and the range are the measure's, and tell no two slices apart.
+    """
 
     source: str
     corpus: str
@@ -26,28 +30,33 @@ class Slice:
     configuration: str
     pooling: str | None
     kind: str
-
-
-DIMENSIONS = tuple(each.name for each in fields(Slice))
-DEFAULT = {"source": "own", "kind": "activations", "measure": "ckasim", "configuration": "default"}
-
-
-@dataclass(frozen=True, order=True)
-class Layer:
-    """A layer of a model."""
-
-    family: str
-    model: str
-    layer: int
+    direction: str = field(default=SIMILARITY, compare=False)
+    low: float | None = field(default=0.0, compare=False)
+    high: float | None = field(default=1.0, compare=False)
 
     @property
-    def title(self) -> str:
-        """How the screen names it."""
-        return f"{self.model} {self.layer}"
+    def measured(self) -> Measured:
+        """The measure, and which way it points."""
+        pooling = self.pooling or ""
+        return Measured(self.measure, self.kind, pooling, direction=self.direction, low=self.low, high=self.high)
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that questions take."""
+        return Scope(self.source, self.corpus, self.configuration, (self.measured,))
+
+
+DIMENSIONS = tuple(each.name for each in fields(Slice) if each.compare)
+DEFAULT: dict[str, Any] = {
+    "source": OWN,
+    "kind": FIRST,
+    "measure": USUAL[FIRST].measure,
+    "configuration": CONFIGURATION,
+}
 
 
 @dataclass(frozen=True)
-class Scope:
+class Selection:
     """Which layers: all, or those of a family, of a model, or a single one."""
 
     family: str | None = None
@@ -58,6 +67,11 @@ class Scope:
         """Say whether a layer is meant."""
         asked = ((self.family, layer.family), (self.model, layer.model), (self.layer, layer.layer))
         return all(wanted is None or wanted == found for wanted, found in asked)
+
+    @property
+    def is_family(self) -> bool:
+        """Whether it is a whole family."""
+        return self.family is not None and self.model is None
 
     @property
     def title(self) -> str:
@@ -79,15 +93,6 @@ class Overview:
         return self.layers.get((which.source, which.corpus, which.pooling, which.kind), [])
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """Scores of row layers towards column layers."""
-
-    rows: tuple[Layer, ...] = ()
-    columns: tuple[Layer, ...] = ()
-    values: Values = field(default_factory=lambda: np.empty((0, 0)))
-
-
 def choices(slices: dict[Slice, int], current: Slice, dimension: str) -> list[str | None]:
     """Return the values that a dimension can take while the ones before it stay as they are."""
     before = DIMENSIONS[: DIMENSIONS.index(dimension)]
@@ -97,7 +102,8 @@ def choices(slices: dict[Slice, int], current: Slice, dimension: str) -> list[st
 
 def changed(which: Slice, dimension: str, value: str | None) -> Slice:
     """Return a slice with one dimension changed; the catalog need not have it."""
-    return Slice(**{**asdict(which), dimension: value})
+    changes: dict[str, Any] = {dimension: value}
+    return replace(which, **changes)
 
 
 def nearest(slices: dict[Slice, int], wanted: Slice, must: str | None = None) -> Slice | None:
@@ -116,10 +122,11 @@ class State:
 
     overview: Overview = field(default_factory=Overview)
     slice: Slice | None = None
-    rows: Scope = Scope()
-    columns: Scope = Scope()
-    matrix: Matrix = field(default_factory=Matrix)
+    rows: Selection = Selection()
+    columns: Selection = Selection()
+    matrix: Matrix = field(default_factory=lambda: Matrix((), (), np.empty((0, 0))))
     cursor: tuple[int, int] = (0, 0)
+    colours: Scale = Scale()  # of the matrix
 
     def read(self, overview: Overview) -> None:
         """Take a new overview; what was selected stays selected as far as it still exists."""
@@ -132,12 +139,12 @@ class State:
         self._settle()
 
     def _settle(self) -> None:
-        """Widen a scope that holds no layer of the slice."""
+        """Widen a selection that holds no layer of the slice."""
         layers = self.overview.of(self.slice) if self.slice else []
         if not any(map(self.rows.holds, layers)):
-            self.rows = Scope()
+            self.rows = Selection()
         if not any(map(self.columns.holds, layers)):
-            self.columns = Scope()
+            self.columns = Selection()
 
     def switch(self, dimension: str, value: str | None) -> None:
         """Choose another measure, source, corpus …; the other dimensions follow where they must."""
@@ -159,21 +166,24 @@ class State:
     def axes(self) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
         """Return the layers that stand for rows and for columns."""
         layers = self.overview.of(self.slice) if self.slice else []
-        rows, columns = (tuple(filter(scope.holds, layers)) for scope in (self.rows, self.columns))
+        rows, columns = (tuple(filter(chosen.holds, layers)) for chosen in (self.rows, self.columns))
         return rows, columns
 
-    def scopes(self) -> list[Scope]:
+    def selections(self) -> list[Selection]:
         """Return what the columns can be narrowed to: all, a family, a model."""
         layers = self.overview.of(self.slice) if self.slice else []
-        families = [Scope(family) for family in dict.fromkeys(each.family for each in layers)]
-        models = [Scope(*names) for names in dict.fromkeys((each.family, each.model) for each in layers)]
-        return [Scope(), *families, *models]
+        families = [Selection(family) for family in dict.fromkeys(each.family for each in layers)]
+        models = [Selection(*names) for names in dict.fromkeys((each.family, each.model) for each in layers)]
+        return [Selection(), *families, *models]
 
     def show(self, matrix: Matrix) -> None:
         """Take a new matrix; the cursor stays on its pair of layers, else on its model, else where it was."""
         old, (row, column) = self.matrix, self.cursor
         fresh = not old.rows or not old.columns
         self.matrix = matrix
+        known = matrix.values[np.isfinite(matrix.values)]
+        ends = [float(known.min()), float(known.max())] if known.size else []
+        self.colours = scale(matrix.scope.first if matrix.scope else None, ends)
         if fresh:
             self.cursor = (0, min(1, max(len(matrix.columns) - 1, 0)))  # a layer with itself says nothing
             return
@@ -235,9 +245,7 @@ class State:
             (which.measure, a.model, a.layer, a.family, b.model, b.layer, b.family, float(values[i, j]), *context)
             for i, j in scored.tolist() for a, b in [(matrix.rows[i], matrix.columns[j])]
         ]  # fmt: skip
-        return Table(
-            f"{which.measure} ({which.configuration}), {self.rows.title} towards {self.columns.title}", columns, rows
-        )
+        return Table(f"{self.rows.title} towards {self.columns.title}", columns, rows, which.scope)
 
 
 def _follow(layer: Layer, place: int, layers: tuple[Layer, ...]) -> int:

@@ -11,7 +11,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from layeratlas.queries.browser.questions import Pair, slice_of
-from layeratlas.queries.browser.state import Layer, Slice, State
+from layeratlas.queries.browser.state import Slice, State
+from layeratlas.queries.core.matrix import Layer
+from layeratlas.queries.core.scope import Measured
+from layeratlas.queries.terminal.visible import visible
 from layeratlas.store.store import default_root
 
 KEY, FAINT, STRONG = "bold #f6c177", "#908caa", "bold #e0def4"
@@ -28,7 +31,7 @@ def cell(value: Any) -> str:
         return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.6g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else visible(str(value))
 
 
 def switches(state: State, zoom: str) -> Text:
@@ -40,7 +43,7 @@ def switches(state: State, zoom: str) -> Text:
     if len(state.choices("pooling")) > 1:
         parts.append(("p", f"pooling {state.slice.pooling}"))
     for key, value in [*parts, ("f", f"to {state.columns.title}"), ("z", zoom)]:
-        said.append(f" {key} ", KEY).append(value, STRONG).append(" ")
+        said.append(f" {key} ", KEY).append(visible(value), STRONG).append(" ")
     return said
 
 
@@ -49,7 +52,7 @@ def heading(root: Path, state: State) -> Text:
     layers = state.overview.of(state.slice) if state.slice else []
     models = len({each.model for each in layers})
     counted = f"  {models} models, {len(layers)} layers, {state.scores:,} scores" if layers else ""
-    return Text.assemble((" layeratlas ", "bold #191724 on #9ccfd8"), counted, (f"  {root}", FAINT))
+    return Text.assemble((" layeratlas ", "bold #191724 on #9ccfd8"), counted, (visible(f"  {root}"), FAINT))
 
 
 def detail(state: State, pair: Pair | None) -> Text:
@@ -57,11 +60,12 @@ def detail(state: State, pair: Pair | None) -> Text:
     if state.pair is None or state.slice is None:
         return Text("no layer is selected", FAINT)
     a, b = state.pair
-    said = Text(" ").append(a.title, STRONG).append(" towards ", FAINT).append(b.title, STRONG).append("  ")
+    said = Text(" ").append(visible(a.title), STRONG).append(" towards ", FAINT)
+    said.append(visible(b.title), STRONG).append("  ")
     if state.value is not None:
-        said.append(f"{state.value:.4f}", "bold #9ccfd8").append(f" {state.slice.measure}", FAINT)
+        said.append(f"{state.value:.4f}", "bold #9ccfd8").append(f" {visible(state.slice.measure)}", FAINT)
     elif a == b:
-        said.append("itself: 1 by definition", FAINT)
+        said.append(_itself(state.slice.measured), FAINT)
     record = pair.of(state.slice) if pair is not None and (pair.a, pair.b) == (a, b) else None
     if record is not None:
         said.append("\n ").append(_second_line(record), FAINT)
@@ -70,13 +74,19 @@ def detail(state: State, pair: Pair | None) -> Text:
     return said
 
 
+def _itself(measure: Measured) -> str:
+    """What a layer's value with itself is, which no catalog holds: where a measure has bounds, the closest."""
+    closest = measure.low if measure.is_distance else measure.high
+    return "itself: not stored" if closest is None else f"itself: {closest:g} by definition"
+
+
 def _second_line(record: dict[str, Any]) -> str:
     if record["value"] is None:
-        return f"refused: {record['refused']}"
+        return visible(f"refused: {record['refused']}")
     back = f"the other way {record['reverse']:.4f}  " if record["reverse"] is not None else ""
     words = f"{record['words']:,} words  " if record["words"] is not None else ""
     version = f"version {record['version']}  " if record["version"] is not None else ""
-    return f"{back}{words}{version}{cell(record['measured'])}  {record['source']}"
+    return f"{back}{words}{version}{cell(record['measured'])}  {visible(record['source'])}"
 
 
 def comparison(pair: Pair, which: Slice) -> Grid:
@@ -87,7 +97,7 @@ def comparison(pair: Pair, which: Slice) -> Grid:
         if (record["source"], record["corpus"]) == (which.source, which.corpus):
             mark = "▸" if slice_of(record) == which else ""
             values = [cell(record[name]) for name in ("measure", "configuration", "value", "reverse", "words")]
-            grid.add_row(mark, *values, style=STRONG if mark else "")
+            grid.add_row(mark, *map(Text, values), style=STRONG if mark else "")
     return grid
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from layeratlas.queries.ask import Table
-from layeratlas.queries.figures.style import bounds
+from layeratlas.queries.core.scale import scale
+from layeratlas.queries.core.table import Table
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Dots:
     series: tuple[str, ...]
     groups: tuple[Group, ...]
     table: Table
+    note: str  # of which scores
     interval: str = ""  # what the intervals are
 
     def ends(self) -> tuple[float, float]:
@@ -77,11 +78,22 @@ class Lines:
     series: tuple[str, ...]
     panels: tuple[Panel, ...]
     table: Table
+    note: str  # of which scores
     diagonal: bool = False  # whether a dashed line marks where x and value are equal
 
     def ends(self) -> tuple[float, float]:
         """Return the ends of the value axis."""
         return _ends(value for panel in self.panels for line in panel.lines for _, value in line.points)
+
+
+def note(table: Table, *, by: bool = False) -> str:
+    """Say of which scores a table is; `by`: by which measure too."""
+    return " · ".join([*([table.scope.by] if by and table.scope else []), *table.context])
+
+
+def is_distance(table: Table) -> bool:
+    """Whether the values of a table's measures are all distances."""
+    return table.scope is not None and all(measure.is_distance for measure in table.scope.measures)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -94,4 +106,6 @@ def _extent(point: Point) -> Iterable[float]:
 
 
 def _ends(values: Iterable[float]) -> tuple[float, float]:
-    return bounds(list(values))
+    """0 to 1, so that charts compare, unless values lie outside."""
+    found = scale(None, values)
+    return found.low, found.high

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from layeratlas.queries.ask import Table
-from layeratlas.queries.figures.charts import Dots, Group, Point
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.figures.charts import Dots, Group, Point, is_distance, note
 
 _LEVELS = {"across": "across families", "same_family": "within a family", "same_model": "same model"}
 
@@ -15,11 +15,25 @@ def chart(table: Table) -> Dots:
     rows = table.records()
     groups = tuple(Group(row["measure"], _points(row)) for row in rows)
     return Dots(
-        id="families", title="Are models of one family more similar?", caption=_caption(table), axis="mean similarity",
-        series=(*_LEVELS.values(), "difference: within less across"),
-        groups=tuple(group for group in groups if group.points), table=table,
+        id="families", title="Are models of one family more similar?", caption=_caption(table), axis=_axis(table),
+        series=(*_LEVELS.values(), _difference(table)),
+        groups=tuple(group for group in groups if group.points), table=table, note=note(table),
         interval="95 % interval, models drawn with replacement",
     )  # fmt: skip
+
+
+def _axis(table: Table) -> str:
+    if is_distance(table):
+        return "mean distance"
+    return "mean similarity, or distance" if _has_distance(table) else "mean similarity"
+
+
+def _difference(table: Table) -> str:
+    return "difference: how much closer within" if _has_distance(table) else "difference: within less across"
+
+
+def _has_distance(table: Table) -> bool:
+    return table.scope is not None and any(measure.is_distance for measure in table.scope.measures)
 
 
 def _points(row: dict[str, Any]) -> tuple[Point, ...]:

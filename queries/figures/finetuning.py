@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from statistics import fmean
-from typing import Any
 
-from layeratlas.queries.ask import Table
-from layeratlas.queries.figures.charts import Line, Lines, Panel, listed
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.figures.charts import Line, Lines, Panel, is_distance, listed, note
 
 
 def chart(table: Table) -> Lines:
@@ -24,8 +23,9 @@ def chart(table: Table) -> Lines:
         for origin in origins
     )  # fmt: skip
     return Lines(
-        id="finetuning", title="Which layers does fine-tuning change?", caption=_caption(rows), x="layer",
-        axis="similarity to the untuned layer", series=series, panels=panels, table=table,
+        id="finetuning", title="Which layers does fine-tuning change?", caption=_caption(table), x="layer",
+        axis=f"{'distance' if is_distance(table) else 'similarity'} to the untuned layer", series=series, panels=panels,
+        table=table, note=note(table, by=True),
     )  # fmt: skip
 
 
@@ -34,16 +34,17 @@ def _short(model: str, origin: str) -> str:
     return model.removeprefix(origin).strip("-+_./ ") or model
 
 
-def _caption(rows: list[dict[str, Any]]) -> str:
+def _caption(table: Table) -> str:
     """Say where the change is, from the means of each model's lower and upper half."""
+    rows, sign = table.records(), -1 if is_distance(table) else 1
     falls: dict[str, float] = {}
     for model in sorted({row["model"] for row in rows}):
         depths = [(row["layer"] / row["layers"], row["value"]) for row in rows if row["model"] == model]
         lower, upper = ([value for depth, value in depths if (depth > 0.5) == above] for above in (False, True))
         if lower and upper:
-            falls[model] = fmean(lower) - fmean(upper)
+            falls[model] = sign * (fmean(lower) - fmean(upper))
     higher = [model for model, fall in falls.items() if fall > 0]
-    least = min(rows, key=lambda row: row["value"])
+    least = min(rows, key=lambda row: sign * float(row["value"]))
     return (
         f"The upper half of the layers changed more than the lower in {len(higher)} of {len(falls)} fine-tuned models"
         f"{f' ({listed(higher)})' if 0 < len(higher) < len(falls) else ''}. The most changed layer is layer "

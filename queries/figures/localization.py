@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from layeratlas.queries.ask import Table
-from layeratlas.queries.figures.charts import Line, Lines, Panel
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.figures.charts import Line, Lines, Panel, note
 
 
 def chart(table: Table) -> Lines:
@@ -22,4 +22,5 @@ def chart(table: Table) -> Lines:
         id="localization", title="In single neurons, or spread over a layer?",
         caption=f"neuronsim less svsim, in standard deviations; {table.says}.", x="layer",
         axis="spread out ← 0 → in neurons", series=series, panels=panels, table=table,
+        note=note(table),
     )  # fmt: skip

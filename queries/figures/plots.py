@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from layeratlas.queries.figures.charts import Dots, Line, Lines
-from layeratlas.queries.figures.style import COLOURS, INK, MARKERS, MUTED, split_title
+from layeratlas.queries.figures.style import COLOURS, INK, MARKERS, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,12 +19,11 @@ _PANEL, _BETWEEN = 2.4, 0.85  # inches: height of a panel, and room below it for
 
 
 def draw(chart: Dots | Lines) -> Figure:
-    """Draw a chart with its title, caption and legend, and what its table's title says of the scope."""
-    note = split_title(chart.table.title)[1]
-    return _dots(chart, note) if isinstance(chart, Dots) else _lines(chart, note)
+    """Draw a chart with its title, caption and legend, and of which scores it is."""
+    return _dots(chart) if isinstance(chart, Dots) else _lines(chart)
 
 
-def _dots(chart: Dots, note: str) -> Figure:
+def _dots(chart: Dots) -> Figure:
     from matplotlib.figure import Figure
 
     height = 0.38 * len(chart.groups)
@@ -48,11 +47,11 @@ def _dots(chart: Dots, note: str) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
-    _words(figure, chart, note, below=0.5)
+    _words(figure, chart, below=0.5)
     return figure
 
 
-def _lines(chart: Lines, note: str) -> Figure:
+def _lines(chart: Lines) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -79,7 +78,7 @@ def _lines(chart: Lines, note: str) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=_whole(chart)))
         if column == 0:
             axes.set_ylabel(chart.axis)
-    _words(figure, chart, note, below=0.5)
+    _words(figure, chart, below=0.5)
     return figure
 
 
@@ -90,7 +89,7 @@ def _line(axes: Axes, line: Line) -> None:
     )  # fmt: skip
 
 
-def _words(figure: Figure, chart: Dots | Lines, note: str, *, below: float) -> None:
+def _words(figure: Figure, chart: Dots | Lines, *, below: float) -> None:
     """Title, note and legend above the axes, the caption below; distances in inches, so that any height looks alike."""
     from matplotlib.lines import Line2D
 
@@ -105,8 +104,8 @@ def _words(figure: Figure, chart: Dots | Lines, note: str, *, below: float) -> N
     lines = math.ceil(len(chart.series) / _legend_columns(chart, width))
     above += 0.16 * lines + 0.16
     legend.set_in_layout(True)
-    if note:
-        figure.text(0, 1 + above / height, note, color=MUTED, fontsize=8, va="bottom")
+    if chart.note:
+        figure.text(0, 1 + above / height, chart.note, color=MUTED, fontsize=8, va="bottom")
         above += 0.2
     figure.text(0, 1 + above / height, chart.title, color=INK, fontsize=10.5, fontweight="bold", va="bottom")
     caption = "\n".join(textwrap.wrap(chart.caption, int(width * 16), break_on_hyphens=False))

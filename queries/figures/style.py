@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,12 +77,6 @@ def save(figure: Figure, path: Path) -> None:
         )  # fmt: skip
 
 
-def split_title(title: str) -> tuple[str, str]:
-    """Split a table's title into what is shown and of what: corpus, words, source."""
-    what, _, scope = title.partition(" · ")
-    return what, scope
-
-
 def titled(axes: Axes, title: str, note: str = "") -> None:
     """Put a title above the axes, and in smaller grey letters what the figure is of."""
     axes.set_title(title, pad=30 if note else 14)
@@ -90,14 +84,3 @@ def titled(axes: Axes, title: str, note: str = "") -> None:
         axes.annotate(
             note, (0, 1), xytext=(0, 17), xycoords="axes fraction", textcoords="offset points", color=MUTED, fontsize=8
         )
-
-
-def bounds(values: Sequence[float], *, stretch: bool = False) -> tuple[float, float]:
-    """Return the ends of a colour or value scale: 0 to 1, so that pictures compare, unless values lie outside.
-
-    With `stretch` the scale ends at the smallest and largest value.
-    """
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if stretch or low < 0 or high > 1:
-        return (low, high) if high > low else (low - 0.5, high + 0.5)
-    return 0.0, 1.0

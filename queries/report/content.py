@@ -4,37 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from layeratlas.queries.ask import Table
+from layeratlas.queries.core.matrix import Matrix
+from layeratlas.queries.core.table import Table
 from layeratlas.queries.figures.charts import Dots, Lines
-from layeratlas.queries.figures.grid import Grid
+
+Charts = tuple[Dots | Lines, ...]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One heatmap: a measure under one configuration, over one scope."""
+class Heatmap:
+    """A measure under one configuration, over one set of scores that compare."""
 
     measure: str
     configuration: str
     is_symmetric: bool
-    grid: Grid
-    charts: tuple[Dots | Lines, ...] = ()  # of this measure alone
+    matrix: Matrix
+    charts: Charts = ()  # of this measure alone
 
 
 @dataclass(frozen=True)
-class Scope:
+class Comparable:
     """Scores that compare: of one source, corpus, pooling and kind."""
 
     source: str
     corpus: str
     pooling: str
     kind: str
-    measured: tuple[Measured, ...]
-    charts: tuple[Dots | Lines, ...] = ()  # of all measures together
+    heatmaps: tuple[Heatmap, ...]
+    charts: Charts = ()  # of all measures together
 
 
 @dataclass(frozen=True)
 class Report:
     """All that the page shows."""
 
-    scopes: tuple[Scope, ...]
+    parts: tuple[Comparable, ...]
     tables: tuple[Table, ...]  # provenance, in order

@@ -8,20 +8,22 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from layeratlas.queries import depth, inference, summaries
-from layeratlas.queries.ask import Table, ask, question
+from layeratlas.queries.core.ask import ask, load
+from layeratlas.queries.core.scope import Asked
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.core.usual import CONFIGURATION
 from layeratlas.queries.figures import correspondence, families, finetuning, localization
 from layeratlas.queries.figures.charts import Dots, Lines
-from layeratlas.queries.figures.grid import grid
-from layeratlas.queries.grids import pair_grid
-from layeratlas.queries.report.content import Measured, Report, Scope
-from layeratlas.queries.scope import Asked, scope
+from layeratlas.queries.questions import QUESTIONS
+from layeratlas.queries.questions.heatmap import matrix
+from layeratlas.queries.questions.localization import SINGLE, SPREAD
+from layeratlas.queries.report.content import Comparable, Heatmap, Report
 from layeratlas.store.errors import BadRequest, NothingYet, unknown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_SCOPE = ("source", "corpus", "pooling", "kind")
+_COMPARABLE = ("source", "corpus", "pooling", "kind")
 _PROVENANCE = {
     "Corpora": "SELECT corpus, sentences, words, origin, content FROM corpora WHERE list_contains($corpora, corpus) "
     "ORDER BY corpus",
@@ -45,7 +47,7 @@ def gather(
 
     Raises BadRequest for an unknown name, NothingYet without scores.
     """
-    there = ask(catalog, question("report_measured"), title="Measures and their exact configurations")
+    there = ask(catalog, load(__package__, "measured"), what="Measures and their exact configurations")
     chosen = there.records()
     if not chosen:
         raise NothingYet("the catalog has no scores yet: run `layeratlas run STUDY.toml` or `layeratlas measure`")
@@ -53,12 +55,12 @@ def gather(
     chosen = _only(chosen, "corpus", (corpus,) if corpus else ())
     chosen = _only(chosen, "measure", measures)
     chosen = _only(chosen, "configuration", (configuration,) if configuration else ())
-    scopes = [
-        _scope(catalog, dict(zip(_SCOPE, key, strict=True)), list(rows))
-        for key, rows in groupby(chosen, key=lambda row: tuple(row[name] for name in _SCOPE))
+    parts = [
+        _part(catalog, dict(zip(_COMPARABLE, key, strict=True)), list(rows))
+        for key, rows in groupby(chosen, key=lambda row: tuple(row[name] for name in _COMPARABLE))
     ]
     shown = replace(there, rows=[tuple(row.values()) for row in chosen])
-    return Report(tuple(scopes), (shown, *_provenance(catalog, scopes)))
+    return Report(tuple(parts), (shown, *_provenance(catalog, parts)))
 
 
 def _only(rows: list[dict[str, Any]], column: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -77,49 +79,40 @@ def _presets(row: dict[str, Any], column: str) -> list[str]:
     return list(row["presets"] or []) if column == "configuration" else []
 
 
-def _scope(catalog: DuckDBPyConnection, named: dict[str, str], rows: list[dict[str, Any]]) -> Scope:
-    known = summaries.models(catalog, named["source"])
-    pairs = [_pairs(catalog, row) for row in rows]
-    measured = [_measured(row, each, known) for row, each in zip(rows, pairs, strict=True)]
-    usual = {row["measure"]: row for row in rows if _is_usual(row, rows)}
-    return Scope(**named, measured=tuple(measured), charts=tuple(_of_all_measures(catalog, usual)))
+def _part(catalog: DuckDBPyConnection, of: dict[str, str], rows: list[dict[str, Any]]) -> Comparable:
+    heatmaps = tuple(_heatmap(catalog, row) for row in rows)
+    return Comparable(**of, heatmaps=heatmaps, charts=tuple(_of_all_measures(catalog, rows)))
 
 
-def _of_all_measures(catalog: DuckDBPyConnection, usual: dict[str, dict[str, Any]]) -> Iterator[Dots | Lines]:
+def _of_all_measures(catalog: DuckDBPyConnection, rows: list[dict[str, Any]]) -> Iterator[Dots | Lines]:
     """Charts of what `query families` and `query localization` answer, where these scores are enough for them."""
+    usual = [row for row in rows if CONFIGURATION in _presets(row, "configuration")]
+    usual = usual or [row for row in rows if row["configuration"] == rows[0]["configuration"]]
+    names = [row["measure"] for row in usual]
     with suppress(NothingYet):
-        chosen = [scope(catalog, _asked(row)) for row in usual.values()]
-        yield families.chart(inference.compare_families(catalog, chosen))
-    if {"neuronsim", "svsim"} <= usual.keys():
+        yield families.chart(QUESTIONS["families"].ask(catalog, replace(_asked(usual[0]), measures=tuple(names))))
+    if {SINGLE, SPREAD} <= set(names):
+        asked = _asked(usual[names.index(SINGLE)])
         with suppress(NothingYet):
-            yield localization.chart(depth.localization(catalog, _asked(usual["neuronsim"]), curve=False))
+            yield localization.chart(QUESTIONS["localization"].ask(catalog, asked, curve=False))
+
+
+def _heatmap(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Heatmap:
+    asked = _asked(row)
+    charts: list[Lines] = []
+    for name, chart in (("finetuning", finetuning.chart), ("correspondence", correspondence.chart)):
+        with suppress(NothingYet):
+            charts.append(chart(QUESTIONS[name].ask(catalog, asked)))
+    found = matrix(catalog, asked)
+    return Heatmap(row["measure"], row["configuration"], row["symmetric"], found, tuple(charts))
 
 
 def _asked(row: dict[str, Any]) -> Asked:
-    return Asked((row["measure"],), corpus=row["corpus"], source=row["source"], configuration=row["configuration"],
-                 pooling=row["pooling"])  # fmt: skip
+    return Asked((row["measure"],), row["kind"], corpus=row["corpus"], source=row["source"],
+                 configuration=row["configuration"], pooling=row["pooling"])  # fmt: skip
 
 
-def _pairs(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Table:
-    return pair_grid(catalog, _asked(row))
-
-
-def _is_usual(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
-    """Whether this is the configuration in which a measure stands beside others: the default, else its first."""
-    same = [each for each in rows if each["measure"] == row["measure"]]
-    return row is next((each for each in same if "default" in _presets(each, "configuration")), same[0])
-
-
-def _measured(row: dict[str, Any], pairs: Table, known: dict[str, summaries.Model]) -> Measured:
-    charts: list[Lines] = []
-    if (tuned := summaries.finetuning(pairs, known)).rows:
-        charts.append(finetuning.chart(tuned))
-    if (matches := summaries.correspondence(pairs, known)).rows:
-        charts.append(correspondence.chart(matches))
-    return Measured(row["measure"], row["configuration"], row["symmetric"], grid(pairs), tuple(charts))
-
-
-def _provenance(catalog: DuckDBPyConnection, scopes: list[Scope]) -> list[Table]:
-    values = {"corpora": sorted({one.corpus for one in scopes}), "sources": sorted({one.source for one in scopes})}
-    tables = [ask(catalog, sql, values, title=title) for title, sql in _PROVENANCE.items()]
+def _provenance(catalog: DuckDBPyConnection, parts: list[Comparable]) -> list[Table]:
+    values = {"corpora": sorted({one.corpus for one in parts}), "sources": sorted({one.source for one in parts})}
+    tables = [ask(catalog, sql, values, what=title) for title, sql in _PROVENANCE.items()]
     return [table for table in tables if table.rows]

@@ -15,7 +15,7 @@ class Heatmap {
     this.canvas.addEventListener("blur", () => this.point(null));
   }
 
-  // view: {rows: [layer], columns: [layer], value(i, j), low, high, numbers}, a layer being {model, family, layer}
+  // view: {rows: [layer], columns: [layer], value(i, j), position(value)}, a layer being {model, family, layer}
   draw(view) {
     this.view = view;
     this.cursor = null;
@@ -39,12 +39,12 @@ class Heatmap {
   }
 
   paint() {
-    const { rows, columns, value, low, high } = this.view;
+    const { rows, columns, value, position } = this.view;
     const { left, top, width, height } = this.box;
     const image = new ImageData(columns.length, rows.length);
     for (let i = 0, at = 0; i < rows.length; i++)
       for (let j = 0; j < columns.length; j++) {
-        const [red, green, blue] = colour((value(i, j) - low) / (high - low));
+        const [red, green, blue] = colour(position(value(i, j)));
         image.data[at++] = red; image.data[at++] = green; image.data[at++] = blue; image.data[at++] = 255;
       }
     const small = Object.assign(document.createElement("canvas"), { width: columns.length, height: rows.length });
@@ -108,14 +108,14 @@ class Heatmap {
   }
 
   numbers() {
-    const { rows, columns, value, low, high } = this.view;
+    const { rows, columns, value, position } = this.view;
     const { left, top, size } = this.box;
     if (size < 27) return [];
     const texts = [];
     rows.forEach((_, i) => columns.forEach((_, j) => {
       const found = value(i, j);
       if (!Number.isFinite(found)) return;
-      const dark = (found - low) / (high - low) > 0.55;
+      const dark = position(found) > 0.55;
       texts.push(svg("text", { x: left + (j + 0.5) * size, y: top + (i + 0.5) * size + 4, "text-anchor": "middle",
         "font-size": Math.min(12, size * 0.34), style: `fill:${dark ? "#000" : "#fff"}` }, found.toFixed(2)));
     }));

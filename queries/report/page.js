@@ -3,7 +3,7 @@
 const DATA = JSON.parse(byId("data").textContent);
 const TOP = 15;
 const state = { scope: 0, measured: 0, rows: "", columns: "", hidden: new Set(), stretch: false, between: "families" };
-const scope = () => DATA.scopes[state.scope];
+const scope = () => DATA.parts[state.scope];
 const measured = () => scope().measured[state.measured];
 const values = (one) => (one.values ??= decode(one.cells));
 const named = (layer) => `${layer.model} layer ${layer.layer}`;
@@ -21,10 +21,12 @@ function view() {
   const kept = (model) => all.filter((layer) => !state.hidden.has(layer.family) && (!model || layer.model === model));
   const rows = kept(state.rows), columns = kept(state.columns);
   const value = (i, j) => found[rows[i].place * all.length + columns[j].place];
-  return { rows, columns, value, ...bounds(rows, columns, value) };
+  const ends = bounds(rows, columns, value, one);
+  const place = (found) => (found - ends.low) / (ends.high - ends.low);
+  return { rows, columns, value, ...ends, position: one.distance ? (found) => 1 - place(found) : place };
 }
 
-function bounds(rows, columns, value) {
+function bounds(rows, columns, value, one) { // from 0, far, to 1, close: colours by the measure's range and direction
   let low = Infinity, high = -Infinity, sum = 0, count = 0;
   rows.forEach((_, i) => columns.forEach((_, j) => {
     const found = value(i, j);
@@ -32,7 +34,8 @@ function bounds(rows, columns, value) {
     low = Math.min(low, found); high = Math.max(high, found); sum += found; count += 1;
   }));
   const seen = { least: low, most: high, mean: sum / count, count };
-  if (!state.stretch && low >= 0 && high <= 1) [low, high] = [0, 1];
+  const bounded = one.low !== null && one.high !== null && low >= one.low && high <= one.high;
+  if (!state.stretch && bounded) [low, high] = [one.low, one.high];
   return { low, high: high > low ? high : low + 1, ...seen };
 }
 
@@ -49,7 +52,7 @@ function draw() {
     caption(seen, one);
   }
   key(seen.rows);
-  ramp(seen);
+  ramp(seen, one);
   top(seen, one);
 }
 
@@ -60,7 +63,7 @@ function caption(seen, one) {
   const text = `${one.name} on ${scope().corpus}: ${count(seen.count, "score", "scores")} of ` +
     `${count(models.size, "model", "models")} in ${count(families.size, "family", "families")}, ` +
     `from ${shown(seen.least)} to ${shown(seen.most)}, on average ${shown(seen.mean)}. ` +
-    (one.symmetric ? "Symmetric: a pair has one value in both directions." : "A cell is the similarity of its row towards its column.");
+    (one.symmetric ? "Symmetric: a pair has one value in both directions." : `A cell is the ${noun(one)} of its row towards its column.`);
   byId("caption").textContent = text;
   heatmap.canvas.setAttribute("aria-label", `Heatmap, layers by layers. ${text} Arrow keys move over the cells, Enter shows ` +
     "the two models of a cell.");
@@ -71,8 +74,10 @@ function key(layers) {
   byId("key").replaceChildren(...names);
 }
 
-function ramp({ low, high }) {
-  const stops = STOPS.map((stop) => `rgb(${stop})`).join(", ");
+function ramp({ low, high }, one) {
+  const stops = (one.distance ? STOPS.toReversed() : STOPS).map((stop) => `rgb(${stop})`).join(", ");
+  byId("ramp").setAttribute("aria-label", `Colour scale of a ${noun(one)}: dark is far, bright is close`);
+  byId("scaled").textContent = one.distance ? "distance: bright is close" : "";
   byId("ramp").style.background = `linear-gradient(to right, ${stops})`;
   byId("low").textContent = Number(low.toFixed(3));
   byId("high").textContent = Number(high.toFixed(3));
@@ -86,22 +91,27 @@ function say(row, column, value, x, y) {
     byId("spoken").textContent = `${named(row)} towards ${named(column)}: ${number}`;
 }
 
+const noun = (one) => (one.distance ? "distance" : "similarity");
+
 function top({ rows, columns, value }, one) {
   const shownAs = { row: new Set(rows.map((layer) => layer.place)), column: new Set(columns.map((layer) => layer.place)) };
   const isSecond = (a, b) => one.symmetric && a.place > b.place && shownAs.row.has(b.place) && shownAs.column.has(a.place);
   const isFar = { families: (a, b) => a.family !== b.family, models: (a, b) => a.model !== b.model, layers: () => true }[state.between];
+  const sign = one.distance ? -1 : 1; // times a value: larger is closer
   let pairs = [], worst = -Infinity; // cut now and then: sorting all pairs of a large catalog would be felt
   const cut = () => {
-    pairs = pairs.sort((x, y) => y[2] - x[2] || x[0].place - y[0].place || x[1].place - y[1].place).slice(0, TOP);
-    worst = pairs.length === TOP ? pairs[TOP - 1][2] : -Infinity;
+    pairs = pairs.sort((x, y) => sign * (y[2] - x[2]) || x[0].place - y[0].place || x[1].place - y[1].place).slice(0, TOP);
+    worst = pairs.length === TOP ? sign * pairs[TOP - 1][2] : -Infinity;
   };
   rows.forEach((a, i) => columns.forEach((b, j) => {
     const found = value(i, j);
-    if (!(found >= worst) || !isFar(a, b) || isSecond(a, b)) return;
+    if (!(sign * found >= worst) || !isFar(a, b) || isSecond(a, b)) return;
     pairs.push([a, b, found, [i, j]]);
     if (pairs.length > 40 * TOP) cut();
   }));
   cut();
+  byId("most").textContent = one.distance ? "Closest pairs" : "Most similar pairs";
+  byId("noun").textContent = noun(one);
   const lines = pairs.map(([a, b, found, cell]) => {
     const line = html("tr", {}, [html("td", {}, tidy(a)), html("td", {}, tidy(b)), html("td", { class: "number" }, shown(found))]);
     line.addEventListener("pointerenter", () => { heatmap.point(cell); tip.hide(); });
@@ -136,8 +146,8 @@ function choose(id, names, chosen) {
 function controls() {
   const blocks = measured().blocks;
   const models = [["", "all models"], ...blocks.map((block) => [block.model, block.model])];
-  byId("scopes").hidden = DATA.scopes.length < 2;
-  choose("scope", DATA.scopes.map((each, at) => [at, each.name]), state.scope);
+  byId("scopes").hidden = DATA.parts.length < 2;
+  choose("scope", DATA.parts.map((each, at) => [at, each.name]), state.scope);
   choose("measure", scope().measured.map((each, at) => [at, each.name]), state.measured);
   for (const side of ["rows", "columns"]) {
     if (!blocks.some((block) => block.model === state[side])) state[side] = "";

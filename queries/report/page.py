@@ -13,11 +13,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from layeratlas.queries.ask import Table
+from layeratlas.queries.core.matrix import Block, Matrix, blocks
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.core.usual import CONFIGURATION, FIRST, USUAL
 from layeratlas.queries.figures.charts import Dots, Lines
-from layeratlas.queries.figures.grid import Block, Grid
-from layeratlas.queries.figures.style import split_title
-from layeratlas.queries.report.content import Measured, Report, Scope
+from layeratlas.queries.report.content import Comparable, Heatmap, Report
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import whole_file
 
@@ -27,14 +27,15 @@ _HASHES = ("weights", "content", "run", "revision", "parameters", "versions", "c
 
 def page(report: Report, *, title: str = "Similarity of language models, layer by layer") -> str:
     """Return the report as one HTML page that loads nothing; equal for equal reports."""
+    data = {"parts": [_part(part, report.parts) for part in report.parts], "first": USUAL[FIRST].measure}
     parts = {
-        "title": escape(title), "lead": escape(_lead(report)), "style": _part("page.css"),
-        "contents": " ".join(f'<a href="#{_anchor(table)}">{escape(table.title)}</a>' for table in report.tables),
+        "title": escape(title), "lead": escape(_lead(report)), "style": _file("page.css"),
+        "contents": " ".join(f'<a href="#{_anchor(table)}">{escape(table.what)}</a>' for table in report.tables),
         "tables": "\n".join(map(_section, report.tables)),
-        "data": _embedded({"scopes": [_scope(scope, report.scopes) for scope in report.scopes], "first": "ckasim"}),
-        "script": "\n".join(map(_part, _SCRIPTS)),
+        "data": _embedded(data),
+        "script": "\n".join(map(_file, _SCRIPTS)),
     }  # fmt: skip
-    return Template(_part("page.html")).substitute(parts)
+    return Template(_file("page.html")).substitute(parts)
 
 
 def write(report: Report, path: Path) -> None:
@@ -45,19 +46,19 @@ def write(report: Report, path: Path) -> None:
         temporary.write_text(page(report), encoding="utf-8")
 
 
-def _part(name: str) -> str:
+def _file(name: str) -> str:
     return resources.files("layeratlas.queries.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _lead(report: Report) -> str:
     """Say what the page is of, in numbers."""
-    blocks = {(scope.source, block) for scope in report.scopes for one in scope.measured for block in one.grid.rows}
-    models = {(source, block.model) for source, block in blocks}
-    families = {block.family for _, block in blocks}
-    layers = {(source, block.model, layer) for source, block in blocks for layer in block.layers}
-    measures = sorted({one.measure for scope in report.scopes for one in scope.measured})
-    scores = sum(int((one.grid.values == one.grid.values).sum()) for scope in report.scopes for one in scope.measured)
-    corpora = sorted({scope.corpus for scope in report.scopes})
+    heatmaps = [(part, one) for part in report.parts for one in part.heatmaps]
+    layers = {(part.source, layer) for part, one in heatmaps for layer in one.matrix.rows}
+    models = {(source, layer.model) for source, layer in layers}
+    families = {layer.family for _, layer in layers}
+    measures = sorted({one.measure for _, one in heatmaps})
+    scores = sum(int((one.matrix.values == one.matrix.values).sum()) for _, one in heatmaps)
+    corpora = sorted({part.corpus for part in report.parts})
     return (
         f"{scores:,} scores: {_count(len(layers), 'layer')} of {_count(len(models), 'model')} in "
         f"{_count(len(families), 'family', 'families')}, compared by {', '.join(measures)} on {', '.join(corpora)}. "
@@ -69,37 +70,41 @@ def _count(number: int, word: str, many: str | None = None) -> str:
     return f"{number:,} {word if number == 1 else many or word + 's'}"
 
 
-def _scope(scope: Scope, all_scopes: Sequence[Scope]) -> dict[str, Any]:
-    """A scope under a name that tells it from the others."""
-    differ = [what for what in ("kind", "pooling") if len({getattr(each, what) for each in all_scopes}) > 1]
-    name = ", ".join([scope.corpus, *(getattr(scope, what) for what in differ), scope.source])
+def _part(part: Comparable, every: Sequence[Comparable]) -> dict[str, Any]:
+    """Scores that compare, under a name that tells them from the others."""
+    differ = [what for what in ("kind", "pooling") if len({getattr(each, what) for each in every}) > 1]
+    name = ", ".join([part.corpus, *(getattr(part, what) for what in differ), part.source])
     return {
         "name": name,
-        "corpus": scope.corpus,
-        "figures": list(map(_chart, scope.charts)),
-        "measured": [_measured(one) for one in scope.measured],
+        "corpus": part.corpus,
+        "figures": list(map(_chart, part.charts)),
+        "measured": [_heatmap(one) for one in part.heatmaps],
     }
 
 
-def _measured(one: Measured) -> dict[str, Any]:
-    name = one.measure if one.configuration == "default" else f"{one.measure} ({one.configuration})"
-    return {"name": name, "symmetric": one.is_symmetric, "blocks": list(map(_block, one.grid.rows)),
-            "cells": _packed(one.grid), "figures": list(map(_chart, one.charts))}  # fmt: skip
+def _heatmap(one: Heatmap) -> dict[str, Any]:
+    name = one.measure if one.configuration == CONFIGURATION else f"{one.measure} ({one.configuration})"
+    way = one.matrix.scope.first if one.matrix.scope else None
+    return {
+        "name": name, "symmetric": one.is_symmetric, "distance": way is not None and way.is_distance,
+        "low": way and way.low, "high": way and way.high,
+        "blocks": list(map(_block, blocks(one.matrix.rows))), "cells": _packed(one.matrix),
+        "figures": list(map(_chart, one.charts)),
+    }  # fmt: skip
 
 
 def _chart(chart: Dots | Lines) -> dict[str, Any]:
     low, high = chart.ends()
-    drawn = {field: value for field, value in dataclasses.asdict(chart).items() if field != "table"}
+    drawn = {each.name: _value(getattr(chart, each.name)) for each in dataclasses.fields(chart) if each.name != "table"}
     rows = [[_plain(value) for value in row] for row in chart.table.rows]
-    return {
-        **drawn,
-        "form": chart.form,
-        "note": split_title(chart.table.title)[1],
-        "low": low,
-        "high": high,
-        "columns": chart.table.columns,
-        "rows": rows,
-    }
+    return {**drawn, "form": chart.form, "low": low, "high": high, "columns": chart.table.columns, "rows": rows}
+
+
+def _value(part: Any) -> Any:
+    """A part of a chart as JSON has it."""
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        return dataclasses.asdict(part)
+    return [_value(each) for each in part] if isinstance(part, tuple) else part
 
 
 def _plain(value: Any) -> Any:
@@ -112,7 +117,7 @@ def _block(block: Block) -> dict[str, Any]:
     return {"model": block.model, "family": block.family, "layers": block.layers, "start": block.start}
 
 
-def _packed(cells: Grid) -> str:
+def _packed(cells: Matrix) -> str:
     """Values as little-endian float32 in base64: a third of their size as JSON, exact to seven digits."""
     return base64.b64encode(cells.values.astype("<f4").tobytes()).decode("ascii")
 
@@ -123,7 +128,7 @@ def _embedded(data: object) -> str:
 
 
 def _anchor(table: Table) -> str:
-    return table.title.lower().split(" ", 1)[0]
+    return table.what.lower().split(" ", 1)[0]
 
 
 def _section(table: Table) -> str:
@@ -131,7 +136,7 @@ def _section(table: Table) -> str:
     names = (escape(name.replace("_", " ")) for name in table.columns)
     head = "".join(f"<th{_kind(table, at)}>{name}</th>" for at, name in enumerate(names))
     rows = "\n".join(_row(table, row) for row in table.rows)
-    title = escape(table.title)
+    title = escape(table.what)
     return (
         f'<section id="{_anchor(table)}"><h2>{title}</h2>\n'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table>\n'
@@ -140,9 +145,7 @@ def _section(table: Table) -> str:
 
 
 def _without_empty_columns(table: Table) -> Table:
-    kept = [at for at in range(len(table.columns)) if any(row[at] not in (None, "", []) for row in table.rows)]
-    rows = [tuple(row[at] for at in kept) for row in table.rows]
-    return Table(table.title, tuple(table.columns[at] for at in kept), rows)
+    return table.without([name for name in table.columns if all(v in (None, "", []) for v in table.column(name))])
 
 
 def _row(table: Table, row: Iterable[Any]) -> str:

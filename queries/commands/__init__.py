@@ -1,0 +1,1 @@
+"""The commands of `layeratlas query` and `layeratlas plot`, made from the registry of questions."""

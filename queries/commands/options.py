@@ -1,0 +1,92 @@
+"""What the commands share: the store they work on, and the options that every question takes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from layeratlas.queries.core.scope import Asked, UnknownMeasure
+from layeratlas.queries.core.usual import OWN
+from layeratlas.store.catalog import is_current, reading
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.kinds import KINDS
+from layeratlas.store.store import Store, default_root, former_store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FORMATS = ("table", "json", "csv", "parquet", "markdown")
+
+format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
+
+SHARED = (
+    click.option("--measure", "measures", multiple=True, help="This measure; else ckasim. Repeatable where it helps."),
+    click.option("--kind", type=click.Choice(tuple(KINDS)), help="Measures of this kind only."),
+    click.option("--model", "models", multiple=True, help="Only this model; repeatable."),
+    click.option("--family", "families", multiple=True, help="Only this family; repeatable."),
+    click.option("--corpus", help="On this corpus; else the one with the most scores."),
+    click.option("--source", help="own, or a name of imported results; else our own, if there are any."),
+    click.option("--configuration", help="Of the measure: default, wu2020, or as `status` names it."),
+    click.option("--pooling", help="last, first, mean; of attention drop, keep-mass."),
+)
+
+
+def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the store that it works on."""
+
+    @click.option(
+        "--store",
+        "root",
+        type=click.Path(path_type=Path),
+        help="Data folder; else $LAYERATLAS_STORE, else ./layeratlas-data.",
+    )
+    @functools.wraps(command)
+    def with_store(root: Path | None, **options: Any) -> Any:
+        former = former_store() if root is None else None
+        if former is not None:
+            click.echo(
+                f"note: {former} holds a store of simcat, as layeratlas was called: --store {former} opens it, or "
+                f"rename it to {default_root()}", err=True,
+            )  # fmt: skip
+        return command(Store(root or default_root()), **options)
+
+    return with_store
+
+
+@contextmanager
+def asking(store: Store, versions: dict[str, int]) -> Iterator[DuckDBPyConnection]:
+    """Open the catalog for questions. `versions`: the measures' newest; scores of older ones are no answer any more."""
+    with reading(store.root) as catalog:
+        current = is_current(catalog, versions)
+    if not current:
+        store.declare(versions)
+    try:
+        with reading(store.root) as catalog:
+            yield catalog
+    except UnknownMeasure as error:
+        if error.name in versions and error.source == OWN:
+            raise BadRequest(f"{error} To add one: `layeratlas measure --measure {error.name}`") from None
+        raise
+
+
+def asked_of(given: dict[str, Any]) -> Asked:
+    """Take the shared options out of what a command was given."""
+    return Asked(**{name: given.pop(name) for name in Asked.__dataclass_fields__ if name in given})
+
+
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that all questions share, as one argument: `asked`."""
+
+    @functools.wraps(command)
+    def with_asked(**given: Any) -> Any:
+        return command(asked=asked_of(given), **given)
+
+    wrapped: Callable[..., Any] = with_asked
+    for option in reversed(SHARED):
+        wrapped = option(wrapped)
+    return wrapped

@@ -1,0 +1,126 @@
+"""The commands of `layeratlas plot`: each parses, asks one question and draws its rows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from layeratlas.queries.commands.options import asking, shared_options, store_option
+from layeratlas.queries.core.scope import Asked
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.questions import QUESTIONS
+from layeratlas.queries.questions import heatmap as heatmaps
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.store import Store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from matplotlib.figure import Figure
+
+    from layeratlas.queries.figures.charts import Dots, Lines
+
+Draw = Callable[[], "Figure"]
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+
+
+def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
+    """Make a command of a function (catalog, Asked, its own options) -> what draws the answer.
+
+    It gets the shared options and --output, opens the catalog, closes it, and only then draws.
+    """
+
+    @functools.wraps(command)
+    def drawn(store: Store, output: Path, asked: Asked, **given: Any) -> None:
+        from layeratlas.queries.figures import style
+
+        style.check_target(output)
+        versions = click.get_current_context().find_object(dict) or {}
+        with asking(store, versions) as catalog:
+            draw = command(catalog, asked, **given)
+        style.picture(output, draw)
+        click.echo(f"wrote {output}", err=True)
+
+    said = "FILE.png, FILE.svg or FILE.pdf."
+    return click.option("-o", "--output", type=OUTPUT, required=True, help=said)(shared_options(store_option(drawn)))
+
+
+@click.command()
+@click.argument("pair", nargs=-1, metavar="[MODEL_A [MODEL_B]]")
+@click.option("--stretch", is_flag=True, help="Colours from the smallest to the largest value, not from 0 to 1.")
+@picture
+def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...], stretch: bool) -> Draw:
+    """Layers × layers as colours: of all models, of one with itself, or of one towards another.
+
+    Example: layeratlas plot heatmap bert-tiny gpt2-tiny --measure ckasim -o heatmap.svg
+    """
+    from layeratlas.queries.figures import heatmap as figure
+
+    answer = heatmaps.matrix(catalog, asked, pair=pair)
+    return lambda: figure.draw(answer, stretch=stretch)
+
+
+@click.command()
+@picture
+def families(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
+    """Within a family against across families, with intervals, under every measure or the named ones.
+
+    Example: layeratlas plot families -o families.png
+    """
+    from layeratlas.queries.figures import families as figure
+
+    return _chart(figure.chart, QUESTIONS["families"].ask(catalog, asked))
+
+
+@click.command()
+@picture
+def localization(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
+    """For each layer: is what it shares with other models in single neurons, or spread over many?
+
+    Example: layeratlas plot localization -o localization.svg
+    """
+    from layeratlas.queries.figures import localization as figure
+
+    return _chart(figure.chart, QUESTIONS["localization"].ask(catalog, asked, curve=False))
+
+
+@click.command()
+@picture
+def finetuning(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
+    """Each layer of fine-tuned models against the same layer before.
+
+    Example: layeratlas plot finetuning --measure ckasim -o finetuning.pdf
+    """
+    from layeratlas.queries.figures import finetuning as figure
+
+    return _chart(figure.chart, QUESTIONS["finetuning"].ask(catalog, asked))
+
+
+@click.command()
+@click.argument("pair", nargs=-1, metavar="[MODEL_A MODEL_B]")
+@picture
+def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...]) -> Draw:
+    """The depth of each layer's most similar layer in other models, of all or of two models.
+
+    Example: layeratlas plot correspondence bert-tiny gpt2-tiny -o correspondence.png
+    """
+    from layeratlas.queries.figures import correspondence as figure
+
+    if len(pair) == 1:
+        raise BadRequest(f"name the model in which to look for the layers of {pair[0]}, or no model for all")
+    if len(pair) > 2:
+        raise BadRequest(f"name two models, or none for all of them, got {len(pair)}: {', '.join(pair)}")
+    named = dict(zip(("model_a", "model_b"), pair, strict=False))
+    return _chart(figure.chart, QUESTIONS["correspondence"].ask(catalog, asked, **named))
+
+
+def _chart(chart: Callable[[Table], Dots | Lines], answer: Table) -> Draw:
+    from layeratlas.queries.figures import plots
+
+    return lambda: plots.draw(chart(answer))
+
+
+PLOTS = (heatmap, families, localization, finetuning, correspondence)

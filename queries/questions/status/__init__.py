@@ -1,0 +1,26 @@
+"""What a store holds, what is measured, what is missing, and what went wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layeratlas.queries.core.ask import ask, load
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.core.usual import OWN
+from layeratlas.store.kinds import KINDS
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def overview(catalog: DuckDBPyConnection) -> list[Table]:
+    """Return the tables of `layeratlas status`: models × layers, measures, and problems if there are any."""
+    values = {"kinds": list(KINDS), "first_layers": [kind.first_layer for kind in KINDS.values()], "own": OWN}
+    models, measures, problems = (
+        ask(catalog, load(__package__, name), values, what=what)
+        for name, what in (
+            ("models", "Extracted: models × layers"), ("measures", "Measured: ordered layer pairs"),
+            ("problems", "Problems"),
+        )
+    )  # fmt: skip
+    return [models, measures, *([problems] if problems.rows else [])]

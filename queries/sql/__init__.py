@@ -1,1 +1,0 @@
-"""The questions as SQL: one file a question, headed by its grain and columns."""

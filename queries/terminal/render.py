@@ -1,0 +1,186 @@
+"""Tables as text for people and for programs. Takes rows, never touches the database."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Sequence
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Any
+
+from layeratlas.queries.core.table import Table
+from layeratlas.queries.terminal.fit import fitted
+from layeratlas.queries.terminal.visible import visible
+from layeratlas.store.errors import BadRequest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from layeratlas.queries.core.scope import Scope
+
+_CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words", "source")
+_UNBOUNDED = 100_000  # columns
+
+
+def render(table: Table, form: str) -> None:
+    """Write a table to stdout in one of options.FORMATS; titles and meanings only where people read."""
+    if form == "json":
+        print(as_json(as_records(table)))
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
+    elif form == "markdown":
+        print(_markdown(table))
+    elif form == "parquet":
+        if sys.stdout.buffer.isatty():
+            raise BadRequest("parquet is not for a terminal: redirect it to a file")
+        write_parquet(table, sys.stdout.buffer)
+    else:
+        _print_table(table)
+
+
+def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) -> None:
+    """Write questions with their numbers and verdicts."""
+    if form == "json":
+        answers = [{"question": table.what, "seen": seen, "verdict": verdict, "rows": as_records(table)}
+                   for table, seen, verdict in found]  # fmt: skip
+        print(as_json(answers))
+        return
+    for table, _, verdict in found:
+        render(table, "table")
+        print(f"=> {verdict}\n")
+
+
+def width() -> int | None:
+    """Columns that stdout has; None where it is no terminal and $COLUMNS says nothing."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isdecimal() and int(named):
+        return int(named)
+    return terminal().width if sys.stdout.isatty() else None
+
+
+def terminal() -> Console:
+    """The terminal, or a pipe, which has no colours and no width to fit; $NO_COLOR and $COLUMNS are heeded."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def print_lines(text: str, *, bold: bool = False) -> None:
+    """Print a title or a sentence, in lines where there is a width."""
+    from rich.text import Text
+
+    for line in textwrap.wrap(visible(text), width() or _UNBOUNDED, break_long_words=False, break_on_hyphens=False):
+        terminal().print(Text(line, style="bold" if bold else ""), soft_wrap=True)
+
+
+def _print_table(table: Table) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    said, table = _constants(table)
+    names = [
+        name + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
+    ]  # SQL may repeat
+    numeric = {
+        name for index, name in enumerate(names)
+        if any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in table.rows)
+    }  # fmt: skip
+    cells = {visible(name): [_cell(row[index]) for row in table.rows] for index, name in enumerate(names)}
+    cells, left_out = fitted(cells, width() or _UNBOUNDED)
+    drawn = RichTable(box=None, pad_edge=False)
+    for name in cells:
+        drawn.add_column(Text(name), justify="right" if name in numeric else "left", overflow="fold")
+    for row in zip(*cells.values(), strict=True):
+        drawn.add_row(*map(Text, row))
+    console = terminal()
+    if width() is None:
+        console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum)
+    print_lines(" · ".join([title(table), *said]), bold=True)
+    console.print(drawn)
+    print_lines(f"(left out at this width: {', '.join(left_out)})" if left_out else "")
+    print_lines(f"=> {table.says}" if table.says else "")
+
+
+def title(table: Table) -> str:
+    """Say in one line what is shown, by which measure, and of which scores."""
+    return " · ".join([table.subject, *table.context])
+
+
+def _constants(table: Table) -> tuple[list[str], Table]:
+    """Take columns that say the same in every row out of a titled table; say of them what its scope does not."""
+    constant = {
+        name: table.rows[0][index]
+        for index, name in enumerate(table.columns)
+        if table.what and len(table.rows) > 1 and name in _CONTEXT and len({row[index] for row in table.rows}) == 1
+    }
+    known = _stated(table.scope)
+    said = [
+        f"{name} {_cell(value)}" for name, value in constant.items()
+        if value is not None and value not in known.get(name, ())
+    ]  # fmt: skip
+    return said, table.without(list(constant))
+
+
+def _stated(scope: Scope | None) -> dict[str, Sequence[Any]]:
+    """What a title says of a scope, by column."""
+    if scope is None:
+        return {}
+    return {"measure": scope.names, "configuration": (scope.configuration,), "corpus": (scope.corpus,),
+            "words": scope.first.words, "source": (scope.source,)}  # fmt: skip
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.6g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    return visible(str(value))
+
+
+def as_json(found: Any) -> str:
+    """Write records as JSON that holds no control character a terminal would obey."""
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    return re.sub("[\x7f-\x9f]", lambda one: f"\\u{ord(one[0]):04x}", text)
+
+
+def as_records(table: Table) -> list[dict[str, Any]]:
+    """Return one dictionary a row, of values that JSON has."""
+    return [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)
+
+
+def _markdown(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rows = [line([_cell(value) for value in row]) for row in table.rows]
+    return "\n".join([line(table.columns), line(["---"] * len(table.columns)), *rows])
+
+
+def write_parquet(table: Table, out: IO[bytes]) -> None:
+    """Write a table as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({name: list(values) for name, values in zip(table.columns, columns, strict=True)}), buffer)
+    out.write(buffer.getvalue())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ import click
 
 from layeratlas.queries.core.scope import Asked, UnknownMeasure
 from layeratlas.queries.core.usual import OWN
-from layeratlas.store.catalog import is_current, reading
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.kinds import KINDS
 from layeratlas.store.store import Store, default_root, former_store
@@ -37,7 +36,7 @@ SHARED = (
 
 
 def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the store that it works on."""
+    """Give a command the store that it works on. The newest versions of measures are the context's Mapping."""
 
     @click.option(
         "--store",
@@ -53,23 +52,20 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
                 f"note: {former} holds a store of simcat, as layeratlas was called: --store {former} opens it, or "
                 f"rename it to {default_root()}", err=True,
             )  # fmt: skip
-        return command(Store(root or default_root()), **options)
+        versions = click.get_current_context().find_object(Mapping)  # type: ignore[type-abstract]
+        return command(Store(root or default_root(), {} if versions is None else versions), **options)
 
     return with_store
 
 
 @contextmanager
-def asking(store: Store, versions: dict[str, int]) -> Iterator[DuckDBPyConnection]:
-    """Open the catalog for questions. `versions`: the measures' newest; scores of older ones are no answer any more."""
-    with reading(store.root) as catalog:
-        current = is_current(catalog, versions)
-    if not current:
-        store.declare(versions)
+def asking(store: Store) -> Iterator[DuckDBPyConnection]:
+    """Open the catalog for questions; one about a measure that only has to be computed says how."""
     try:
-        with reading(store.root) as catalog:
+        with store.catalog() as catalog:
             yield catalog
     except UnknownMeasure as error:
-        if error.name in versions and error.source == OWN:
+        if error.name in store.versions and error.source == OWN:
             raise BadRequest(f"{error} To add one: `layeratlas measure --measure {error.name}`") from None
         raise
 

@@ -63,8 +63,8 @@ def stage(store: Store) -> None:
                             "source": "own"} for i, w in enumerate(weights)])  # fmt: skip
     store.stage("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
     store.stage("artifacts", [{"artifact": artifact, "weights": weights[i // LAYERS], "corpus": "v1:c",
-                               "kind": "activations", "layer": i % LAYERS, "pooling": "last", "words": 25_000,
-                               "neurons": 768, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
+                               "kind": "activations", "layer": i % LAYERS, "words_from_tokens": "last", "words": 25_000,
+                               "units": 768, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
                               for i, artifact in enumerate(artifacts)])  # fmt: skip
     identity = configuration(configure("ckasim"))
     store.stage("configurations", [configuration_row(identity)])

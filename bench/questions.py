@@ -67,8 +67,8 @@ def stage(store: Store) -> None:
                             "source": "own"} for i, w in enumerate(weights)])  # fmt: skip
     store.stage("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
     store.stage("artifacts", [{"artifact": artifact, "weights": weights[i // LAYERS], "corpus": "v1:c",
-                               "kind": "activations", "layer": i % LAYERS, "pooling": "last", "words": 25_000,
-                               "neurons": NEURONS, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
+                               "kind": "activations", "layer": i % LAYERS, "words_from_tokens": "last", "words": 25_000,
+                               "units": NEURONS, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
                               for i, artifact in enumerate(artifacts)])  # fmt: skip
     for name in NAMES:
         identity = configuration(configure(name))
@@ -85,7 +85,7 @@ def stage(store: Store) -> None:
 
 def neurons(random: np.random.Generator) -> dict[str, object]:
     """Scores and matches of single neurons."""
-    return {"neurons": random.random(NEURONS).tolist(), "matches": random.integers(0, NEURONS, NEURONS).tolist()}
+    return {"units": random.random(NEURONS).tolist(), "matches": random.integers(0, NEURONS, NEURONS).tolist()}
 
 
 def run(arguments: list[str]) -> float:

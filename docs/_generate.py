@@ -19,7 +19,7 @@ COLUMNS = {
     "configuration": "`default`, `wu2020`, or the parameters that differ from the default",
     "pooling": "how sub-words became words: last, first, mean; of attention drop, keep-mass",
     "corpus": "name of the corpus", "kind": "`activations` or `attention`",
-    "value": "similarity of a towards b", "words": "words compared", "is_symmetric": "b towards a is the same",
+    "value": "of a towards b", "words": "words compared", "is_symmetric": "b towards a is the same",
     "is_mirrored": "true in one of the two directions of each pair",
     "version": "of the measure", "presets": "names of parameter sets that this one equals",
     "parameters": "of the measure, as JSON (of a model: how many)",
@@ -42,6 +42,10 @@ COLUMNS = {
     "host": "machine", "device": "cpu, cuda, …", "threads": "of torch", "versions": "of Python and packages, as JSON",
     "sentences": "how many", "content": "fingerprint", "reason": "why there is no score",
     "objective": "what it was trained to do", "citation": "of imported results", "licence": "or terms of use",
+    "direction": "`similarity`, or `distance`: smaller is closer",
+    "low": "no value is below it; empty: there is no bound",
+    "high": "no value is above it; empty: there is no bound",
+    "closeness": "larger is closer: `value`, of a distance its negative",
     "tolerance": "how exact a value is", "digest": "of the imported files",
 }  # fmt: skip
 VIEWS = (

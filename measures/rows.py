@@ -66,11 +66,11 @@ def aligned_rows(root: Path, artifacts: Sequence[ArtifactRow]) -> list[ArtifactR
     """Return readers that all give the same words in the same order."""
     examples = {row.word_set: row for row in artifacts}
     if len(examples) == 1:
-        return [ArtifactRows(row.title, root / row.path, row.neurons, row.words, None) for row in artifacts]
+        return [ArtifactRows(row.title, root / row.path, row.units, row.words, None) for row in artifacts]
     keys = {word_set: _packed(activations.read_keys(root / row.path)) for word_set, row in examples.items()}
     common = reduce(np.intersect1d, keys.values())
     kept = {word_set: np.isin(have, common) for word_set, have in keys.items()}
-    return [ArtifactRows(row.title, root / row.path, row.neurons, len(common), kept[row.word_set]) for row in artifacts]
+    return [ArtifactRows(row.title, root / row.path, row.units, len(common), kept[row.word_set]) for row in artifacts]
 
 
 def aligned_attention(root: Path, artifacts: Sequence[ArtifactRow]) -> list[ArtifactAttention]:
@@ -85,7 +85,7 @@ def aligned_attention(root: Path, artifacts: Sequence[ArtifactRow]) -> list[Arti
     kept = {word_set: np.array([item in common for item in have.items()], bool) for word_set, have in keys.items()}
     return [
         ArtifactAttention(
-            row.title, path, row.neurons, words, read_longest(path), None if len(keys) == 1 else kept[row.word_set]
+            row.title, path, row.units, words, read_longest(path), None if len(keys) == 1 else kept[row.word_set]
         )
         for row, path in ((row, root / row.path) for row in artifacts)
     ]

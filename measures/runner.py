@@ -91,7 +91,7 @@ def plan(
         wanted = [configuration(measure).configuration for measure in measures if measure.kind == kind]
         for a, b, missing in store.missing_pairs(own, wanted, known_too=refresh):
             words = tuple(sorted({known[a].word_set, known[b].word_set}))
-            groups.setdefault((known[a].corpus, kind, known[a].pooling, words, missing), []).append((a, b))
+            groups.setdefault((known[a].corpus, kind, known[a].words_from_tokens, words, missing), []).append((a, b))
     return [_batch(known, pairs, key[-1]) for key, pairs in groups.items()]
 
 
@@ -214,7 +214,7 @@ def _score_row(artifacts: Sequence[ArtifactRow], outcome: Outcome, run: str) -> 
     if isinstance(outcome.score, Score):
         score = outcome.score
         return {
-            **row, "value": score.value, "words": score.diagnostics["words"], "neurons": score.neurons,
+            **row, "value": score.value, "words": score.diagnostics["words"], "units": score.neurons,
             "matches": score.matches, "diagnostics": json.dumps(dict(score.diagnostics)),
         }  # fmt: skip
     return {**row, "refused": f"{type(outcome.score).__name__}: {outcome.score}"}
@@ -233,8 +233,20 @@ def configuration_row(identity: Configuration) -> dict[str, Any]:
     return {
         "configuration": identity.configuration, "measure": identity.measure, "version": identity.version,
         "label": _label(identity), "presets": list(identity.presets), "parameters": canonical_json(identity.parameters),
-        "is_symmetric": identity.symmetric,
+        "is_symmetric": identity.symmetric, **_range(identity),
     }  # fmt: skip
+
+
+def _range(identity: Configuration) -> dict[str, Any]:
+    """Return what a configuration's values mean; a bound that is None does not exist."""
+    low: float | None = 0.0
+    high: float | None = 1.0
+    similarity, released = identity.parameters.get("similarity"), identity.parameters.get("convention") == "released"
+    if similarity == "pearson" or (similarity == "pearson_nonzero" and not released):
+        low = -1.0
+    elif released and similarity in ("frobenius", "pearson_nonzero"):
+        low, high = None, 1.0 if similarity == "frobenius" else None
+    return {"direction": "similarity", "low": low, "high": high}
 
 
 def _label(identity: Configuration) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from layeratlas.store.errors import CatalogDamaged, LayeratlasError, NothingYet, StoreBusy
-from layeratlas.store.staging import COLUMNS, staged
+from layeratlas.store.staging import COLUMNS, FORMER, staged
 
 FILE = "catalog.duckdb"
 READ_PATIENCE = 2.0  # seconds a reader waits for the merger
@@ -37,8 +37,14 @@ _KEYS = {
 }
 
 
-#: What a later row changes only when it says something: a run's end does not wait for its beginning.
-_KEPT = {"runs": {"finished", "outcome"}, "models": {"heads"}}
+#: What a later row changes only when it says something, and in which column it does: a run's end does not wait for its
+#: beginning.
+_KEPT = {
+    "runs": {"finished": "finished", "outcome": "outcome"},
+    "models": {"heads": "heads"},
+    "configurations": {"direction": "direction", "low": "direction", "high": "direction"},
+}
+_FORMER_RANGES = "0008_former_ranges.sql"
 
 
 @contextmanager
@@ -84,6 +90,7 @@ def merge(root: Path, folder: Path) -> int:
         for table in COLUMNS:  # in this order: scores need the ids of artifacts and configurations
             if table in files:
                 _take(connection, table, files[table])
+        _fill_ranges(connection)
         connection.execute("COMMIT")
     taken = [path for paths in files.values() for path in paths]
     for path in taken:  # only now: a checkpointed catalog cannot lose what it merged
@@ -100,6 +107,12 @@ def declare(root: Path, versions: Mapping[str, int]) -> None:
         connection.execute("COMMIT")
 
 
+def _fill_ranges(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give configurations that the version before has staged the range that its own migration gives them."""
+    if connection.execute("SELECT 1 FROM base.configurations WHERE direction IS NULL").fetchone():
+        connection.execute(dict(_migrations())[_FORMER_RANGES])
+
+
 def _raise_version(connection: duckdb.DuckDBPyConnection, measure: str, version: int) -> None:
     known = connection.execute("SELECT version FROM base.versions WHERE measure = ?", [measure]).fetchone()
     if known is None:
@@ -113,8 +126,7 @@ def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) 
     if table == "scores":
         _take_scores(connection, paths)
         return
-    read = "SELECT * FROM read_parquet(?, union_by_name = true)"  # an older layeratlas may have staged fewer columns
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {read}", [paths])
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {_reading(connection, table, paths)}", [paths])
     if table == "models":  # staged under the program's former name
         connection.execute("UPDATE staged SET source = 'own' WHERE source = 'simcat'")
     if table == "damaged":
@@ -127,13 +139,27 @@ def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) 
         _upsert(connection, table)
 
 
+def _reading(connection: duckdb.DuckDBPyConnection, table: str, paths: list[str]) -> str:
+    """Return the statement that reads staged files: an older layeratlas staged fewer columns, some by other names."""
+    files = "read_parquet(?, union_by_name = true)"
+    there = {name for name, *_ in connection.execute(f"DESCRIBE FROM {files}", [paths]).fetchall()}
+    read = []
+    for column in COLUMNS[table]:
+        names = [name for name in (column, FORMER.get(table, {}).get(column)) if name in there]
+        if names:
+            read.append(f"coalesce({', '.join(names)}) AS {column}")
+    return f"SELECT {', '.join(read)} FROM {files}"
+
+
 def _upsert(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     staged_columns = {name for name, *_ in connection.execute("DESCRIBE staged").fetchall()}
     keys, columns = _KEYS[table], [column for column in COLUMNS[table] if column in staged_columns]
     same = " AND ".join(f"t.{key} = s.{key}" for key in keys)
     rest = [column for column in columns if column not in keys]
-    kept = _KEPT.get(table, set())
-    changes = ", ".join(f"{c} = coalesce(s.{c}, t.{c})" if c in kept else f"{c} = s.{c}" for c in rest)
+    kept = _KEPT.get(table, {})
+    changes = ", ".join(
+        f"{c} = CASE WHEN s.{kept[c]} IS NULL THEN t.{c} ELSE s.{c} END" if c in kept else f"{c} = s.{c}" for c in rest
+    )
     newest = f"(SELECT DISTINCT ON ({', '.join(keys)}) * FROM staged ORDER BY {_newest(table)})"
     extra_columns, extra_values = _extras(table)
     connection.execute(f"UPDATE base.{table} t SET {changes} FROM {newest} s WHERE {same}")
@@ -192,7 +218,8 @@ def _take_scores(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> Non
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE arriving AS SELECT {once} "
         "k.id AS configuration, a.id AS artifact_a, b.id AS artifact_b, "
-        "s.value, s.words, s.refused, s.diagnostics, s.run, s.neurons, s.matches FROM read_parquet(?) s "
+        f"s.value, s.words, s.refused, s.diagnostics, s.run, s.units, s.matches "
+        f"FROM ({_reading(connection, 'scores', paths)}) s "
         "JOIN base.configurations k ON k.configuration = s.configuration "
         "JOIN base.artifacts a ON a.artifact = s.artifact_a JOIN base.artifacts b ON b.artifact = s.artifact_b",
         [paths],
@@ -207,8 +234,8 @@ def _take_scores(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> Non
         "run, current_timestamp::TIMESTAMP FROM arriving ORDER BY configuration, artifact_a, artifact_b"
     )
     connection.execute(
-        "INSERT INTO base.details SELECT configuration, artifact_a, artifact_b, neurons, matches "
-        "FROM arriving WHERE neurons IS NOT NULL"
+        "INSERT INTO base.details SELECT configuration, artifact_a, artifact_b, units, matches "
+        "FROM arriving WHERE units IS NOT NULL"
     )
 
 

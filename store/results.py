@@ -22,11 +22,18 @@ finetuned_from = "other-name"
 [[corpora]]                       # optional
 name = "ewt"
 words = 25147
+
+[[measures]]                      # optional: what the values of a measure mean
+name = "procrustes"
+direction = "distance"            # "similarity" unless it is said
+low = 0.0                         # else 0, or none where values lie below it
+high = 2.0                        # else 1, or none where values lie above it
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,6 +52,7 @@ COLUMNS = {
     "layer_b": "INTEGER", "value": "DOUBLE",
 }  # fmt: skip
 OWN = "own"
+DIRECTIONS = ("similarity", "distance")  # larger is closer, smaller is closer
 _PAIR = "corpus, measure, model_a, layer_a, model_b, layer_b"
 _TEXTS = ("citation", "licence", "configuration", "pooling")
 _MODEL: dict[str, type] = {
@@ -52,6 +60,8 @@ _MODEL: dict[str, type] = {
     "parameters": int, "finetuned_from": str, "origin": str,
 }  # fmt: skip
 _CORPUS: dict[str, type] = {"name": str, "words": int, "sentences": int}
+_MEASURE: dict[str, type] = {"name": str, "direction": str, "low": float, "high": float}
+_KINDS = {str: ("a text", (str,)), int: ("a whole number", (int,)), float: ("a number", (int, float))}
 
 Row = tuple[str, str, str, int, str, int, float]  # as COLUMNS
 
@@ -62,6 +72,7 @@ class Results:
 
     rows: list[Row]
     symmetric: dict[str, bool]  # by measure
+    ranges: dict[str, dict[str, Any]]  # by measure: direction, low, high
     models: dict[str, dict[str, Any]]
     corpora: dict[str, dict[str, Any]]
     about: dict[str, Any]
@@ -82,15 +93,17 @@ def read_results(file: Path, models: Path | None = None, *, symmetric: Mapping[s
         raise BadRequest(f"{described}: {error}") from None
     known = _entries(about, "models", _MODEL, ("name", "family", "layers"), described)
     corpora = _entries(about, "corpora", _CORPUS, ("name",), described)
+    stated = _entries(about, "measures", _MEASURE, ("name",), described)
     _check_about(about, described)
     with duckdb.connect() as connection:
         _load(connection, file)
         _check(connection, file)
         _check_models(connection, known, file, described)
-        directions = _directions(connection, symmetric or {}, about.get("tolerance", 0.0))
+        both_ways = _mirror(connection, symmetric or {}, about.get("tolerance", 0.0))
+        ranges = _ranges(connection, stated, about.get("tolerance", 0.0), described)
         rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM results ORDER BY ALL").fetchall()
     digest = hashlib.sha256(file.read_bytes() + b"\0" + text).hexdigest()
-    return Results(rows, directions, known, corpora, about, digest, file.name)
+    return Results(rows, both_ways, ranges, known, corpora, about, digest, file.name)
 
 
 def import_results(store: Store, results: Results, name: str, *, run: str) -> None:
@@ -113,12 +126,13 @@ def import_results(store: Store, results: Results, name: str, *, run: str) -> No
                             for corpus, key in corpora.items()])  # fmt: skip
     store.stage("artifacts", [
         {"artifact": key, "weights": weights[model], "corpus": corpora[corpus], "kind": "activations", "layer": layer,
-         "pooling": about.get("pooling", "unknown"), "words": results.corpora.get(corpus, {}).get("words"),
-         "neurons": results.models[model].get("neurons"), "run": run}
+         "words_from_tokens": about.get("pooling", "unknown"), "words": results.corpora.get(corpus, {}).get("words"),
+         "units": results.models[model].get("neurons"), "run": run}
         for (corpus, model, layer), key in artifacts.items()])  # fmt: skip
     store.stage("configurations", [
-        {**setting, "configuration": key, "measure": measure, "parameters": canonical_json({}),
-         "is_symmetric": results.symmetric[measure]} for measure, key in measures.items()])  # fmt: skip
+        {**setting, **results.ranges[measure], "configuration": key, "measure": measure,
+         "parameters": canonical_json({}), "is_symmetric": results.symmetric[measure]}
+        for measure, key in measures.items()])  # fmt: skip
     store.stage("scores", [
         {"configuration": measures[measure], "artifact_a": artifacts[corpus, model_a, layer_a],
          "artifact_b": artifacts[corpus, model_b, layer_b], "value": value,
@@ -181,15 +195,15 @@ def _entries(
         for key, value in entry.items():
             if key not in types:
                 raise BadRequest(f"{file}: {table} '{name}': {unknown('key', key, types)}")
-            if type(value) is not types[key]:
-                wanted = {str: "a text", int: "a whole number"}[types[key]]
+            wanted, allowed = _KINDS[types[key]]
+            if type(value) not in allowed or (isinstance(value, float) and not math.isfinite(value)):
                 raise BadRequest(f"{file}: {table} '{name}': {key} must be {wanted}, got {value!r}")
         found[name] = entry
     return found
 
 
 def _check_about(about: dict[str, Any], file: Path) -> None:
-    allowed = (*_TEXTS, "tolerance", "models", "corpora")
+    allowed = (*_TEXTS, "tolerance", "models", "corpora", "measures")
     for key, value in about.items():
         if key not in allowed:
             raise BadRequest(f"{file}: {unknown('key', key, allowed)}")
@@ -261,9 +275,41 @@ def _check_models(
             raise BadRequest(f"{described.name}: {unknown('model', model, last)}")
 
 
-def _directions(
-    connection: duckdb.DuckDBPyConnection, declared: Mapping[str, bool], tolerance: float
-) -> dict[str, bool]:
+def _ranges(
+    connection: duckdb.DuckDBPyConnection, stated: Mapping[str, Mapping[str, Any]], tolerance: float, described: Path
+) -> dict[str, dict[str, Any]]:
+    """Return each measure's direction and bounds. Raises BadRequest."""
+    sql = "SELECT measure, min(value), max(value) FROM results GROUP BY 1 ORDER BY 1"
+    extremes = {measure: (least, most) for measure, least, most in connection.execute(sql).fetchall()}
+    for measure in stated:
+        if measure not in extremes:
+            raise BadRequest(f"{described}: {unknown('measure', measure, extremes)}")
+    try:
+        return {name: _range(stated.get(name, {}), *ends, tolerance) for name, ends in extremes.items()}
+    except BadRequest as error:
+        raise BadRequest(f"{described}: {error}") from None
+
+
+def _range(said: Mapping[str, Any], least: float, most: float, tolerance: float) -> dict[str, Any]:
+    """Return what is said of a measure whose values run from least to most, else a similarity from 0 to 1.
+
+    A bound that is not stated, and which values leave by more than the tolerance, does not exist. Raises BadRequest.
+    """
+    direction = said.get("direction", DIRECTIONS[0])
+    low = said.get("low", 0.0 if least >= -tolerance else None)
+    high = said.get("high", 1.0 if most <= 1 + tolerance else None)
+    if direction not in DIRECTIONS:
+        raise BadRequest(f"direction must be {' or '.join(DIRECTIONS)}, got '{direction}'")
+    for bound, outside in ((low, low is not None and least < low - tolerance),
+                           (high, high is not None and most > high + tolerance)):  # fmt: skip
+        if outside:
+            raise BadRequest(
+                f"measure '{said['name']}' is bounded by {bound}, but its values run from {least} to {most}"
+            )
+    return {"direction": direction, "low": low, "high": high}
+
+
+def _mirror(connection: duckdb.DuckDBPyConnection, declared: Mapping[str, bool], tolerance: float) -> dict[str, bool]:
     """Find which measures are symmetric, give these both directions, and leave out the diagonal."""
     connection.execute("DELETE FROM results WHERE model_a = model_b AND layer_a = layer_b")
     mirror = "corpus, measure, model_b AS model_a, layer_b AS layer_a, model_a AS model_b, layer_a AS layer_b"

@@ -34,21 +34,27 @@ COLUMNS: dict[str, dict[str, str]] = {
     "corpora": {"corpus": "string", "name": "string", "origin": "string", "sentences": "int64", "words": "int64"},
     "artifacts": {
         "artifact": "string", "weights": "string", "corpus": "string", "kind": "string", "layer": "int32",
-        "pooling": "string", "settings": "string", "words": "int64", "neurons": "int32", "word_set": "string",
+        "words_from_tokens": "string", "settings": "string", "words": "int64", "units": "int32", "word_set": "string",
         "path": "string", "bytes": "int64", "sha256": "string", "run": "string",
     },
     "damaged": {"artifact": "string", "reason": "string"},
     "failures": {"model": "string", "corpus": "string", "reason": "string", "run": "string"},
     "configurations": {
         "configuration": "string", "measure": "string", "version": "int32", "label": "string", "presets": "strings",
-        "parameters": "string", "is_symmetric": "bool",
+        "parameters": "string", "is_symmetric": "bool", "direction": "string", "low": "double", "high": "double",
     },
     "scores": {
         "configuration": "string", "artifact_a": "string", "artifact_b": "string", "value": "double",
         "words": "int64", "refused": "string", "diagnostics": "string", "run": "string",
-        "neurons": "floats", "matches": "ints",
+        "units": "floats", "matches": "ints",
     },
 }  # fmt: skip
+
+#: What columns were called in files that the version before staged, by what they are called now.
+FORMER: dict[str, dict[str, str]] = {
+    "artifacts": {"words_from_tokens": "pooling", "units": "neurons"},
+    "scores": {"units": "neurons"},
+}
 
 
 def stage(folder: Path, table: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -49,9 +49,9 @@ class ArtifactRow:
     corpus: str  # fingerprint
     kind: str
     layer: int
-    pooling: str
+    words_from_tokens: str
     words: int
-    neurons: int
+    units: int  # neurons, or heads
     word_set: str
     path: str
     bytes: int
@@ -106,8 +106,8 @@ class Store:
         identity = artifact.identity
         row = {
             "artifact": artifact.artifact, "weights": identity.weights, "corpus": identity.corpus,
-            "kind": identity.kind, "layer": identity.layer, "pooling": identity.settings.words_from_tokens,
-            "settings": canonical_json(identity.settings), "words": artifact.words, "neurons": artifact.units,
+            "kind": identity.kind, "layer": identity.layer, "words_from_tokens": identity.settings.words_from_tokens,
+            "settings": canonical_json(identity.settings), "words": artifact.words, "units": artifact.units,
             "word_set": artifact.word_set, "path": artifact.path, "bytes": artifact.bytes,
             "sha256": artifact.sha256, "run": run,
         }  # fmt: skip
@@ -162,7 +162,7 @@ class Store:
     def artifacts(self, models: Collection[str] = ()) -> list[ArtifactRow]:
         """The artifacts that the catalog knows, of our own making; of these models only. Raises BadRequest."""
         sql = (
-            "SELECT a.artifact, a.weights, m.name, a.corpus, a.kind, a.layer, a.pooling, a.words, a.neurons, "
+            "SELECT a.artifact, a.weights, m.name, a.corpus, a.kind, a.layer, a.words_from_tokens, a.words, a.units, "
             "a.word_set, a.path, a.bytes, a.sha256, a.damaged FROM base.artifacts a JOIN base.models m USING (weights) "
             "WHERE a.path IS NOT NULL ORDER BY m.id, a.layer"
         )
@@ -178,7 +178,8 @@ class Store:
     ) -> list[tuple[str, str, tuple[str, ...]]]:
         """Return unordered pairs of artifacts that could be compared, each with the configurations not yet scored.
 
-        Comparable are artifacts of one corpus, kind and pooling. `known_too` takes scored pairs as well.
+        Comparable are artifacts of one corpus and kind, whose words were made from tokens in one way. `known_too` takes
+        scored pairs as well.
         """
         rows = self.rows(_MISSING_PAIRS, list(artifacts), list(configurations), known_too)
         return [(a, b, tuple(missing)) for a, b, missing in rows]
@@ -205,7 +206,8 @@ class Store:
 
 
 _MISSING_PAIRS = """
-WITH chosen AS (SELECT id, artifact, corpus, kind, pooling FROM base.artifacts WHERE artifact IN (SELECT unnest($1))),
+WITH chosen AS (
+    SELECT id, artifact, corpus, kind, words_from_tokens FROM base.artifacts WHERE artifact IN (SELECT unnest($1))),
 wanted AS (
     SELECT w.configuration, k.id
     FROM (SELECT unnest($2) AS configuration) w LEFT JOIN base.configurations k USING (configuration)),
@@ -214,7 +216,7 @@ known AS (
     WHERE NOT $3 AND artifact_a IN (SELECT id FROM chosen) AND artifact_b IN (SELECT id FROM chosen)),
 pairs AS (
     SELECT a.artifact AS a, b.artifact AS b, a.id AS a_id, b.id AS b_id
-    FROM chosen a JOIN chosen b USING (corpus, kind, pooling) WHERE a.id < b.id)
+    FROM chosen a JOIN chosen b USING (corpus, kind, words_from_tokens) WHERE a.id < b.id)
 SELECT a, b, list(w.configuration ORDER BY w.configuration)
 FROM pairs CROSS JOIN wanted w
 WHERE NOT EXISTS (SELECT 1 FROM known WHERE known.configuration = w.id AND artifact_a = a_id AND artifact_b = b_id)

@@ -50,14 +50,14 @@ def build(root: Path, models: dict[str, tuple[str, int]] = TOY) -> Path:
                             "source": "own"} for name, (family, blocks) in models.items()])  # fmt: skip
     layers = [(name, layer) for name, (_, blocks) in models.items() for layer in range(blocks + 1)]
     store.stage("artifacts", [{"artifact": f"{name}-{layer}", "weights": name, "corpus": "v1:c", "kind": "activations",
-                               "layer": layer, "pooling": "last", "settings": "{}", "words": 1234, "neurons": 4,
+                               "layer": layer, "words_from_tokens": "last", "settings": "{}", "words": 1234, "units": 4,
                                "word_set": "all", "path": f"{name}-{layer}", "bytes": 1, "sha256": "s", "run": "r1"}
                               for name, layer in layers])  # fmt: skip
     for measure, symmetric in TOY_MEASURES.items():
         store.stage("configurations", [{"configuration": measure, "measure": measure, "version": 1, "label": "default",
                                         "presets": ["default"], "parameters": '{"tilt":0.5}',
                                         "is_symmetric": symmetric}])  # fmt: skip
-        detail = {} if symmetric else {"neurons": [0.25, 0.75, 0.5, 0.125], "matches": [3, 1, 0, 2]}
+        detail = {} if symmetric else {"units": [0.25, 0.75, 0.5, 0.125], "matches": [3, 1, 0, 2]}
         store.stage("scores", [{"configuration": measure, "artifact_a": f"{a[0]}-{a[1]}",
                                 "artifact_b": f"{b[0]}-{b[1]}", "value": toy_value(measure, a, b), "words": 1234,
                                 "diagnostics": '{"dead_a": 7}', "run": "r1", **detail}

@@ -47,8 +47,8 @@ def build(
     ])  # fmt: skip
     store.stage("artifacts", [
         {"artifact": names[layer], "weights": f"v1:{layer[0]}-{source}", "corpus": f"v1:{corpus}", "layer": layer[1],
-         "kind": "activations", "pooling": "last", "settings": "{}", "words": WORDS, "neurons": 16, "word_set": "all",
-         "run": "r1"}
+         "kind": "activations", "words_from_tokens": "last", "settings": "{}", "words": WORDS, "units": 16,
+         "word_set": "all", "run": "r1"}
         for layer in layers
     ])  # fmt: skip
     for measure, is_symmetric in measures.items():

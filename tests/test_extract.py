@@ -347,7 +347,7 @@ def test_a_model_family_is_one_file(
     (tmp_path / "letters" / "config.json").write_text('{"model_type": "letters"}')
     spec = ModelSpec(str(tmp_path / "letters"), "letters", untrained=True)
     assert run(store, replace(study, models=(spec,))) == Summary(written=2)
-    assert [(row.layer, row.neurons) for row in store.artifacts()] == [(0, 1), (1, 3)]
+    assert [(row.layer, row.units) for row in store.artifacts()] == [(0, 1), (1, 3)]
     (activations,) = read_chunks(store.root / store.artifacts()[1].path, rows=1000)
     assert bytes(activations[0].astype(np.uint8)) == b"The"
     assert store.rows("SELECT family, layers, neurons FROM models") == [("alphabet", 1, 3)]

@@ -26,7 +26,6 @@ from layeratlas.extract.takes.attending import Attending, NotAttentionError
 from layeratlas.extract.takes.attention import Attention, AttentionPart
 from layeratlas.extract.tokens import WordTokenizer
 from layeratlas.extract.windows import Window, Windowing
-from layeratlas.store import catalog
 from layeratlas.store.artifacts import attention as artifacts
 from layeratlas.store.artifacts.attention import AttentionWriter, read_chunks, read_keys, read_longest
 from layeratlas.store.artifacts.base import check, describe
@@ -308,7 +307,7 @@ def test_real_models_and_one_without_attention(store: Store, study: Study, tmp_p
     for row in rows_of(store):
         for weights in sentences_of(store, row):
             np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)
-            assert weights.min() >= 0 and weights.shape[0] == row.neurons == 4
+            assert weights.min() >= 0 and weights.shape[0] == row.units == 4
             if row.model in ("gpt2-tiny", "llama-tiny"):
                 assert not np.triu(weights, 1).any()
     other = Store(tmp_path / "other")
@@ -390,7 +389,7 @@ def test_settings_of_attention_are_identity_and_pooling_is_not(store: Store, stu
     assert IDENTITY.artifact == "v1:f2e0d0b1946421c39c81e75d82d86eb5bc3b5a0c3bde7a737183096ee2cb4da3"
     run(store, study)
     assert run(store, replace(study, special_tokens="keep-mass")) == Summary(written=4)
-    assert {row.pooling for row in rows_of(store)} == {"drop", "keep-mass"}
+    assert {row.words_from_tokens for row in rows_of(store)} == {"drop", "keep-mass"}
     assert run(store, replace(study, settings=Settings(pooling="mean"))) == Summary(written=6)
     pairs = store.missing_pairs([row.artifact for row in rows_of(store)], ["v1:any"])
     assert len(pairs) == 2 * 6  # four layers under either setting, never across
@@ -425,14 +424,10 @@ def test_an_artifact_without_sentences_can_be_read(tmp_path: Path) -> None:
     assert list(read_chunks(path)) == [] and len(read_keys(path)) == read_longest(path) == 0
 
 
-def test_a_catalog_of_before_attention_is_migrated(store: Store, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_heads_nobody_asked_for_is_loaded_to_tell(store: Store, study: Study) -> None:
     bert = replace(study, models=study.models[:1])
-    with monkeypatch.context() as older:
-        before = [each for each in catalog._migrations() if each[0] < "0004"]
-        older.setattr(catalog, "_migrations", lambda: before)
-        older.setitem(catalog.COLUMNS, "models", {k: v for k, v in catalog.COLUMNS["models"].items() if k != "heads"})
-        run(store, replace(bert, kinds=("activations",)))
-        assert [row.heads for row in store.models()] == [None]
+    run(store, replace(bert, kinds=("activations",)))
+    assert [row.heads for row in store.models()] == [None]
     assert plan(store, bert)[0].missing is None
     assert run(store, bert) == Summary(written=2)
     assert [row.heads for row in store.models()] == [2]

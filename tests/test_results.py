@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -165,3 +166,44 @@ def test_a_catalog_from_before_is_brought_up_to_date(tmp_path: Path) -> None:
     ensure_results(store, ResultsSpec(written(tmp_path), "theirs"), symmetric=SYMMETRIC)
     with catalog.reading(tmp_path) as connection:
         assert pairs.top(connection, Asked()).records()[0]["value"] == 0.5
+
+
+DISTANCE = '[[measures]]\nname = "mine"\ndirection = "distance"\nhigh = 2\n'
+
+
+def test_results_state_what_their_values_mean_or_are_similarities_from_0_to_1(tmp_path: Path) -> None:
+    rows = ROWS.replace("0.75", "1.75") + "c,loose,m,0,n,0,1.001\nc,open,m,0,n,0,-0.5\n"
+    file = written(tmp_path, rows, "tolerance = 0.002\n" + TOML + DISTANCE)
+    store = Store(tmp_path / "store")
+    ensure_results(store, ResultsSpec(file, "elsewhere"), symmetric={})
+    found = store.rows("SELECT DISTINCT measure, direction, low, high FROM layer_pairs ORDER BY 1")
+    assert found == [
+        ("ckasim", "similarity", 0, 1), ("loose", "similarity", 0, 1), ("mine", "distance", 0, 2),
+        ("open", "similarity", None, 1),
+    ]  # fmt: skip
+    assert store.rows("SELECT model_a FROM layer_pairs WHERE measure = 'mine' ORDER BY closeness DESC") == [
+        ("n",), ("m",),
+    ]  # fmt: skip
+    (tmp_path / "r.toml").write_text(TOML)  # the same figures, of which less is known
+    ensure_results(store, ResultsSpec(file, "elsewhere"), symmetric={}, replace=True)
+    assert store.rows("SELECT DISTINCT measure, direction, low, high FROM layer_pairs WHERE measure = 'mine'") == [
+        ("mine", "similarity", 0, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stated", "problem"),
+    [
+        ('name = "mine"\nhigh = 0.6', "r.toml: measure 'mine' is bounded by 0.6, but its values run from 0.5 to 0.75"),
+        ('name = "mine"\nlow = 0.6', "r.toml: measure 'mine' is bounded by 0.6"),
+        ('name = "mine"\nlow = "none"', "measures 'mine': low must be a number, got 'none'"),
+        ('name = "mine"\nhigh = nan', "measures 'mine': high must be a number, got nan"),
+        ('name = "mine"\ndirection = "up"', "direction must be similarity or distance, got 'up'"),
+        ('name = "mind"', "unknown measure 'mind'; did you mean mine"),
+        ('name = "mine"\nrange = 1', "unknown key 'range'"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused_in_one_line(tmp_path: Path, stated: str, problem: str) -> None:
+    file = written(tmp_path, toml=f"{TOML}[[measures]]\n{stated}\n")
+    with pytest.raises(BadRequest, match=re.escape(problem)):
+        read_results(file)

@@ -179,9 +179,9 @@ def scored(store: Store, version: int = 1, value: float = 0.5, refused: str | No
           "presets": ["default"], "parameters": "{}", "is_symmetric": True}],
     )  # fmt: skip
     row = {"configuration": configuration.configuration, "words": 100, "run": "r", "value": value, "refused": refused,
-           "neurons": np.array([0.5, np.nan]), "matches": np.array([1, -1], np.int32)}  # fmt: skip
+           "units": np.array([0.5, np.nan]), "matches": np.array([1, -1], np.int32)}  # fmt: skip
     if refused:
-        row.update(value=None, neurons=None, matches=None)
+        row.update(value=None, units=None, matches=None)
     store.stage(
         "scores",
         [{**row, "artifact_a": a.artifact, "artifact_b": b.artifact} for a, b in ((first, second), (second, first))],
@@ -277,7 +277,7 @@ def other_process(code: str, root: Path) -> subprocess.Popen[str]:
 def test_a_reader_says_which_process_holds_the_catalog(tmp_path: Path) -> None:
     registered(tmp_path)
     code = (
-        "import sys, time; from pathlib import Path; from store import catalog\n"
+        "import sys, time; from pathlib import Path; from layeratlas.store import catalog\n"
         "with catalog.writing(Path(sys.argv[1])):\n print('ready', flush=True); time.sleep(60)"
     )
     holder = other_process(code, tmp_path)
@@ -294,7 +294,7 @@ def test_a_reader_says_which_process_holds_the_catalog(tmp_path: Path) -> None:
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from store.store import Store\n"
+        "import sys, time; from pathlib import Path; from layeratlas.store.store import Store\n"
         "with Store(Path(sys.argv[1])).lock('task'):\n print('ready', flush=True); time.sleep(60)"
     )
     holder = other_process(code, tmp_path)

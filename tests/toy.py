@@ -25,8 +25,8 @@ def make(root: Path) -> Store:
                             "source": "own"} for model, (family, layers) in MODELS.items()])  # fmt: skip
     store.stage("corpora", [{"corpus": "v1:c", "name": "toy", "sentences": 1, "words": 100}])
     store.stage("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
-                               "kind": "activations", "layer": end[1], "pooling": "last", "words": 100,
-                               "neurons": NEURONS, "word_set": "w", "path": f"{end}", "bytes": 1, "sha256": "s"}
+                               "kind": "activations", "layer": end[1], "words_from_tokens": "last", "words": 100,
+                               "units": NEURONS, "word_set": "w", "path": f"{end}", "bytes": 1, "sha256": "s"}
                               for end in ends])  # fmt: skip
     base = {(a, b): random.uniform(0.1, 0.9) for a in ends for b in ends}
     for name, symmetric in SYMMETRIC.items():
@@ -45,7 +45,7 @@ def make(root: Path) -> Store:
                     continue
                 detail = {}
                 if name == "neuronsim":
-                    detail = {"neurons": random.random(NEURONS).round(3).tolist(),
+                    detail = {"units": random.random(NEURONS).round(3).tolist(),
                               "matches": random.integers(0, NEURONS, NEURONS).tolist()}  # fmt: skip
                 rows.append({**row, "value": value, "words": 100, "run": "toy", **detail})
         store.stage("scores", rows)
@@ -58,8 +58,8 @@ def add_attention(store: Store) -> None:
     ends = [(model, layer) for model, (_, layers) in MODELS.items() for layer in range(1, layers + 1)]
     artifact = {end: ArtifactIdentity(f"v1:{end[0]}", "v1:c", end[1], Settings(), "attention").artifact for end in ends}
     store.stage("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
-                               "kind": "attention", "layer": end[1], "pooling": "drop", "words": 100, "neurons": 2,
-                               "word_set": "w", "path": f"{end}", "bytes": 1, "sha256": "s"}
+                               "kind": "attention", "layer": end[1], "words_from_tokens": "drop", "words": 100,
+                               "units": 2, "word_set": "w", "path": f"{end}", "bytes": 1, "sha256": "s"}
                               for end in ends])  # fmt: skip
     store.stage("configurations", [{"configuration": "v1:attention", "measure": "looksim", "version": 1,
                                     "label": "default", "presets": ["default"], "parameters": "{}",
@@ -79,8 +79,8 @@ def add_tuned(store: Store) -> None:
     store.stage("models", [{"weights": f"v1:{model}", "name": model, "family": "b-family", "layers": 4,
                             "finetuned_from": "bee", "source": "own"} for model in similar])  # fmt: skip
     store.stage("artifacts", [{"artifact": of[model, layer], "weights": f"v1:{model}", "corpus": "v1:c",
-                               "kind": "activations", "layer": layer, "pooling": "last", "words": 100,
-                               "neurons": NEURONS, "word_set": "w", "path": f"{model}{layer}", "bytes": 1,
+                               "kind": "activations", "layer": layer, "words_from_tokens": "last", "words": 100,
+                               "units": NEURONS, "word_set": "w", "path": f"{model}{layer}", "bytes": 1,
                                "sha256": "s"} for model, layer in of if model != "bee"])  # fmt: skip
     name = configuration(configure("ckasim")).configuration
     store.stage("scores", [

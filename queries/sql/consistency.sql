@@ -6,7 +6,7 @@
 WITH layers AS MATERIALIZED (
     SELECT a.id, m.name AS model, m.family, a.layer
     FROM base.artifacts a JOIN base.models m USING (weights) JOIN base.corpora c USING (corpus)
-    WHERE m.source = $source AND c.name = $corpus AND list_contains($poolings, a.pooling)),
+    WHERE m.source = $source AND c.name = $corpus AND list_contains($poolings, a.words_from_tokens)),
 measures AS MATERIALIZED (
     SELECT k.id, k.measure, k.is_symmetric FROM base.configurations k LEFT JOIN base.versions v USING (measure)
     WHERE list_contains($measures, k.measure) AND coalesce(k.version >= v.version, true)

@@ -7,7 +7,7 @@
 WITH layers AS MATERIALIZED (
     SELECT a.id, a.weights, a.layer, m.name AS model, m.family
     FROM base.artifacts a JOIN base.models m USING (weights) JOIN base.corpora c USING (corpus)
-    WHERE m.source = $source AND c.name = $corpus AND a.pooling = $pooling),
+    WHERE m.source = $source AND c.name = $corpus AND a.words_from_tokens = $pooling),
 measures AS MATERIALIZED (
     SELECT k.id, k.measure FROM base.configurations k LEFT JOIN base.versions v USING (measure)
     WHERE k.measure IN ('neuronsim', 'svsim') AND coalesce(k.version >= v.version, true)
@@ -35,7 +35,7 @@ ranked AS MATERIALIZED (
     FROM means m CROSS JOIN usual u JOIN layers a ON a.id = artifact_a
     WHERE (len($models) = 0 OR list_contains($models, a.model)) AND (len($families) = 0 OR list_contains($families, a.family))),
 sorted AS (
-    SELECT artifact_a, list_reverse_sort(list_filter(d.neurons, lambda r: NOT isnan(r))) AS neurons
+    SELECT artifact_a, list_reverse_sort(list_filter(d.units, lambda r: NOT isnan(r))) AS neurons
     FROM base.details d SEMI JOIN pairs USING (configuration, artifact_a, artifact_b)
     WHERE artifact_a IN (SELECT artifact_a FROM ranked WHERE $limit IS NULL OR place <= $limit)),
 curves AS (

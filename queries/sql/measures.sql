@@ -4,7 +4,7 @@
 WITH layers AS MATERIALIZED (       -- activations and attention of one layer are two artifacts at one place
     SELECT a.id, m.name AS model, m.family, dense_rank() OVER (ORDER BY m.name, a.layer) AS place
     FROM base.artifacts a JOIN base.models m USING (weights) JOIN base.corpora c USING (corpus)
-    WHERE m.source = $source AND c.name = $corpus AND list_contains($poolings, a.pooling)
+    WHERE m.source = $source AND c.name = $corpus AND list_contains($poolings, a.words_from_tokens)
       AND (len($models) = 0 OR list_contains($models, m.name))
       AND (len($families) = 0 OR list_contains($families, m.family))),
 measures AS MATERIALIZED (

@@ -7,7 +7,7 @@ WITH counted AS (                   -- by number alone: a few thousand rows from
 current AS (
     SELECT k.id, k.measure, k.label, k.presets FROM base.configurations k LEFT JOIN base.versions v USING (measure)
     WHERE coalesce(k.version >= v.version, true))
-SELECT m.source, k.measure, k.label AS configuration, k.presets, c.name AS corpus, a.pooling, a.kind,
+SELECT m.source, k.measure, k.label AS configuration, k.presets, c.name AS corpus, a.words_from_tokens AS pooling, a.kind,
        sum(s.scores)::BIGINT AS scores, min(s.least_words) AS least_words, max(s.most_words) AS most_words,
        list_sort(list(DISTINCT m.name)) AS models
 FROM counted s JOIN current k ON k.id = s.configuration JOIN base.artifacts a ON a.id = s.artifact_a

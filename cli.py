@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ import click
 
 from layeratlas.queries.commands import COMMANDS
 from layeratlas.queries.drawing import OUTPUT, PLOTS
-from layeratlas.queries.options import asking, format_option, store_option
-from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.queries.options import format_option, store_option
+from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import CHOICES, MeasureSpec, ResultsSpec, load_study, study_of
@@ -31,6 +31,26 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+
+class _Versions(Mapping[str, int]):
+    """The newest version of each measure, found when it is asked for."""
+
+    def __getitem__(self, name: str) -> int:
+        from layeratlas.measures import MEASURES
+
+        version: int = MEASURES[name].version
+        return version
+
+    def __iter__(self) -> Iterator[str]:
+        from layeratlas.measures import MEASURES
+
+        return iter(MEASURES)
+
+    def __len__(self) -> int:
+        from layeratlas.measures import MEASURES
+
+        return len(MEASURES)
 
 
 class Bytes(click.ParamType[int]):
@@ -54,11 +74,13 @@ device_option = click.option("--device", default="auto", help="auto, cpu, cuda, 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="layeratlas", prog_name="layeratlas")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """A similarity catalog for language models: extract once, measure all pairs, ask the catalog.
 
     Example: layeratlas run studies/demo.toml && layeratlas query top-pairs --across families
     """
+    context.obj = _Versions()
 
 
 @cli.command()
@@ -181,13 +203,11 @@ def import_results(store: Store, file: Path, name: str, models: Path | None, rep
 
 
 @cli.group(cls=_Group)
-@click.pass_context
-def query(context: click.Context) -> None:
+def query() -> None:
     """Ask the catalog. Nothing is recomputed.
 
     Example: layeratlas query top-pairs --across families
     """
-    context.obj = _versions()
 
 
 for command in COMMANDS:
@@ -195,13 +215,11 @@ for command in COMMANDS:
 
 
 @cli.group(cls=_Group)
-@click.pass_context
-def plot(context: click.Context) -> None:
+def plot() -> None:
     """Draw answers of the catalog as PNG, SVG or PDF.
 
     Example: layeratlas plot heatmap --measure ckasim -o heatmap.png
     """
-    context.obj = _versions()
 
 
 for command in PLOTS:
@@ -222,7 +240,7 @@ def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str
     """
     from layeratlas.queries.report import gather, page
 
-    with asking(store, _versions()) as catalog:
+    with store.catalog() as catalog:
         found = gather.gather(catalog, measures=measures, **filters)
     page.write(found, output)
     click.echo(f"wrote {output}: open it in a browser", err=True)
@@ -240,7 +258,7 @@ def sql(store: Store, statement: str, form: str) -> None:
     from layeratlas.queries import render
     from layeratlas.queries.sql_box import run_sql
 
-    with asking(store, _versions()) as catalog:
+    with store.catalog() as catalog:
         answer = run_sql(catalog, statement)
     render.render(answer, form)
 
@@ -256,9 +274,7 @@ def browse(store: Store) -> None:
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadRequest("browse needs a terminal; for scripts there are `layeratlas query` and `layeratlas sql`")
-    with suppress(StoreBusy):  # the browser itself waits for a writer
-        store.declare(_versions())
-    open_browser(store.root)
+    open_browser(store)
 
 
 @cli.command()
@@ -272,7 +288,7 @@ def status(store: Store, form: str) -> None:
     from layeratlas.queries import render
     from layeratlas.queries.status import overview
 
-    with asking(store, _versions()) as catalog:
+    with store.catalog() as catalog:
         tables = overview(catalog)
     for table in tables if form == "table" else tables[:1]:
         render.render(table, form)
@@ -322,13 +338,6 @@ def _working(store: Store, device: str) -> Iterator[_Work]:
     store.clean()
     with store.run(device=device, threads=torch.get_num_threads()) as run:
         yield _Work(run, device, TerminalProgress())
-
-
-def _versions() -> dict[str, int]:
-    """The newest version of each measure: scores of older ones are no answer any more."""
-    from layeratlas.measures import MEASURES
-
-    return {name: kind.version for name, kind in MEASURES.items()}
 
 
 def _import(store: Store, specs: Sequence[ResultsSpec], *, replace: bool = False) -> None:

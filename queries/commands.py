@@ -9,7 +9,7 @@ import click
 from layeratlas.queries import models as matrices
 from layeratlas.queries import pairs
 from layeratlas.queries.ask import Table
-from layeratlas.queries.options import asking, question, store_option
+from layeratlas.queries.options import question, store_option
 from layeratlas.queries.scope import Asked
 from layeratlas.store.store import Store
 
@@ -221,8 +221,7 @@ def factors(catalog: DuckDBPyConnection, asked: Asked, resamples: int, seed: int
 @click.command()
 @click.option("--format", "form", type=click.Choice(("table", "json")), default="table", help="How to print.")
 @store_option
-@click.pass_obj
-def findings(versions: dict[str, int], store: Store, form: str) -> None:
+def findings(store: Store, form: str) -> None:
     """The paper's five questions, answered from the catalog, each with a verdict computed from its numbers.
 
     Example: layeratlas query findings
@@ -230,7 +229,7 @@ def findings(versions: dict[str, int], store: Store, form: str) -> None:
     from layeratlas.queries import render
     from layeratlas.queries.findings import findings as answer
 
-    with asking(store, versions) as catalog:
+    with store.catalog() as catalog:
         found = answer(catalog)
     render.render_findings([(finding.table, finding.seen, finding.verdict) for finding in found], form)
 

@@ -11,7 +11,7 @@ import click
 
 from layeratlas.queries import grids, summaries
 from layeratlas.queries.ask import Table
-from layeratlas.queries.options import asking, shared_options, store_option
+from layeratlas.queries.options import shared_options, store_option
 from layeratlas.queries.scope import Asked
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.store import Store
@@ -35,8 +35,7 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
         from layeratlas.queries.figures import style
 
         style.check_target(output)
-        versions = click.get_current_context().find_object(dict) or {}
-        with asking(store, versions) as catalog:
+        with store.catalog() as catalog:
             draw = command(catalog, asked, **given)
         style.picture(output, draw)
         click.echo(f"wrote {output}", err=True)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from layeratlas.queries.scope import DEFAULT_MEASURES, Asked
-from layeratlas.store.catalog import is_current, reading
 from layeratlas.store.store import Store, default_root, former_store
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 FORMATS = ("table", "json", "csv", "parquet", "markdown")
 
@@ -35,7 +30,7 @@ _SHARED = (
 
 
 def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the store that it works on."""
+    """Give a command the store that it works on. The newest versions of measures are the context's Mapping."""
 
     @click.option(
         "--store",
@@ -51,21 +46,10 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
                 f"note: {former} holds a store of simcat, as layeratlas was called: --store {former} opens it, or "
                 f"rename it to {default_root()}", err=True,
             )  # fmt: skip
-        return command(Store(root or default_root()), **options)
+        versions = click.get_current_context().find_object(Mapping)  # type: ignore[type-abstract]
+        return command(Store(root or default_root(), {} if versions is None else versions), **options)
 
     return with_store
-
-
-@contextmanager
-def asking(store: Store, versions: dict[str, int]) -> Iterator[DuckDBPyConnection]:
-    """Open the catalog for questions. `versions`: the measures' newest; scores of older ones are no answer any more."""
-    with reading(store.root) as catalog:
-        if is_current(catalog, versions):
-            yield catalog
-            return
-    store.declare(versions)
-    with reading(store.root) as catalog:
-        yield catalog
 
 
 def question(
@@ -85,8 +69,7 @@ def question(
 
             shared = {option.name: given.pop(option.name) for option in fields(Asked) if option.name in given}
             drawn = draws and form == "table" and not explain
-            versions = click.get_current_context().find_object(dict) or {}
-            with asking(store, versions) as catalog:
+            with store.catalog() as catalog:
                 answer = command(catalog, Asked(**shared, columns=heat.room() if drawn else None), **given)
             if explain:
                 click.echo(answer.sql)

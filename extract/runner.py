@@ -113,7 +113,7 @@ class _Extraction:
         if wanted:
             encoder = self._encoder(task)
             self._register_model(task, encoder)
-            self._compute(task, encoder, wanted)
+            self._compute(task, encoder, self._shown(task, encoder, wanted))
 
     def _missing(self, task: Task) -> tuple[Place, ...] | None:
         """Look again, now that the lock is held: another process may have worked on it since."""
@@ -123,10 +123,19 @@ class _Extraction:
         shape, deepest = encoder.shape, max(self._study.layers or (0,))
         if deepest > shape.layers:
             raise BadRequest(f"{task.model.name} has the layers 0 to {shape.layers}, the study asks for {deepest}")
-        for kind in self._study.kinds:
+        self._note_lacking(task, shape, self._study.kinds)
+        return places(self._study, shape.units)
+
+    def _shown(self, task: Task, encoder: Encoder, wanted: Sequence[Place]) -> list[Place]:
+        """Return what the model has of what the catalog supposes."""
+        units = encoder.shape.units
+        self._note_lacking(task, encoder.shape, by_kind(wanted))
+        return [(kind, layer) for kind, layer in wanted if kind in units]
+
+    def _note_lacking(self, task: Task, shape: Shape, kinds: Iterable[str]) -> None:
+        for kind in kinds:
             if kind not in shape.units:
                 self._progress.note(f"{task.title}: {shape.architecture} has no {kind}, which is left out")
-        return places(self._study, {kind: shape.units.get(kind, ()) for kind in self._study.kinds})
 
     def _adopt(self, task: Task, wanted: Iterable[Place]) -> tuple[Place, ...]:
         """Register finished files that the catalog does not know; return what is still missing."""
@@ -196,6 +205,8 @@ class _Extraction:
         return columns
 
     def _compute(self, task: Task, encoder: Encoder, wanted: Sequence[Place]) -> None:
+        if not wanted:
+            return
         from layeratlas.extract.stream import Pass
         from layeratlas.extract.windows import Windowing
         from layeratlas.extract.writing import BackgroundWriter

@@ -73,7 +73,9 @@ def test_a_new_kind_is_a_row_a_take_and_a_hook(study: Study, tmp_path: Path) -> 
     store, progress = Store(tmp_path / "store"), Silent()
     assert extract(store, study, device="cpu", progress=progress, run="r") == Summary(written=8)
     assert progress.notes == ["gpt2 over tiny: GPT2Model has no blocks, which is left out"]
-    assert [task.model.name for task in plan(store, study)] == ["gpt2"]
+    assert [task.model.name for task in plan(store, study)] == ["gpt2"]  # the catalog cannot know that it has none
+    assert extract(store, study, device="cpu", progress=progress, run="r") == Summary()
+    assert progress.notes[1:] == progress.notes[:1]
     rows = {(row.model, row.kind, row.layer): row for row in present(store, study)}
     for layer in (1, 2):
         hooked, shown = (

@@ -41,7 +41,10 @@ class Take(ABC):
 
     @classmethod
     def layers_of(cls, model: ModelRow) -> Sequence[int] | None:
-        """Return which layers a model that the catalog knows has of this kind, None when only loading it tells."""
+        """Return which layers a model that the catalog knows has of this kind, None when only loading it tells.
+
+        All from the kind's first one, if nothing else is known; a model that then shows none is asked again next time.
+        """
         return range(kind_of(cls.kind).first_layer, model.layers + 1)
 
     @classmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 import click
 
-from layeratlas.queries.commands.options import asking, format_option, store_option
+from layeratlas.queries.commands.options import format_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
 from layeratlas.queries.terminal.visible import visible
-from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import CHOICES, MeasureSpec, ResultsSpec, load_study, study_of
@@ -32,6 +32,26 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+
+class _Versions(Mapping[str, int]):
+    """The newest version of each measure, found when it is asked for."""
+
+    def __getitem__(self, name: str) -> int:
+        from layeratlas.measures import MEASURES
+
+        version: int = MEASURES[name].version
+        return version
+
+    def __iter__(self) -> Iterator[str]:
+        from layeratlas.measures import MEASURES
+
+        return iter(MEASURES)
+
+    def __len__(self) -> int:
+        from layeratlas.measures import MEASURES
+
+        return len(MEASURES)
 
 
 class Bytes(click.ParamType[int]):
@@ -55,11 +75,13 @@ device_option = click.option("--device", default="auto", help="auto, cpu, cuda, 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="layeratlas", prog_name="layeratlas")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """A similarity catalog for language models: extract once, measure all pairs, ask the catalog.
 
     Example: layeratlas run studies/demo.toml && layeratlas query top-pairs --across families
     """
+    context.obj = _Versions()
 
 
 @cli.command()
@@ -180,13 +202,11 @@ def import_results(store: Store, file: Path, name: str, models: Path | None, rep
 
 
 @cli.group(cls=_Group)
-@click.pass_context
-def query(context: click.Context) -> None:
+def query() -> None:
     """Ask the catalog. Nothing is recomputed.
 
     Example: layeratlas query top-pairs --across families
     """
-    context.obj = _versions()
 
 
 for command in COMMANDS:
@@ -194,13 +214,11 @@ for command in COMMANDS:
 
 
 @cli.group(cls=_Group)
-@click.pass_context
-def plot(context: click.Context) -> None:
+def plot() -> None:
     """Draw answers of the catalog as PNG, SVG or PDF.
 
     Example: layeratlas plot heatmap --measure ckasim -o heatmap.png
     """
-    context.obj = _versions()
 
 
 for command in PLOTS:
@@ -221,7 +239,7 @@ def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str
     """
     from layeratlas.queries.report import gather, page
 
-    with asking(store, _versions()) as catalog:
+    with store.catalog() as catalog:
         found = gather.gather(catalog, measures=measures, **filters)
     page.write(found, output)
     click.echo(f"wrote {output}: open it in a browser", err=True)
@@ -239,7 +257,7 @@ def sql(store: Store, statement: str, form: str) -> None:
     from layeratlas.queries.core.sql_box import run_sql
     from layeratlas.queries.terminal import render
 
-    with asking(store, _versions()) as catalog:
+    with store.catalog() as catalog:
         answer = run_sql(catalog, statement)
     render.render(answer, form)
 
@@ -255,9 +273,7 @@ def browse(store: Store) -> None:
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadRequest("browse needs a terminal; for scripts there are `layeratlas query` and `layeratlas sql`")
-    with suppress(StoreBusy):  # the browser itself waits for a writer
-        store.declare(_versions())
-    open_browser(store.root)
+    open_browser(store)
 
 
 @cli.command()
@@ -271,7 +287,7 @@ def status(store: Store, form: str) -> None:
     from layeratlas.queries.questions.status import overview
     from layeratlas.queries.terminal import render
 
-    with asking(store, _versions()) as catalog:
+    with store.catalog() as catalog:
         tables = overview(catalog)
     for table in tables if form == "table" else tables[:1]:
         render.render(table, form)
@@ -321,13 +337,6 @@ def _working(store: Store, device: str) -> Iterator[_Work]:
     store.clean()
     with store.run(device=device, threads=torch.get_num_threads()) as run:
         yield _Work(run, device, TerminalProgress())
-
-
-def _versions() -> dict[str, int]:
-    """The newest version of each measure: scores of older ones are no answer any more."""
-    from layeratlas.measures import MEASURES
-
-    return {name: kind.version for name, kind in MEASURES.items()}
 
 
 def _import(store: Store, specs: Sequence[ResultsSpec], *, replace: bool = False) -> None:

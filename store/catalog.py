@@ -98,11 +98,11 @@ def merge(root: Path, folder: Path) -> int:
     return len(taken)
 
 
-def declare(root: Path, versions: Mapping[str, int]) -> None:
-    """Tell the catalog which version of each measure is the newest; scores of older ones become stale."""
+def bring_up_to_date(root: Path, versions: Mapping[str, int]) -> None:
+    """Give a catalog every migration, and tell it of newer versions of its measures: older scores become stale."""
     with writing(root) as connection:
         connection.execute("BEGIN")
-        for measure, version in versions.items():
+        for measure, version in _outdated(connection, versions):
             _raise_version(connection, measure, version)
         connection.execute("COMMIT")
 
@@ -145,7 +145,7 @@ def _reading(connection: duckdb.DuckDBPyConnection, table: str, paths: list[str]
     there = {name for name, *_ in connection.execute(f"DESCRIBE FROM {files}", [paths]).fetchall()}
     read = []
     for column in COLUMNS[table]:
-        names = [name for name in (column, FORMER.get(table, {}).get(column)) if name in there]
+        names = [name for name in (column, FORMER.get(table, {}).get(column, column)) if name in there]
         if names:
             read.append(f"coalesce({', '.join(names)}) AS {column}")
     return f"SELECT {', '.join(read)} FROM {files}"
@@ -263,11 +263,17 @@ def _pending(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def is_current(connection: duckdb.DuckDBPyConnection, versions: Mapping[str, int]) -> bool:
-    """Whether a catalog has every migration and knows of no older version of a measure than these."""
-    if _pending(connection):
-        return False
-    known = dict(connection.execute("SELECT measure, version FROM base.versions").fetchall())
-    return all(known.get(measure, version) >= version for measure, version in versions.items())
+    """Whether a catalog has every migration and knows of no older version of a measure than these.
+
+    Only the measures that the catalog has are looked up, for it may be costly to know them all.
+    """
+    return not _pending(connection) and not _outdated(connection, versions)
+
+
+def _outdated(connection: duckdb.DuckDBPyConnection, versions: Mapping[str, int]) -> list[tuple[str, int]]:
+    known = connection.execute("SELECT measure, version FROM base.versions").fetchall()
+    newest = [(measure, versions.get(measure, version)) for measure, version in known]
+    return [(measure, new) for (measure, version), (_, new) in zip(known, newest, strict=True) if new > version]
 
 
 def _refuse_newer(connection: duckdb.DuckDBPyConnection, file: Path) -> None:

@@ -151,7 +151,6 @@ def ensure_results(store: Store, spec: ResultsSpec, *, symmetric: Mapping[str, b
     if not spec.name or spec.name == OWN:
         raise BadRequest(f"'{spec.name}' cannot name a source from elsewhere: choose another --name")
     results = read_results(spec.file, spec.models, symmetric=symmetric)
-    store.declare({})  # an older catalog learns of sources
     known = store.rows("SELECT digest FROM base.sources WHERE source = ?", spec.name)
     counted = f"{len(results.rows):,} scores of {len(results.models)} models from {spec.file.name} as {spec.name}"
     if known == [(results.digest,)]:

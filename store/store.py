@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.store import catalog, staging
-from layeratlas.store.errors import BadRequest, NothingYet, StoreBusy, unknown
+from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, StoreBusy, unknown
 from layeratlas.store.files import Remembered, remove_orphans
 from layeratlas.store.identity import canonical_json
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from layeratlas.store.artifacts.base import Artifact
 
 
@@ -65,10 +68,15 @@ class ArtifactRow:
 
 
 class Store:
-    """A store below `root`; nothing is created before something is written."""
+    """A store below `root`; nothing is created before something is written.
 
-    def __init__(self, root: Path) -> None:
+    versions: the newest version of each measure: scores of older ones are no answer any more. It may be a mapping that
+    finds a version only when asked for it.
+    """
+
+    def __init__(self, root: Path, versions: Mapping[str, int] = MappingProxyType({})) -> None:
         self.root = root
+        self._versions = versions
         self._staging = root / "staging"
 
     @cached_property
@@ -123,17 +131,28 @@ class Store:
             except StoreBusy:
                 return 0
 
-    def declare(self, versions: Mapping[str, int]) -> None:
-        """Bring an older catalog up to date: its schema, and which measures' scores are stale; else do nothing."""
-        try:
-            with catalog.reading(self.root) as connection:
-                if catalog.is_current(connection, versions):
-                    return
-        except NothingYet:
-            return
-        known = {measure for (measure,) in self.rows("SELECT measure FROM base.versions")}
+    @contextmanager
+    def catalog(self) -> Iterator[DuckDBPyConnection]:
+        """Open the catalog read-only for the length of the block, brought up to date first where it is behind.
+
+        Raises NothingYet, StoreBusy, CatalogDamaged, and LayeratlasError where an older catalog cannot be written.
+        """
+        with catalog.reading(self.root) as connection:
+            if catalog.is_current(connection, self._versions):
+                yield connection
+                return
+        self._refuse_read_only()
         with self.lock("merge"):
-            catalog.declare(self.root, {measure: version for measure, version in versions.items() if measure in known})
+            catalog.bring_up_to_date(self.root, self._versions)
+        with catalog.reading(self.root) as connection:
+            yield connection
+
+    def _refuse_read_only(self) -> None:
+        file = self.root / catalog.FILE
+        if not (os.access(file, os.W_OK) and os.access(self.root, os.W_OK)):
+            raise LayeratlasError(
+                f"{file} was written by an older layeratlas and may not be written here: open it once where it may be"
+            )
 
     def waiting(self) -> int:
         """Return how many staged files no merger has taken yet."""
@@ -146,17 +165,14 @@ class Store:
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one read-only query; empty when there is no catalog yet."""
         try:
-            with catalog.reading(self.root) as connection:
+            with self.catalog() as connection:
                 return connection.execute(sql, list(parameters)).fetchall()
         except NothingYet:
             return []
 
     def models(self) -> list[ModelRow]:
         """The models that the catalog knows, of our own making."""
-        sql = (  # through JSON, for `heads` is not there in an older catalog
-            "SELECT weights, name, family, layers, (to_json(m) ->> 'heads')::INTEGER "
-            "FROM base.models m WHERE source = 'own'"
-        )
+        sql = "SELECT weights, name, family, layers, heads FROM base.models WHERE source = 'own'"
         return [ModelRow(*row) for row in self.rows(sql)]
 
     def artifacts(self, models: Collection[str] = ()) -> list[ArtifactRow]:

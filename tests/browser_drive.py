@@ -77,7 +77,7 @@ def drive(root: Path, steps: Steps, size: tuple[int, int] = (80, 24), history: P
     """Run the application, let the steps drive it, and leave it."""
 
     async def go() -> None:
-        async with Browser(root, history=history).run_test(size=size, notifications=True) as pilot:
+        async with Browser(Store(root), history=history).run_test(size=size, notifications=True) as pilot:
             await steps(pilot)
 
     asyncio.run(go())

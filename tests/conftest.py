@@ -29,7 +29,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for root in (both, theirs):
             ensure_results(Store(root), spec, symmetric=toy.SYMMETRIC)
     for root in (own, both, theirs):
-        Store(root).declare({name: kind.version for name, kind in MEASURES.items()})
+        with Store(root, {name: kind.version for name, kind in MEASURES.items()}).catalog():  # knows of newer versions
+            pass
     return {"own": own, "wu2020-ewt": theirs, "both": both}
 
 

@@ -172,9 +172,10 @@ def test_a_million_scores_do_not_keep_the_keys_waiting(million: Path) -> None:
 
 def test_browsing_does_not_import_torch(toy: Path) -> None:
     code = (
-        "import asyncio, sys; from pathlib import Path; from layeratlas.queries.browser.app import Browser\n"
+        "import asyncio, sys; from pathlib import Path; from layeratlas.store.store import Store\n"
+        "from layeratlas.queries.browser.app import Browser\n"
         "async def go():\n"
-        "    async with Browser(Path(sys.argv[1])).run_test() as pilot:\n"
+        "    async with Browser(Store(Path(sys.argv[1]))).run_test() as pilot:\n"
         "        await pilot.pause(1.0); await pilot.press('right', 'enter'); await pilot.pause(0.5)\n"
         "asyncio.run(go()); print(sorted({'torch', 'transformers'} & set(sys.modules)), 'duckdb' in sys.modules)"
     )
@@ -208,9 +209,6 @@ def test_no_terminal_and_no_textual_are_one_clear_line_each(toy: Path) -> None:
     done = subprocess.run([sys.executable, "cli.py", "browse", "--store", str(toy)], cwd=ROOT, capture_output=True,
                           text=True, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
     assert done.returncode == 2 and "browse needs a terminal" in done.stderr and len(done.stderr.splitlines()) == 1
-    code = (
-        "import sys; sys.modules['textual'] = None; from pathlib import Path; "
-        "from layeratlas.queries.browser import browse; browse(Path())"
-    )
+    code = "import sys; sys.modules['textual'] = None; from layeratlas.queries.browser import browse; browse(None)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "pip install 'layeratlas[browse]'" in done.stderr.splitlines()[-1]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
 
 from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.store import Store
 
 
-def browse(root: Path) -> None:
+def browse(store: Store) -> None:
     """Open the browser on a store. Raises LayeratlasError when Textual is not installed."""
     if find_spec("textual") is None:
         raise LayeratlasError(
@@ -16,4 +16,4 @@ def browse(root: Path) -> None:
         )
     from layeratlas.queries.browser.app import run
 
-    run(root)
+    run(store)

@@ -22,6 +22,7 @@ from layeratlas.queries.browser.sql import SqlScreen, Statement
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.terminal.visible import visible
 from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.store import Store
 
 WATCH = 1.0  # seconds between looks at the catalog's file
 
@@ -38,9 +39,9 @@ class Browser(App[None]):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, root: Path, *, history: Path | None = None) -> None:
+    def __init__(self, store: Store, *, history: Path | None = None) -> None:
         super().__init__()
-        self.reader = Reader(root)
+        self.reader = Reader(store)
         self.history = History(history)
         self.theme = "rose-pine"
         self._stamp = self.reader.stamp()
@@ -95,6 +96,6 @@ def _write(table: Callable[[], Table], path: Path) -> int:
     return len(made.rows)
 
 
-def run(root: Path) -> None:
+def run(store: Store) -> None:
     """Open the browser on a store, until the user leaves it."""
-    Browser(root, history=history_file()).run()
+    Browser(store, history=history_file()).run()

@@ -6,13 +6,13 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 
-from layeratlas.store.catalog import FILE, reading
+from layeratlas.store.catalog import FILE
 from layeratlas.store.errors import BadRequest, LayeratlasError, StoreBusy
+from layeratlas.store.store import Store
 
 T = TypeVar("T")
 Question = Callable[[duckdb.DuckDBPyConnection], T]
@@ -29,15 +29,15 @@ class Stopped(LayeratlasError):  # noqa: N818 - named for what it is
 class Reader:
     """A catalog that other processes may write meanwhile. Safe to use from several threads."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._turn = threading.Lock()  # connections of one process share their settings, which `reading` locks
+    def __init__(self, store: Store) -> None:
+        self.root, self._store = store.root, store
+        self._turn = threading.Lock()  # connections of one process share their settings, which reading locks
         self._open: duckdb.DuckDBPyConnection | None = None
         self._why = ""
 
     def ask(self, question: Question[T]) -> T:
         """Answer one question. Raises StoreBusy, NothingYet, CatalogDamaged, Stopped, and what the question raises."""
-        with self._turn, reading(self.root) as catalog:
+        with self._turn, self._store.catalog() as catalog:
             self._open, self._why = catalog, ""
             limit = threading.Timer(LONGEST, self.interrupt, [_TOO_LONG.format(LONGEST)])
             limit.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ import click
 
 from layeratlas.queries.core.scope import Asked, UnknownMeasure
 from layeratlas.queries.core.usual import OWN
-from layeratlas.store.catalog import is_current, reading
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.kinds import KINDS
 from layeratlas.store.store import Store, default_root, former_store
@@ -37,7 +36,7 @@ SHARED = (
 
 
 def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the store that it works on."""
+    """Give a command the store that it works on. The newest versions of measures are the context's Mapping."""
 
     @click.option(
         "--store",
@@ -53,25 +52,27 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
                 f"note: {former} holds a store of simcat, as layeratlas was called: --store {former} opens it, or "
                 f"rename it to {default_root()}", err=True,
             )  # fmt: skip
-        return command(Store(root or default_root()), **options)
+        return command(Store(root or default_root(), _versions()), **options)
 
     return with_store
 
 
 @contextmanager
-def asking(store: Store, versions: dict[str, int]) -> Iterator[DuckDBPyConnection]:
-    """Open the catalog for questions. `versions`: the measures' newest; scores of older ones are no answer any more."""
-    with reading(store.root) as catalog:
-        current = is_current(catalog, versions)
-    if not current:
-        store.declare(versions)
+def asking(store: Store) -> Iterator[DuckDBPyConnection]:
+    """Open the catalog for questions. A measure that can be measured, but has no scores, says how to get some."""
     try:
-        with reading(store.root) as catalog:
+        with store.catalog() as catalog:
             yield catalog
     except UnknownMeasure as error:
-        if error.name in versions and error.source == OWN:
+        if error.source == OWN and error.name in _versions():
             raise BadRequest(f"{error} To add one: `layeratlas measure --measure {error.name}`") from None
         raise
+
+
+def _versions() -> Mapping[str, int]:
+    """The newest version of each measure there is: the context's Mapping."""
+    found = click.get_current_context().find_object(Mapping)  # type: ignore[type-abstract]
+    return {} if found is None else found
 
 
 def asked_of(given: dict[str, Any]) -> Asked:

@@ -38,8 +38,7 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
         from layeratlas.queries.figures import style
 
         style.check_target(output)
-        versions = click.get_current_context().find_object(dict) or {}
-        with asking(store, versions) as catalog:
+        with asking(store) as catalog:
             draw = command(catalog, asked, **given)
         style.picture(output, draw)
         click.echo(f"wrote {output}", err=True)

@@ -23,8 +23,7 @@ def _command(question: Question) -> click.Command:
         from layeratlas.queries.terminal import heat, render
 
         asked, drawn = asked_of(given), question.is_drawn and form == "table" and not explain
-        versions = click.get_current_context().find_object(dict) or {}
-        with asking(store, versions) as catalog:
+        with asking(store) as catalog:
             fitted = _fitted(catalog, asked, given) if drawn else {}
             found = question.ask(catalog, asked, **given, **fitted)
         if explain:
@@ -78,8 +77,7 @@ def _option(option: Option) -> Any:
 @click.command()
 @click.option("--format", "form", type=click.Choice(("table", "json")), default="table", help="How to print.")
 @store_option
-@click.pass_obj
-def findings(versions: dict[str, int], store: Store, form: str) -> None:
+def findings(store: Store, form: str) -> None:
     """The paper's five questions, answered from the catalog, each with a verdict computed from its numbers.
 
     Example: layeratlas query findings
@@ -87,7 +85,7 @@ def findings(versions: dict[str, int], store: Store, form: str) -> None:
     from layeratlas.queries.questions.findings import findings as answer
     from layeratlas.queries.terminal import render
 
-    with asking(store, versions) as catalog:
+    with asking(store) as catalog:
         found = answer(catalog)
     render.render_findings([(finding.table, finding.seen, finding.verdict) for finding in found], form)
 

@@ -52,15 +52,14 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
                 f"note: {former} holds a store of simcat, as layeratlas was called: --store {former} opens it, or "
                 f"rename it to {default_root()}", err=True,
             )  # fmt: skip
-        versions = click.get_current_context().find_object(Mapping)  # type: ignore[type-abstract]
-        return command(Store(root or default_root(), {} if versions is None else versions), **options)
+        return command(Store(root or default_root(), _versions()), **options)
 
     return with_store
 
 
 @contextmanager
 def asking(store: Store) -> Iterator[DuckDBPyConnection]:
-    """Open the catalog for questions; one about a measure that only has to be computed says how."""
+    """Open the catalog for questions. A measure that can be measured, but has no scores, says how to get some."""
     try:
         with store.catalog() as catalog:
             yield catalog
@@ -68,6 +67,12 @@ def asking(store: Store) -> Iterator[DuckDBPyConnection]:
         if error.name in store.versions and error.source == OWN:
             raise BadRequest(f"{error} To add one: `layeratlas measure --measure {error.name}`") from None
         raise
+
+
+def _versions() -> Mapping[str, int]:
+    """The newest version of each measure there is: the context's Mapping."""
+    found = click.get_current_context().find_object(Mapping)  # type: ignore[type-abstract]
+    return {} if found is None else found
 
 
 def asked_of(given: dict[str, Any]) -> Asked:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layeratlas.queries.commands.options import shared_options, store_option
+from layeratlas.queries.commands.options import asking, shared_options, store_option
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.questions import QUESTIONS
@@ -38,7 +38,7 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
         from layeratlas.queries.figures import style
 
         style.check_target(output)
-        with store.catalog() as catalog:
+        with asking(store) as catalog:
             draw = command(catalog, asked, **given)
         style.picture(output, draw)
         click.echo(f"wrote {output}", err=True)

@@ -1,10 +1,10 @@
 """Which design factors explain the similarity of models? One row a factor: its coefficient, and a QAP p-value.
 
-The mean similarity of two models (over layer pairs, both directions; of a distance, its negative: how close they are)
-is explained by what they share. p: two-sided,
-from the t statistic under double semi-partialing (Dekker et al. 2007): the part of a factor that the others do not
-explain has its models exchanged. Factors that do not vary, or follow from others, are left out by name. Sizes are
-parameters where every model states them, else blocks × neurons² of every model, as `says` has it.
+The mean closeness of two models (over layer pairs, both directions: a similarity, or the negative of a distance) is
+explained by what they share. p: two-sided, from the t statistic under double semi-partialing (Dekker et al. 2007): the
+part of a factor that the others do not explain has its models exchanged. Factors that do not vary, or follow from
+others, are left out by name. Sizes are parameters where every model states them, else blocks × neurons² of every model,
+as `says` has it.
 """
 
 from __future__ import annotations

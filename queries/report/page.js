@@ -75,7 +75,7 @@ function key(layers) {
 }
 
 function ramp({ low, high }, one) {
-  const stops = (one.distance ? STOPS.toReversed() : STOPS).map((stop) => `rgb(${stop})`).join(", ");
+  const stops = (one.distance ? [...STOPS].reverse() : STOPS).map((stop) => `rgb(${stop})`).join(", ");
   byId("ramp").setAttribute("aria-label", `Colour scale of a ${noun(one)}: dark is far, bright is close`);
   byId("scaled").textContent = one.distance ? "distance: bright is close" : "";
   byId("ramp").style.background = `linear-gradient(to right, ${stops})`;

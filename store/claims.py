@@ -1,100 +1,146 @@
-"""Which parts of the work living processes have claimed, so that any number of them share the work of one store.
+"""Claims: how any number of processes share the work of one store without doing anything twice.
 
-A claim is `claims/<fingerprint>.json`, beside a lock that its process holds: the operating system gives the lock back
-when the process dies, however it dies, and with it the claim. Claims come and go under one short lock, `planning`, so
-that a free lock beside a claim means a dead process and nothing else, and its files can be removed.
+Who plans holds a short lock, looks at what is claimed, what is staged and what is merged, in this order (what leaves
+one of them stands in the next), and claims what it takes on:
+
+    with ExitStack() as mine:
+        with store.claims.planning():
+            taken, staged = store.claims.taken(), store.staged_pairs()
+            work = ...  # of what store.missing_pairs(...) gives, less these
+            mine.enter_context(store.claims.claim(work))
+        ...  # compute, and stage what was computed
+
+A claim is a description, `claims/<fingerprint>.json`, and a lock, `locks/claim-<fingerprint>.lock`, which the operating
+system releases when its holder dies. A claim whose lock is free is a dead process's, and is removed. Lock files are
+made and removed only by who plans: else a process could come to hold the lock of a file that another has just removed.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
+import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from layeratlas.store.errors import StoreBusy
+from layeratlas.store.files import process_name
+from layeratlas.store.identity import canonical_json, fingerprint
 
-from layeratlas.store.files import whole_file
-from layeratlas.store.identity import fingerprint
+if TYPE_CHECKING:
+    from filelock import FileLock
 
-_AT_WORK = "worker"
+_CLAIM, _WORKER = "claim-", "worker-"
+
+#: The locks that this process holds. Asked before the system is: some file systems grant a process its own lock again.
+_HELD: dict[Path, FileLock] = {}
+_AT_WORK: Counter[Path] = Counter()
 
 
 class Claims:
-    """The claims on one store, below `root`."""
+    """The claims on the work of one store. Safe to use from several threads."""
 
     def __init__(self, root: Path) -> None:
-        self._folder = root / "claims"
-        self._planning = root / "locks" / "planning.lock"
+        self._folder, self._locks = root.absolute() / "claims", root.absolute() / "locks"
+        self._turn = threading.RLock()
+        self._depth = 0
 
     @contextmanager
     def planning(self) -> Iterator[None]:
-        """Hold the lock under which it is decided who takes what; other processes wait, so be quick."""
-        self._planning.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._planning):
-            yield
+        """Hold the lock of who decides what is taken next; short, and may be held again by who holds it."""
+        with self._turn, ExitStack() as stack:
+            if not self._depth:
+                self._locks.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(_lock(self._locks / "planning.lock"))
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
 
     def taken(self) -> list[dict[str, Any]]:
-        """Return what living processes, this one included, have claimed. The caller holds `planning`."""
-        return [json.loads(path.read_text(encoding="utf-8")) for path in self._living("claim")]
+        """Return what living processes have claimed, this one included; the claims of dead ones are removed."""
+        with self.planning():
+            return [json.loads(self._description(name).read_text("utf-8")) for name in self._living(_CLAIM)]
 
     @contextmanager
     def claim(self, work: Mapping[str, Any]) -> Iterator[None]:
-        """Claim some work, as JSON has it, until the block ends. The caller holds `planning` when it begins."""
-        name = f"claim-{fingerprint(dict(work)).removeprefix('v1:')}"
-        with self._held(name, json.dumps(work)):
+        """Claim a piece of work, described in JSON's types, until the block ends.
+
+        Raises StoreBusy when a living process, or another thread of this one, has claimed the same already.
+        """
+        name = fingerprint(dict(work)).replace(":", "-")
+        lock = self._locks / f"{_CLAIM}{name}.lock"
+        with ExitStack() as stack:
+            with self.planning():
+                if not _hold(lock):
+                    raise StoreBusy(f"another process has claimed this work already: {canonical_json(dict(work))}")
+                stack.callback(self._remove, lock)
+                self._folder.mkdir(exist_ok=True)
+                self._description(name).write_text(canonical_json(dict(work)), "utf-8")
             yield
+
+    def workers(self) -> int:
+        """Return how many living processes are at work in this store, this one included while it is `at_work`."""
+        with self.planning():
+            return len(self._living(_WORKER))
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Mark this process as one that works in the store, until the block ends."""
+        """Mark this process as one that works here until the block ends; it counts once, however often it is marked."""
+        lock = self._locks / f"{_WORKER}{process_name()}.lock"
         with self.planning():
-            entered = self._held(f"{_AT_WORK}-{os.getpid()}-{secrets.token_hex(4)}", "{}")
-            entered.__enter__()
+            _hold(lock)
+            _AT_WORK[lock] += 1
         try:
-            yield
-        finally:
-            entered.__exit__(None, None, None)
-
-    def workers(self) -> int:
-        """Return how many living processes are at work. The caller holds `planning`."""
-        return len(self._living(_AT_WORK))
-
-    @contextmanager
-    def _held(self, name: str, content: str) -> Iterator[None]:
-        """Hold a claim's lock and show its content; at the end take both away."""
-        path = self._folder / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_suffix(".lock"))
-        lock.acquire(timeout=0)
-        try:
-            with whole_file(path) as temporary:
-                temporary.write_text(content, encoding="utf-8")
             yield
         finally:
             with self.planning():
-                self._remove(path)
-                lock.release()
+                _AT_WORK[lock] -= 1
+                if not _AT_WORK[lock]:
+                    self._remove(lock)
 
-    def _living(self, kind: str) -> list[Path]:
-        """Return the claims of a kind whose process lives, and remove those of the dead."""
+    def _living(self, what: str) -> list[str]:
+        """Return the names under which living processes hold locks of one sort, and remove those of the dead."""
         living = []
-        for path in sorted(self._folder.glob(f"{kind}-*.json")):
-            lock = FileLock(path.with_suffix(".lock"))
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                living.append(path)
-                continue
-            self._remove(path)
-            lock.release()
+        for lock in sorted(self._locks.glob(f"{what}*.lock")):
+            if lock in _HELD or not _hold(lock):
+                living.append(lock.stem.removeprefix(what))
+            else:
+                self._remove(lock)
         return living
 
-    @staticmethod
-    def _remove(path: Path) -> None:
-        for file in (path, path.with_suffix(".lock")):
-            with suppress(OSError):  # Windows keeps a file that is open; the next look removes it
-                file.unlink(missing_ok=True)
+    def _remove(self, lock: Path) -> None:
+        """Remove a lock that this process holds, after what it stood for."""
+        with self.planning():
+            try:
+                self._description(lock.stem.removeprefix(_CLAIM)).unlink(missing_ok=True)
+            finally:
+                _HELD.pop(lock).release()
+            lock.unlink(missing_ok=True)
+
+    def _description(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+
+def _hold(path: Path) -> bool:
+    """Take a lock; False when it is held already, by whomever."""
+    from filelock import Timeout
+
+    if path in _HELD:
+        return False
+    lock = _lock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    _HELD[path] = lock
+    return True
+
+
+def _lock(path: Path) -> FileLock:
+    from filelock import FileLock
+
+    return FileLock(path, thread_local=False)  # a claim may end in another thread than it began

@@ -56,6 +56,8 @@ FORMER: dict[str, dict[str, str]] = {
     "scores": {"units": "neurons"},
 }
 
+_PAIR = ("configuration", "artifact_a", "artifact_b")
+
 
 def stage(folder: Path, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows for the merger. A column that a row leaves out is NULL; an unknown column is a KeyError."""
@@ -85,6 +87,20 @@ def stage_table(folder: Path, table: str, data: pa.Table) -> None:
         temporary.write_bytes(content)
 
 
+def staged_pairs(folder: Path) -> set[tuple[str, str, str]]:
+    """Return the pairs, as (configuration, artifact_a, artifact_b), whose scores or refusals are staged."""
+    import pyarrow.parquet as pq
+
+    found: set[tuple[str, str, str]] = set()
+    for path in staged(folder).get("scores", []):
+        try:
+            table = pq.read_table(path, columns=list(_PAIR), partitioning=None)
+        except FileNotFoundError:  # merged meanwhile
+            continue
+        found.update(zip(*(table[name].to_pylist() for name in _PAIR), strict=True))
+    return found
+
+
 def staged(folder: Path) -> dict[str, list[Path]]:
     """Return the staged files by table."""
     found: dict[str, list[Path]] = {}
@@ -92,20 +108,6 @@ def staged(folder: Path) -> dict[str, list[Path]]:
         table = path.name.split("-", 1)[0]
         if table in COLUMNS:
             found.setdefault(table, []).append(path)
-    return found
-
-
-def staged_pairs(folder: Path) -> set[tuple[str, str, str]]:
-    """Return the scores that are staged: (configuration, artifact_a, artifact_b)."""
-    import pyarrow.parquet as pq
-
-    found: set[tuple[str, str, str]] = set()
-    for path in staged(folder).get("scores", []):
-        try:
-            rows = pq.read_table(path, columns=["configuration", "artifact_a", "artifact_b"], partitioning=None)
-        except FileNotFoundError:  # merged meanwhile
-            continue
-        found.update(zip(*(column.to_pylist() for column in rows.columns), strict=True))
     return found
 
 

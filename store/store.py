@@ -78,6 +78,7 @@ class Store:
 
     def __init__(self, root: Path, versions: Mapping[str, int] = MappingProxyType({})) -> None:
         self.root = root
+        self.claims = Claims(root)  # what the processes that share the work of this store have taken on
         self.versions = versions
         self._staging = root / "staging"
 
@@ -85,11 +86,6 @@ class Store:
     def remembered(self) -> Remembered:
         """Hashes of files that have not changed since they were computed."""
         return Remembered(self.root / "remembered.json")
-
-    @cached_property
-    def claims(self) -> Claims:
-        """Which parts of the work living processes have claimed."""
-        return Claims(self.root)
 
     @contextmanager
     def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
@@ -165,10 +161,6 @@ class Store:
                 f"{file} was written by an older layeratlas and may not be written here: open it once where it may be"
             )
 
-    def staged_pairs(self) -> set[tuple[str, str, str]]:
-        """Return what is measured but not merged yet: (configuration, artifact, other artifact), by fingerprint."""
-        return staging.staged_pairs(self._staging)
-
     def waiting(self) -> int:
         """Return how many staged files no merger has taken yet."""
         return sum(len(files) for files in staging.staged(self._staging).values())
@@ -203,6 +195,13 @@ class Store:
             if model not in known:
                 raise BadRequest(unknown("model", model, known))
         return [row for row in rows if not models or row.model in models]
+
+    def staged_pairs(self) -> set[tuple[str, str, str]]:
+        """Return (configuration, artifact_a, artifact_b) of what is staged, finished but not merged yet.
+
+        Asked before `missing_pairs`, the two together know of everything that is finished, whoever merges meanwhile.
+        """
+        return staging.staged_pairs(self._staging)
 
     def missing_pairs(
         self, artifacts: Sequence[str], configurations: Sequence[str], *, known_too: bool = False

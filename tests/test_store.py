@@ -27,6 +27,7 @@ from layeratlas.store.artifacts.base import Artifact, check, describe
 from layeratlas.store.errors import ArtifactDamaged, BadRequest, CatalogDamaged, LayeratlasError, NothingYet, StoreBusy
 from layeratlas.store.files import TEMPORARY, Remembered, remove_orphans, whole_file
 from layeratlas.store.identity import ArtifactIdentity, Configuration, Settings, canonical_json, fingerprint
+from layeratlas.store.kinds import KINDS, Kind
 from layeratlas.store.store import Store
 from layeratlas.store.verify import verify
 
@@ -282,6 +283,28 @@ def test_a_refusal_is_an_answer_until_its_artifact_is_rebuilt(tmp_path: Path) ->
     store.stage_artifact(write(tmp_path, rows=4000), "rebuilt with other bytes")
     store.merge()
     assert len(store.missing_pairs(artifacts, wanted)) == 1
+
+
+def test_what_is_finished_stands_among_the_staged_pairs_until_it_is_merged(tmp_path: Path) -> None:
+    store = two_layers(tmp_path)
+    assert store.staged_pairs() == set()
+    scored(store, refused="ConstantLayer: a refusal is finished too")
+    (first, second), wanted = (row.artifact for row in store.artifacts()), Configuration("ckasim", 1, {}).configuration
+    assert store.staged_pairs() == {(wanted, first, second), (wanted, second, first)}
+    assert len(store.missing_pairs([first, second], [wanted])) == 1
+    store.merge()
+    assert store.staged_pairs() == set() and store.missing_pairs([first, second], [wanted]) == []
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_each_kind_has_a_module_that_writes_and_reads_its_files(kind: Kind, tmp_path: Path) -> None:
+    identity = ArtifactIdentity("v1:w", "v1:c", 2, kind.settings(), kind.name)
+    with kind.files.writer(tmp_path, identity, "m", 4) as writer:
+        pass
+    assert writer.artifact is not None and writer.artifact.units == 4
+    path = tmp_path / writer.artifact.path
+    assert describe(tmp_path, path) == writer.artifact
+    assert kind.files.read_keys(path).shape == (0, 2) and list(kind.files.read_chunks(path)) == []
 
 
 def test_only_one_corpus_and_pooling_is_compared(tmp_path: Path) -> None:

@@ -69,12 +69,17 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     return Study(specs, (CorpusSpec(tmp_path / "corpus.txt", "tiny"),), kinds=("activations", "blocks"))
 
 
+def done(store: Store, study: Study, progress: Silent) -> Summary:
+    store.merge()
+    return extract(store, study, plan(store, study), device="cpu", progress=progress, run="r")
+
+
 def test_a_new_kind_is_a_row_a_take_and_a_hook(study: Study, tmp_path: Path) -> None:
     store, progress = Store(tmp_path / "store"), Silent()
-    assert extract(store, study, device="cpu", progress=progress, run="r") == Summary(written=8)
+    assert done(store, study, progress) == Summary(written=8)
     assert progress.notes == ["gpt2 over tiny: GPT2Model has no blocks, which is left out"]
     assert [task.model.name for task in plan(store, study)] == ["gpt2"]  # the catalog cannot know that it has none
-    assert extract(store, study, device="cpu", progress=progress, run="r") == Summary()
+    assert done(store, study, progress) == Summary()
     assert progress.notes[1:] == progress.notes[:1]
     rows = {(row.model, row.kind, row.layer): row for row in present(store, study)}
     for layer in (1, 2):
@@ -84,4 +89,4 @@ def test_a_new_kind_is_a_row_a_take_and_a_hook(study: Study, tmp_path: Path) -> 
         )
         np.testing.assert_array_equal(hooked, shown)
     (store.root / "catalog.duckdb").unlink()
-    assert extract(store, study, device="cpu", progress=progress, run="r") == Summary(adopted=8)
+    assert done(store, study, progress) == Summary(adopted=8)

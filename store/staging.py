@@ -15,7 +15,7 @@ from layeratlas.store.files import whole_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: The columns of each staged table; the merger's statements in catalog.py use these names.
+#: The columns of each staged table; the merger's statements in merge.py use these names.
 COLUMNS: dict[str, dict[str, str]] = {
     "sources": {
         "source": "string", "digest": "string", "origin": "string", "citation": "string", "licence": "string",

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import shlex
-import sys
-import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from layeratlas.store import catalog, staging
+from layeratlas.store import catalog, merge, provenance, staging
 from layeratlas.store.claims import Claims
 from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, StoreBusy, unknown
 from layeratlas.store.files import Remembered, remove_orphans
@@ -134,7 +128,7 @@ class Store:
             return 0
         with self.lock("merge"):
             try:
-                return catalog.merge(self.root, self._staging)
+                return merge.merge(self.root, self._staging)
             except StoreBusy:
                 return 0
 
@@ -217,21 +211,17 @@ class Store:
     @contextmanager
     def run(self, *, device: str, threads: int) -> Iterator[str]:
         """Record one command that writes: what ran, where, with which versions, and how it ended."""
-        run = uuid.uuid4().hex
-        begun: dict[str, object] = {
-            "run": run, "command": shlex.join(["layeratlas", *sys.argv[1:]]), "started": _now(), "outcome": "running",
-            "host": platform.node(), "device": device, "threads": threads, "versions": json.dumps(_versions()),
-        }  # fmt: skip
+        begun = provenance.begun(device=device, threads=threads)
         self.stage("runs", [begun])
         outcome = "failed"
         try:
-            yield run
+            yield begun["run"]
             outcome = "finished"
         except KeyboardInterrupt:
             outcome = "interrupted"
             raise
         finally:
-            self.stage("runs", [{**begun, "finished": _now(), "outcome": outcome}])
+            self.stage("runs", [{**begun, "finished": provenance.now(), "outcome": outcome}])
             self.merge()
 
 
@@ -265,22 +255,6 @@ def former_store() -> Path | None:
     former = Path(os.environ.get("SIMCAT_STORE") or "simcat-data")
     in_use = "LAYERATLAS_STORE" in os.environ or default_root().exists()
     return former if not in_use and (former / catalog.FILE).exists() else None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _versions() -> dict[str, str]:
-    from importlib import metadata
-
-    found = {"python": platform.python_version()}
-    for package in ("layeratlas", "torch", "transformers", "tokenizers", "numpy", "pyarrow", "duckdb"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 __all__ = ["ArtifactRow", "ModelRow", "Store", "default_root"]

@@ -2,7 +2,7 @@
 -- The merger runs this again after it has taken files in that an older layeratlas had staged.
 
 UPDATE base.configurations SET low = 0, high = 1
-WHERE direction IS NULL AND measure IN (
+WHERE direction IS NULL AND version IS NOT NULL AND measure IN (
     'neuronsim', 'mixedsim', 'svsim', 'pwsim', 'ckasim', 'attention_ckasim', 'attention_svsim', 'attention_pwsim');
 
 UPDATE base.configurations k

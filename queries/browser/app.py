@@ -20,7 +20,7 @@ from layeratlas.queries.browser.pair import PairScreen
 from layeratlas.queries.browser.reader import Reader
 from layeratlas.queries.browser.sql import SqlScreen, Statement
 from layeratlas.queries.core.table import Table
-from layeratlas.queries.terminal.visible import visible
+from layeratlas.queries.core.visible import visible
 from layeratlas.store.errors import LayeratlasError
 from layeratlas.store.store import Store
 

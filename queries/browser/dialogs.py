@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from layeratlas.queries.browser.export import EXTENSIONS
 from layeratlas.queries.browser.texts import FAINT, KEY, STRONG
-from layeratlas.queries.terminal.visible import visible
+from layeratlas.queries.core.visible import visible
 
 
 class Chooser(ModalScreen[int | None]):

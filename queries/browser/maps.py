@@ -22,7 +22,7 @@ from layeratlas.queries.browser.questions import Pair
 from layeratlas.queries.browser.sql import SqlScreen
 from layeratlas.queries.browser.state import Selection, State
 from layeratlas.queries.core.matrix import Layer, matrix
-from layeratlas.queries.terminal.visible import visible
+from layeratlas.queries.core.visible import visible
 from layeratlas.store.errors import LayeratlasError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from rich.style import Style
 
 from layeratlas.queries.core.matrix import Matrix, blocks
 from layeratlas.queries.core.scale import Scale
+from layeratlas.queries.core.visible import visible
 from layeratlas.queries.terminal.heat import ramp
-from layeratlas.queries.terminal.visible import visible
 
 HEADER = 2  # lines: models, layers
 _NUMBER = 4  # characters for a layer's number and a space

@@ -17,7 +17,7 @@ from layeratlas.queries.browser.questions import Pair, slice_of
 from layeratlas.queries.browser.state import Slice
 from layeratlas.queries.browser.texts import STRONG, cell, provenance
 from layeratlas.queries.core.matrix import Layer
-from layeratlas.queries.terminal.visible import visible
+from layeratlas.queries.core.visible import visible
 from layeratlas.store.errors import LayeratlasError
 from layeratlas.store.kinds import kind_of
 

@@ -20,7 +20,7 @@ from layeratlas.queries.browser.complete import History, complete, completed
 from layeratlas.queries.browser.texts import FAINT, KEY, STRONG, cell
 from layeratlas.queries.core.sql_box import run_sql
 from layeratlas.queries.core.table import Table
-from layeratlas.queries.terminal.visible import visible
+from layeratlas.queries.core.visible import visible
 from layeratlas.store.errors import LayeratlasError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from layeratlas.queries.browser.questions import Pair, slice_of
 from layeratlas.queries.browser.state import Slice, State
 from layeratlas.queries.core.matrix import Layer
 from layeratlas.queries.core.scope import Measured
-from layeratlas.queries.terminal.visible import visible
+from layeratlas.queries.core.visible import visible
 from layeratlas.store.store import default_root
 
 KEY, FAINT, STRONG = "bold #f6c177", "#908caa", "bold #e0def4"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.matrix import Block, Matrix, blocks, families
 from layeratlas.queries.core.scale import Scale, scale
+from layeratlas.queries.core.visible import visible
 from layeratlas.queries.figures.style import INK, MISSING, MUTED, titled
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def draw(cells: Matrix, *, stretch: bool = False) -> Figure:
     _borders(axes, cells)
     _colour_bar(figure, axes, mesh, height, is_distance=colours.is_distance)
     by, context = (f", {cells.scope.by}", cells.scope.context) if cells.scope else ("", ())
-    titled(axes, cells.what + by, " · ".join([*context, f"{known.size:,} scores"]))
+    titled(axes, visible(cells.what + by), visible(" · ".join([*context, f"{known.size:,} scores"])))
     return figure
 
 
@@ -81,13 +82,13 @@ def _label(axes: Axes, cells: Matrix, size: float) -> None:
         axis.set_ticks([place + 0.5 for place, _ in ticks], [str(layer) for _, layer in ticks])
     for block in lines:
         middle = (block.start + block.stop) / 2
-        axes.annotate(block.model, (0, middle), (-19, 0), xycoords=axes.get_yaxis_transform(),
+        axes.annotate(visible(block.model), (0, middle), (-19, 0), xycoords=axes.get_yaxis_transform(),
                       textcoords="offset points", ha="right", va="center", annotation_clip=False)  # fmt: skip
     fits = all(len(block.model) * _LETTER <= len(block.layers) * size for block in columns)
     for block in columns:
         middle = (block.start + block.stop) / 2
         turned = {"ha": "center"} if fits else {"ha": "right", "rotation": 35, "rotation_mode": "anchor"}
-        axes.annotate(block.model, (middle, 0), (0 if fits else 4, -15), xycoords=axes.get_xaxis_transform(),
+        axes.annotate(visible(block.model), (middle, 0), (0 if fits else 4, -15), xycoords=axes.get_xaxis_transform(),
                       textcoords="offset points", va="top", annotation_clip=False, **turned)  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def _borders(axes: Axes, cells: Matrix) -> None:
     if len(columns) == 1:
         return
     for family, start, stop in families(columns):
-        axes.annotate(family, ((start + stop) / 2, 1), (0, 3), xycoords=axes.get_xaxis_transform(), fontsize=7,
+        axes.annotate(visible(family), ((start + stop) / 2, 1), (0, 3), xycoords=axes.get_xaxis_transform(), fontsize=7,
                       textcoords="offset points", ha="center", color=MUTED, annotation_clip=False)  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import math
 import textwrap
 from typing import TYPE_CHECKING
 
+from layeratlas.queries.core.visible import visible
 from layeratlas.queries.figures.charts import Dots, Line, Lines
 from layeratlas.queries.figures.style import COLOURS, INK, MARKERS, MUTED
 
@@ -38,7 +39,7 @@ def _dots(chart: Dots) -> Figure:
                           alpha=0.35, solid_capstyle="butt", zorder=2)  # fmt: skip
             axes.plot([point.value], [place], marker=_marker(point.series), color=_colour(point.series), markersize=6.5,
                       markeredgecolor="white", markeredgewidth=0.7, linestyle="", zorder=3)  # fmt: skip
-    axes.set_yticks(range(len(chart.groups)), [group.name for group in chart.groups])
+    axes.set_yticks(range(len(chart.groups)), [visible(group.name) for group in chart.groups])
     axes.set_ylim(len(chart.groups) - 0.5, -0.5)
     low, high = chart.ends()
     axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
@@ -73,7 +74,7 @@ def _lines(chart: Lines) -> Figure:
         axes.set_ylim(low - 0.02 * (high - low), high + 0.02 * (high - low))
         axes.grid(axis="y")
         axes.set_axisbelow(True)
-        axes.set_title(panel.name, fontsize=9, pad=5)
+        axes.set_title(visible(panel.name), fontsize=9, pad=5)
         axes.set_xlabel(chart.x)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=_whole(chart)))
         if column == 0:
@@ -95,7 +96,7 @@ def _words(figure: Figure, chart: Dots | Lines, *, below: float) -> None:
 
     width, height = figure.get_size_inches()
     marks = [
-        Line2D([], [], color=_colour(place), marker=_marker(place), linestyle="", markersize=6, label=name)
+        Line2D([], [], color=_colour(place), marker=_marker(place), linestyle="", markersize=6, label=visible(name))
         for place, name in enumerate(chart.series)
     ]
     above = 0.3 if isinstance(chart, Lines) else 0.08  # a panel's name stands there
@@ -105,10 +106,10 @@ def _words(figure: Figure, chart: Dots | Lines, *, below: float) -> None:
     above += 0.16 * lines + 0.16
     legend.set_in_layout(True)
     if chart.note:
-        figure.text(0, 1 + above / height, chart.note, color=MUTED, fontsize=8, va="bottom")
+        figure.text(0, 1 + above / height, visible(chart.note), color=MUTED, fontsize=8, va="bottom")
         above += 0.2
     figure.text(0, 1 + above / height, chart.title, color=INK, fontsize=10.5, fontweight="bold", va="bottom")
-    caption = "\n".join(textwrap.wrap(chart.caption, int(width * 16), break_on_hyphens=False))
+    caption = "\n".join(textwrap.wrap(visible(chart.caption), int(width * 16), break_on_hyphens=False))
     figure.text(0, -below / height, caption, color=MUTED, fontsize=8, va="top", linespacing=1.4)
 
 

@@ -32,6 +32,7 @@ _STYLE: dict[str, Any] = {
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
     "grid.color": RULE, "grid.linewidth": 0.6, "legend.frameon": False,
+    "text.parse_math": False,  # a name with two dollar signs is no formula
     "svg.fonttype": "none", "svg.hashsalt": "layeratlas", "pdf.fonttype": 42, "figure.dpi": 100,
 }  # fmt: skip
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.matrix import Block, Layer, blocks
 from layeratlas.queries.core.table import Table
+from layeratlas.queries.core.visible import visible
 from layeratlas.queries.terminal.fit import cell_size as fitting_size
 from layeratlas.queries.terminal.fit import has_model_borders, shortened
 from layeratlas.queries.terminal.render import print_lines, terminal, title, width
-from layeratlas.queries.terminal.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

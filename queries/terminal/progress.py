@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from layeratlas.queries.terminal.visible import visible
+from layeratlas.queries.core.visible import visible
 
 _EVERY = 15.0  # seconds between lines of one task where there is no terminal
 

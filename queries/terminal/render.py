@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from layeratlas.queries.core.table import Table
+from layeratlas.queries.core.visible import visible
 from layeratlas.queries.terminal.fit import Columns, fitted
-from layeratlas.queries.terminal.visible import visible
 from layeratlas.store.errors import BadRequest
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.ask import ask, load
@@ -24,7 +25,8 @@ def measures(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, across: str
     if len(scope.measures) < 2:
         raise BadRequest(f"agreement takes two measures; there is: {scope.measure}")
     what = "Rank correlation of measures" + (f", across {across}" if across else "")
-    answer = ask(catalog, load(__package__, "measures"), {**scope.values, "across": across}, what=what, scope=scope)
+    values = {**scope.values, "measures": sorted(scope.names), "across": across}
+    answer = ask(catalog, load(__package__, "measures", **_columns(len(scope.names))), values, what=what, scope=scope)
     if not answer.rows:
         raise NothingYet("no layer pair is scored by all of these measures: name fewer with --measure")
     rows = [row for row in answer.records() if row["spearman"] is not None]
@@ -35,3 +37,17 @@ def measures(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, across: str
         f"{most['measure']} and {most['other']} rank layer pairs most alike ({most['spearman']:.2f}), "
         f"{least['measure']} and {least['other']} least ({least['spearman']:.2f})"
     )
+
+
+def _columns(measures: int) -> dict[str, str]:
+    """What the statement leaves open: a column for each measure, and one for each two."""
+    numbers = range(1, measures + 1)
+    pairs = list(combinations(numbers, 2))
+    rank = "(rank() OVER (ORDER BY m{0}) + count(*) OVER (ORDER BY m{0}))::DOUBLE AS m{0}"
+    row = "{{measure: $measures[{0}], other: $measures[{1}], spearman: r{0}_{1}}}"
+    return {
+        "values": ", ".join(f"max(sign * s.value) FILTER (number = {n}) AS m{n}" for n in numbers),
+        "ranks": ", ".join(rank.format(n) for n in numbers),
+        "correlations": ", ".join(f"corr(m{a}, m{b}) AS r{a}_{b}" for a, b in pairs),
+        "agreements": ", ".join(row.format(a, b) for a, b in pairs),
+    }

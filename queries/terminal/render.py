@@ -10,13 +10,13 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.visible import visible
-from layeratlas.queries.terminal.fit import fitted
+from layeratlas.queries.terminal.fit import Columns, fitted
 from layeratlas.store.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -82,10 +82,6 @@ def print_lines(text: str, *, bold: bool = False) -> None:
 
 
 def _print_table(table: Table) -> None:
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
     said, table = _constants(table)
     names = [
         name + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
@@ -96,6 +92,48 @@ def _print_table(table: Table) -> None:
     }  # fmt: skip
     cells = {visible(name): [_cell(row[index]) for row in table.rows] for index, name in enumerate(names)}
     cells, left_out = fitted(cells, width() or _UNBOUNDED)
+    print_lines(" · ".join([title(table), *said]), bold=True)
+    _print_cells(cells, numeric)
+    print_lines(f"(left out at this width: {', '.join(left_out)})" if left_out else "")
+    print_lines(f"=> {table.says}" if table.says else "")
+
+
+def _print_cells(cells: Columns, numeric: Collection[str]) -> None:
+    """Write the columns beside each other, numbers to the right.
+
+    Where each row is one line they are written as such: rich takes as long for some hundred rows as the whole question.
+    """
+    from rich.text import Text
+
+    lines = _lines(cells, numeric)
+    if lines is None:
+        _print_folded(cells, numeric)
+        return
+    head, *rows = lines
+    terminal().print(Text(head, style="bold"), soft_wrap=True)
+    terminal().out("\n".join(rows), end="\n" if rows else "")
+
+
+def _lines(cells: Columns, numeric: Collection[str]) -> list[str] | None:
+    """The header and the rows as lines; None where they do not fit, or a cell has lines of its own."""
+    from rich.cells import cell_len
+
+    sides = []
+    for name, column in cells.items():
+        sizes = [cell_len(each) for each in (name, *column)]
+        pads = [" " * (max(sizes) - size) for size in sizes]
+        texts = zip((name, *column), pads, strict=True)
+        sides.append([pad + each if name in numeric else each + pad for each, pad in texts])
+    lines = ["  ".join(row) for row in zip(*sides, strict=True)]
+    is_plain = not any(mark in line for line in lines for mark in "\n\t")
+    return lines if lines and is_plain and cell_len(lines[0]) <= (width() or _UNBOUNDED) else None
+
+
+def _print_folded(cells: Columns, numeric: Collection[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
     drawn = RichTable(box=None, pad_edge=False)
     for name in cells:
         drawn.add_column(Text(name), justify="right" if name in numeric else "left", overflow="fold")
@@ -104,10 +142,7 @@ def _print_table(table: Table) -> None:
     console = terminal()
     if width() is None:
         console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum)
-    print_lines(" · ".join([title(table), *said]), bold=True)
     console.print(drawn)
-    print_lines(f"(left out at this width: {', '.join(left_out)})" if left_out else "")
-    print_lines(f"=> {table.says}" if table.says else "")
 
 
 def title(table: Table) -> str:

@@ -18,7 +18,7 @@ import click
 from layeratlas.queries.commands.options import format_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
-from layeratlas.queries.terminal.visible import visible
+from layeratlas.queries.core.visible import visible
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store

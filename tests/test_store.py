@@ -159,11 +159,11 @@ DAY = 24 * 3600
     ("owner", "age", "goes"),
     [
         ("999999999@here", 0, True),  # a dead process of this host
-        (f"{os.getpid()}@here", 9 * DAY, False),  # a living one, however long it takes
-        ("1@there", 0, False), (f"{os.getpid()}@there", 0, False), ("999999999@there", DAY - 60, False),
+        ("{me}@here", 9 * DAY, False),  # a living one, however long it takes
+        ("1@there", 0, False), ("{me}@there", 0, False), ("999999999@there", DAY - 60, False),
         ("999999999@there", DAY + 60, True),  # of another host nobody can say more than how old it is
         ("1@here-2", 0, False), ("1@here@2", 0, False), ("1@-here", 0, False),
-        ("999999999", 0, False), (f"{os.getpid()}", DAY + 60, True),  # as files were called before
+        ("999999999", 0, False), ("{me}", DAY + 60, True),  # as files were called before
         ("anything", 0, False), ("anything", DAY + 60, True),
     ],
 )  # fmt: skip
@@ -171,7 +171,7 @@ def test_a_temporary_file_goes_when_nobody_can_be_writing_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, age: float, goes: bool
 ) -> None:
     monkeypatch.setattr(platform, "node", lambda: "here")
-    file = tmp_path / "a" / f"{TEMPORARY}{owner}-ab-x"
+    file = tmp_path / "a" / f"{TEMPORARY}{owner.format(me=os.getpid())}-ab-x"
     file.parent.mkdir()
     file.write_text("half")
     then = time.time() - age

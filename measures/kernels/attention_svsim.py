@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
-from layeratlas.measures.declaration import PERMUTATION, check_choice, measure
+from layeratlas.measures.declaration import measure
+from layeratlas.measures.kernels._over_positions import OverPositions
 from layeratlas.measures.kernels.svsim import SVSim
-from layeratlas.measures.statistics.head_similarity import SingleKey
-from layeratlas.measures.statistics.positions import PositionMoments, Zeros
 
 
 @measure
-class AttentionSVSim(SVSim):
+class AttentionSVSim(OverPositions, SVSim):
     """svsim over attention: every (query, key) position a row, every head a column.
 
-    Range [0, 1]; symmetric. variance, cut and refusals are those of svsim; causal, single_key and zeros those of
-    attention_ckasim.
+    Range [0, 1]; symmetric. variance, cut and refusals are those of svsim; causal, single_key, zeros: what enters
+    (`_over_positions.py`).
     """
-
-    causal: bool = False
-    single_key: SingleKey = "leave-out"
-    zeros: Zeros = "keep"
 
     name = "attention_svsim"
     version = 1
-    kind = "attention"
-    symmetric = True
-    needs = PositionMoments(causal=False, single_key="leave-out", zeros="keep")
-    invariant_to = frozenset({PERMUTATION})
     presets = {"wu2020": {"cut": "below", "single_key": "count", "zeros": "drop"}}
-    variants = ({"causal": True},)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("single_key", self.single_key, get_args(SingleKey))
-        check_choice("zeros", self.zeros, get_args(Zeros))
-
-    @property
-    def statistic(self) -> PositionMoments:
-        """The moments of the positions that these parameters let in."""
-        return PositionMoments(self.causal, self.single_key, self.zeros)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.ask import ask, load
@@ -24,7 +25,8 @@ def measures(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, across: str
     if len(scope.measures) < 2:
         raise BadRequest(f"agreement takes two measures; there is: {scope.measure}")
     what = "Rank correlation of measures" + (f", across {across}" if across else "")
-    answer = ask(catalog, load(__package__, "measures"), {**scope.values, "across": across}, what=what, scope=scope)
+    sql = load(__package__, "measures", **_columns(len(scope.measures)))
+    answer = ask(catalog, sql, {**scope.values, "across": across}, what=what, scope=scope)
     if not answer.rows:
         raise NothingYet("no layer pair is scored by all of these measures: name fewer with --measure")
     rows = [row for row in answer.records() if row["spearman"] is not None]
@@ -35,3 +37,16 @@ def measures(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, across: str
         f"{most['measure']} and {most['other']} rank layer pairs most alike ({most['spearman']:.2f}), "
         f"{least['measure']} and {least['other']} least ({least['spearman']:.2f})"
     )
+
+
+def _columns(measures: int) -> dict[str, str]:
+    """What the SQL leaves open: a column for each measure, a correlation for every two."""
+    each = range(1, measures + 1)
+    return {
+        "values": ", ".join(f"max(closeness) FILTER (number = {n}) AS c{n}" for n in each),
+        "ranks": ", ".join(f"(rank() OVER t{n} + count(*) OVER t{n})::DOUBLE AS r{n}" for n in each),
+        "ties": ", ".join(f"t{n} AS (ORDER BY c{n})" for n in each),
+        "correlations": ", ".join(
+            f"{{'a': {a}, 'b': {b}, 'spearman': corr(r{a}, r{b})}}" for a, b in combinations(each, 2)
+        ),
+    }

@@ -1,24 +1,26 @@
 -- Grain: one row an unordered pair of measures. Over the ordered layer pairs that all of $measures have scored.
 -- Columns: measure, other, spearman (rank correlation over closeness, ties share their mean rank), layer_pairs.
+-- The words it leaves open are a column for each measure, or a correlation for every two (measures.py): with a column of
+-- its own for each measure, no score has to look for its pair again.
 WITH {scored}
 places AS MATERIALIZED (            -- activations and attention of one layer are two artifacts at one place
     SELECT id, family, model, dense_rank() OVER (ORDER BY model, layer) AS place FROM layers),
-scored AS MATERIALIZED (
-    SELECT s.configuration, a.place * 1000000 + b.place AS pair, s.value
-    FROM base.scores s JOIN places a ON a.id = s.artifact_a JOIN places b ON b.id = s.artifact_b
-    WHERE s.value IS NOT NULL AND s.configuration IN (SELECT id FROM chosen)
+numbered AS MATERIALIZED (
+    SELECT id, list_position($measures, measure) AS number, sign FROM chosen),
+scores AS (
+    SELECT number, a.place * 1000000 + b.place AS pair, value * sign AS closeness
+    FROM base.scores s JOIN numbered n ON n.id = s.configuration
+    JOIN places a ON a.id = s.artifact_a JOIN places b ON b.id = s.artifact_b
+    WHERE s.value IS NOT NULL
       AND ($across IS NULL OR CASE $across WHEN 'families' THEN a.family <> b.family ELSE a.model <> b.model END)),
-kept AS (
-    SELECT * FROM scored
-    SEMI JOIN (SELECT pair FROM scored GROUP BY pair HAVING count(*) = len($measures)) USING (pair)),
+wide AS MATERIALIZED (
+    SELECT {values} FROM scores GROUP BY pair HAVING count(*) = len($measures)),
 ranks AS MATERIALIZED (             -- the first and the last of its ties: twice the mean rank
-    SELECT configuration, pair, (rank() OVER ties + count(*) OVER ties)::DOUBLE AS rank
-    FROM kept WINDOW ties AS (PARTITION BY configuration ORDER BY value)),
+    SELECT {ranks} FROM wide WINDOW {ties}),
+found AS (
+    SELECT [{correlations}] AS correlations, count(*) AS layer_pairs FROM ranks),
 correlations AS (
-    SELECT a.configuration AS a, b.configuration AS b, corr(a.rank, b.rank) AS correlation, count(*) AS layer_pairs
-    FROM ranks a JOIN ranks b ON a.pair = b.pair AND a.configuration < b.configuration
-    GROUP BY ALL)
-SELECT least(x.measure, y.measure) AS measure, greatest(x.measure, y.measure) AS other, x.sign * y.sign * correlation AS spearman,
-       layer_pairs
-FROM correlations JOIN chosen x ON x.id = a JOIN chosen y ON y.id = b
+    SELECT unnest(correlations, recursive := true), layer_pairs FROM found WHERE layer_pairs > 0)
+SELECT least($measures[a], $measures[b]) AS measure, greatest($measures[a], $measures[b]) AS other, spearman, layer_pairs
+FROM correlations
 ORDER BY spearman DESC, measure, other

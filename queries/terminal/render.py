@@ -10,13 +10,13 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.visible import visible
-from layeratlas.queries.terminal.fit import fitted
+from layeratlas.queries.terminal.fit import Columns, fitted
 from layeratlas.store.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words", "source")
 _UNBOUNDED = 100_000  # columns
+_GAP = "  "  # between columns
 
 
 def render(table: Table, form: str) -> None:
@@ -82,20 +83,51 @@ def print_lines(text: str, *, bold: bool = False) -> None:
 
 
 def _print_table(table: Table) -> None:
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
     said, table = _constants(table)
     names = [
-        name + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
+        visible(name) + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
     ]  # SQL may repeat
     numeric = {
         name for index, name in enumerate(names)
         if any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in table.rows)
     }  # fmt: skip
-    cells = {visible(name): [_cell(row[index]) for row in table.rows] for index, name in enumerate(names)}
+    cells = {name: [_cell(row[index]) for row in table.rows] for index, name in enumerate(names)}
     cells, left_out = fitted(cells, width() or _UNBOUNDED)
+    print_lines(" · ".join([title(table), *said]), bold=True)
+    _print_cells(cells, numeric)
+    print_lines(f"(left out at this width: {', '.join(left_out)})" if left_out else "")
+    print_lines(f"=> {table.says}" if table.says else "")
+
+
+def _print_cells(cells: Columns, numeric: set[str]) -> None:
+    """Print columns side by side. Where all fits, line by line: Rich takes a millisecond for every row."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    sizes = {name: max(map(cell_len, [name, *column])) for name, column in cells.items()}
+    is_plain = not any("\n" in cell or "\t" in cell for column in cells.values() for cell in column)
+    if not is_plain or sum(sizes.values()) + len(_GAP) * (len(sizes) - 1) > (width() or _UNBOUNDED):
+        _print_folded(cells, numeric)
+        return
+
+    def line(row: Iterable[str]) -> str:
+        placed = zip(row, sizes.items(), strict=True)
+        blanks = [(cell, " " * (size - cell_len(cell)), name in numeric) for cell, (name, size) in placed]
+        return _GAP.join(blank + cell if is_right else cell + blank for cell, blank, is_right in blanks)
+
+    rows = [line(row) for row in zip(*cells.values(), strict=True)]
+    console = terminal()
+    console.print(Text(line(cells), style="bold"), soft_wrap=True)
+    if rows:
+        console.file.write("\n".join(rows) + "\n")
+
+
+def _print_folded(cells: Columns, numeric: set[str]) -> None:
+    """Print columns that are wider than the terminal, or hold lines of their own: long cells are folded."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
     drawn = RichTable(box=None, pad_edge=False)
     for name in cells:
         drawn.add_column(Text(name), justify="right" if name in numeric else "left", overflow="fold")
@@ -104,10 +136,7 @@ def _print_table(table: Table) -> None:
     console = terminal()
     if width() is None:
         console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum)
-    print_lines(" · ".join([title(table), *said]), bold=True)
     console.print(drawn)
-    print_lines(f"(left out at this width: {', '.join(left_out)})" if left_out else "")
-    print_lines(f"=> {table.says}" if table.says else "")
 
 
 def title(table: Table) -> str:

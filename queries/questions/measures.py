@@ -25,8 +25,8 @@ def measures(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, across: str
     if len(scope.measures) < 2:
         raise BadRequest(f"agreement takes two measures; there is: {scope.measure}")
     what = "Rank correlation of measures" + (f", across {across}" if across else "")
-    values = {**scope.values, "measures": sorted(scope.names), "across": across}
-    answer = ask(catalog, load(__package__, "measures", **_columns(len(scope.names))), values, what=what, scope=scope)
+    sql = load(__package__, "measures", **_columns(len(scope.measures)))
+    answer = ask(catalog, sql, {**scope.values, "across": across}, what=what, scope=scope)
     if not answer.rows:
         raise NothingYet("no layer pair is scored by all of these measures: name fewer with --measure")
     rows = [row for row in answer.records() if row["spearman"] is not None]
@@ -40,14 +40,13 @@ def measures(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, across: str
 
 
 def _columns(measures: int) -> dict[str, str]:
-    """What the statement leaves open: a column for each measure, and one for each two."""
-    numbers = range(1, measures + 1)
-    pairs = list(combinations(numbers, 2))
-    rank = "(rank() OVER (ORDER BY m{0}) + count(*) OVER (ORDER BY m{0}))::DOUBLE AS m{0}"
-    row = "{{measure: $measures[{0}], other: $measures[{1}], spearman: r{0}_{1}}}"
+    """What the SQL leaves open: a column for each measure, a correlation for every two."""
+    each = range(1, measures + 1)
     return {
-        "values": ", ".join(f"max(sign * s.value) FILTER (number = {n}) AS m{n}" for n in numbers),
-        "ranks": ", ".join(rank.format(n) for n in numbers),
-        "correlations": ", ".join(f"corr(m{a}, m{b}) AS r{a}_{b}" for a, b in pairs),
-        "agreements": ", ".join(row.format(a, b) for a, b in pairs),
+        "values": ", ".join(f"max(closeness) FILTER (number = {n}) AS c{n}" for n in each),
+        "ranks": ", ".join(f"(rank() OVER t{n} + count(*) OVER t{n})::DOUBLE AS r{n}" for n in each),
+        "ties": ", ".join(f"t{n} AS (ORDER BY c{n})" for n in each),
+        "correlations": ", ".join(
+            f"{{'a': {a}, 'b': {b}, 'spearman': corr(r{a}, r{b})}}" for a, b in combinations(each, 2)
+        ),
     }

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words", "source")
 _UNBOUNDED = 100_000  # columns
+_GAP = "  "  # between columns
 
 
 def render(table: Table, form: str) -> None:
@@ -84,13 +85,13 @@ def print_lines(text: str, *, bold: bool = False) -> None:
 def _print_table(table: Table) -> None:
     said, table = _constants(table)
     names = [
-        name + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
+        visible(name) + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
     ]  # SQL may repeat
     numeric = {
         name for index, name in enumerate(names)
         if any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in table.rows)
     }  # fmt: skip
-    cells = {visible(name): [_cell(row[index]) for row in table.rows] for index, name in enumerate(names)}
+    cells = {name: [_cell(row[index]) for row in table.rows] for index, name in enumerate(names)}
     cells, left_out = fitted(cells, width() or _UNBOUNDED)
     print_lines(" · ".join([title(table), *said]), bold=True)
     _print_cells(cells, numeric)
@@ -98,38 +99,31 @@ def _print_table(table: Table) -> None:
     print_lines(f"=> {table.says}" if table.says else "")
 
 
-def _print_cells(cells: Columns, numeric: Collection[str]) -> None:
-    """Write the columns beside each other, numbers to the right.
-
-    Where each row is one line they are written as such: rich takes as long for some hundred rows as the whole question.
-    """
+def _print_cells(cells: Columns, numeric: set[str]) -> None:
+    """Print columns side by side. Where all fits, line by line: Rich takes a millisecond for every row."""
+    from rich.cells import cell_len
     from rich.text import Text
 
-    lines = _lines(cells, numeric)
-    if lines is None:
+    sizes = {name: max(map(cell_len, [name, *column])) for name, column in cells.items()}
+    is_plain = not any("\n" in cell or "\t" in cell for column in cells.values() for cell in column)
+    if not is_plain or sum(sizes.values()) + len(_GAP) * (len(sizes) - 1) > (width() or _UNBOUNDED):
         _print_folded(cells, numeric)
         return
-    head, *rows = lines
-    terminal().print(Text(head, style="bold"), soft_wrap=True)
-    terminal().out("\n".join(rows), end="\n" if rows else "")
+
+    def line(row: Iterable[str]) -> str:
+        placed = zip(row, sizes.items(), strict=True)
+        blanks = [(cell, " " * (size - cell_len(cell)), name in numeric) for cell, (name, size) in placed]
+        return _GAP.join(blank + cell if is_right else cell + blank for cell, blank, is_right in blanks)
+
+    rows = [line(row) for row in zip(*cells.values(), strict=True)]
+    console = terminal()
+    console.print(Text(line(cells), style="bold"), soft_wrap=True)
+    if rows:
+        console.file.write("\n".join(rows) + "\n")
 
 
-def _lines(cells: Columns, numeric: Collection[str]) -> list[str] | None:
-    """The header and the rows as lines; None where they do not fit, or a cell has lines of its own."""
-    from rich.cells import cell_len
-
-    sides = []
-    for name, column in cells.items():
-        sizes = [cell_len(each) for each in (name, *column)]
-        pads = [" " * (max(sizes) - size) for size in sizes]
-        texts = zip((name, *column), pads, strict=True)
-        sides.append([pad + each if name in numeric else each + pad for each, pad in texts])
-    lines = ["  ".join(row) for row in zip(*sides, strict=True)]
-    is_plain = not any(mark in line for line in lines for mark in "\n\t")
-    return lines if lines and is_plain and cell_len(lines[0]) <= (width() or _UNBOUNDED) else None
-
-
-def _print_folded(cells: Columns, numeric: Collection[str]) -> None:
+def _print_folded(cells: Columns, numeric: set[str]) -> None:
+    """Print columns that are wider than the terminal, or hold lines of their own: long cells are folded."""
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text

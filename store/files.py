@@ -6,17 +6,21 @@ import hashlib
 import io
 import json
 import os
+import platform
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
-TEMPORARY = ".tmp-"
+TEMPORARY = ".tmp-"  # then <process>@<host>-<random>-<name>: process_name()
+_LONG_DEAD = 24 * 3600.0  # seconds; nobody writes a file for that long without touching it
+_LONGEST_HOST = 64  # characters
 _RACY_SECONDS = 2.0  # a file changed this recently may change again within its clock tick: not remembered
 
 
@@ -24,7 +28,7 @@ _RACY_SECONDS = 2.0  # a file changed this recently may change again within its 
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well it is synced and renamed, else removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{process_name()}-{secrets.token_hex(4)}-{path.name}")
     try:
         yield temporary
         sync(temporary)
@@ -32,6 +36,16 @@ def whole_file(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def process_name() -> str:
+    """Return `<process>@<host>`, by which files tell whose they are; the host is written without `@`, `-` and `/`."""
+    return f"{os.getpid()}@{_this_host()}"
+
+
+def _this_host() -> str:
+    host = quote(platform.node(), safe="").replace("-", "%2D")
+    return host if len(host) <= _LONGEST_HOST else hashlib.sha256(host.encode()).hexdigest()[:32]
 
 
 def sync(path: Path) -> None:
@@ -68,14 +82,41 @@ def sha256_file(path: Path) -> str:
 
 
 def remove_orphans(folder: Path) -> int:
-    """Remove temporary files that dead processes of this machine left below `folder`; return how many."""
-    removed = 0
+    """Remove temporary files that were left below `folder`; return how many.
+
+    Of this host those whose process is dead. Whether another host's process lives cannot be asked: its files, and those
+    that do not say whose they are, go when they have not been touched for a day by the file system's own clock.
+    """
+    orphans, others = [], []
     for path in folder.rglob(f"{TEMPORARY}*"):
-        process = path.name.removeprefix(TEMPORARY).split("-", 1)[0]
-        if process.isdigit() and not _alive(int(process)):
-            path.unlink(missing_ok=True)
-            removed += 1
-    return removed
+        process, _, host = path.name.removeprefix(TEMPORARY).partition("-")[0].partition("@")
+        if host != _this_host() or not process.isdecimal():
+            others.append(path)
+        elif not _alive(int(process)):
+            orphans.append(path)
+    if others:
+        now = _clock(folder)
+        orphans += [path for path in others if (touched := _touched(path)) and now - touched > _LONG_DEAD]
+    for path in orphans:
+        path.unlink(missing_ok=True)
+    return len(orphans)
+
+
+def _clock(folder: Path) -> float:
+    """Return the time that a file gets that is written now: by the clock of whoever keeps the files."""
+    probe = folder / f"{TEMPORARY}{process_name()}-{secrets.token_hex(4)}-clock"
+    try:
+        probe.touch(exist_ok=False)
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _touched(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # its process has just finished it
+        return None
 
 
 def _alive(process: int) -> bool:

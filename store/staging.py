@@ -56,6 +56,8 @@ FORMER: dict[str, dict[str, str]] = {
     "scores": {"units": "neurons"},
 }
 
+_PAIR = ("configuration", "artifact_a", "artifact_b")
+
 
 def stage(folder: Path, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows for the merger. A column that a row leaves out is NULL; an unknown column is a KeyError."""
@@ -76,6 +78,20 @@ def stage(folder: Path, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     content = sink.getvalue().to_pybytes()
     with whole_file(folder / f"{table}-{hashlib.sha256(content).hexdigest()}.parquet") as temporary:
         temporary.write_bytes(content)
+
+
+def staged_pairs(folder: Path) -> set[tuple[str, str, str]]:
+    """Return the pairs, as (configuration, artifact_a, artifact_b), whose scores or refusals are staged."""
+    import pyarrow.parquet as pq
+
+    found: set[tuple[str, str, str]] = set()
+    for path in staged(folder).get("scores", []):
+        try:
+            table = pq.read_table(path, columns=list(_PAIR), partitioning=None)
+        except FileNotFoundError:  # merged meanwhile
+            continue
+        found.update(zip(*(table[name].to_pylist() for name in _PAIR), strict=True))
+    return found
 
 
 def staged(folder: Path) -> dict[str, list[Path]]:

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.store import catalog, staging
+from layeratlas.store.claims import Claims
 from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, StoreBusy, unknown
 from layeratlas.store.files import Remembered, remove_orphans
 from layeratlas.store.identity import canonical_json
@@ -76,6 +77,7 @@ class Store:
 
     def __init__(self, root: Path, versions: Mapping[str, int] = MappingProxyType({})) -> None:
         self.root = root
+        self.claims = Claims(root)  # what the processes that share the work of this store have taken on
         self._versions = versions
         self._staging = root / "staging"
 
@@ -188,6 +190,13 @@ class Store:
             if model not in known:
                 raise BadRequest(unknown("model", model, known))
         return [row for row in rows if not models or row.model in models]
+
+    def staged_pairs(self) -> set[tuple[str, str, str]]:
+        """Return (configuration, artifact_a, artifact_b) of what is staged, finished but not merged yet.
+
+        Asked before `missing_pairs`, the two together know of everything that is finished, whoever merges meanwhile.
+        """
+        return staging.staged_pairs(self._staging)
 
     def missing_pairs(
         self, artifacts: Sequence[str], configurations: Sequence[str], *, known_too: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -148,9 +149,53 @@ def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise RuntimeError
     assert not list(tmp_path.iterdir())
-    (tmp_path / f"{TEMPORARY}999999999-ab-x").write_text("left by a dead process")
-    (tmp_path / f"{TEMPORARY}{os.getpid()}-ab-x").write_text("ours")
-    assert remove_orphans(tmp_path) == 1
+
+
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("owner", "age", "goes"),
+    [
+        ("999999999@here", 0, True),  # a dead process of this host
+        (f"{os.getpid()}@here", 9 * DAY, False),  # a living one, however long it takes
+        ("1@there", 0, False), (f"{os.getpid()}@there", 0, False), ("999999999@there", DAY - 60, False),
+        ("999999999@there", DAY + 60, True),  # of another host nobody can say more than how old it is
+        ("1@here-2", 0, False), ("1@here@2", 0, False), ("1@-here", 0, False),
+        ("999999999", 0, False), (f"{os.getpid()}", DAY + 60, True),  # as files were called before
+        ("anything", 0, False), ("anything", DAY + 60, True),
+    ],
+)  # fmt: skip
+def test_a_temporary_file_goes_when_nobody_can_be_writing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, age: float, goes: bool
+) -> None:
+    monkeypatch.setattr(platform, "node", lambda: "here")
+    file = tmp_path / "a" / f"{TEMPORARY}{owner}-ab-x"
+    file.parent.mkdir()
+    file.write_text("half")
+    then = time.time() - age
+    os.utime(file, (then, then))
+    assert remove_orphans(tmp_path) == goes
+    assert [path.name for path in tmp_path.rglob(f"{TEMPORARY}*")] == ([] if goes else [file.name])
+
+
+def test_age_is_by_the_clock_of_the_files_and_not_by_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / f"{TEMPORARY}1@there-ab-x").write_text("half")
+    monkeypatch.setattr(time, "time", lambda: 9e12)
+    assert remove_orphans(tmp_path) == 0
+
+
+@pytest.mark.parametrize("host", ["a-b.c", "a@b", "a/b", "ärgerlich", "x" * 300, ""])
+def test_any_hosts_name_can_be_told_from_a_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setattr(platform, "node", lambda: host)
+    with whole_file(tmp_path / "x-y@z") as temporary:
+        temporary.write_text("whole")
+        assert temporary.parent == tmp_path and len(temporary.name) < 120
+        assert remove_orphans(tmp_path) == 0
+        dead = temporary.with_name(temporary.name.replace(f"{os.getpid()}@", "999999999@"))
+        dead.write_text("half")
+        assert remove_orphans(tmp_path) == 1 and not dead.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["x-y@z"]
 
 
 def test_what_is_remembered_is_forgotten_when_the_file_changes(tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""Claims: how any number of processes share the work of one store without doing anything twice.
+
+Who plans holds a short lock, looks at what is claimed, what is staged and what is merged, in this order (what leaves
+one of them stands in the next), and claims what it takes on:
+
+    with ExitStack() as mine:
+        with store.claims.planning():
+            taken, staged = store.claims.taken(), store.staged_pairs()
+            work = ...  # of what store.missing_pairs(...) gives, less these
+            mine.enter_context(store.claims.claim(work))
+        ...  # compute, and stage what was computed
+
+A claim is a description, `claims/<fingerprint>.json`, and a lock, `locks/claim-<fingerprint>.lock`, which the operating
+system releases when its holder dies. A claim whose lock is free is a dead process's, and is removed. Lock files are
+made and removed only by who plans: else a process could come to hold the lock of a file that another has just removed.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layeratlas.store.errors import StoreBusy
+from layeratlas.store.files import process_name
+from layeratlas.store.identity import canonical_json, fingerprint
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+_CLAIM, _WORKER = "claim-", "worker-"
+
+#: The locks that this process holds. Asked before the system is: some file systems grant a process its own lock again.
+_HELD: dict[Path, FileLock] = {}
+_AT_WORK: Counter[Path] = Counter()
+
+
+class Claims:
+    """The claims on the work of one store. Safe to use from several threads."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder, self._locks = root.absolute() / "claims", root.absolute() / "locks"
+        self._turn = threading.RLock()
+        self._depth = 0
+
+    @contextmanager
+    def planning(self) -> Iterator[None]:
+        """Hold the lock of who decides what is taken next; short, and may be held again by who holds it."""
+        with self._turn, ExitStack() as stack:
+            if not self._depth:
+                self._locks.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(_lock(self._locks / "planning.lock"))
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+
+    def taken(self) -> list[dict[str, Any]]:
+        """Return what living processes have claimed, this one included; the claims of dead ones are removed."""
+        with self.planning():
+            return [json.loads(self._description(name).read_text("utf-8")) for name in self._living(_CLAIM)]
+
+    @contextmanager
+    def claim(self, work: Mapping[str, Any]) -> Iterator[None]:
+        """Claim a piece of work, described in JSON's types, until the block ends.
+
+        Raises StoreBusy when a living process, or another thread of this one, has claimed the same already.
+        """
+        name = fingerprint(dict(work)).replace(":", "-")
+        lock = self._locks / f"{_CLAIM}{name}.lock"
+        with ExitStack() as stack:
+            with self.planning():
+                if not _hold(lock):
+                    raise StoreBusy(f"another process has claimed this work already: {canonical_json(dict(work))}")
+                stack.callback(self._remove, lock)
+                self._folder.mkdir(exist_ok=True)
+                self._description(name).write_text(canonical_json(dict(work)), "utf-8")
+            yield
+
+    def workers(self) -> int:
+        """Return how many living processes are at work in this store, this one included while it is `at_work`."""
+        with self.planning():
+            return len(self._living(_WORKER))
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Mark this process as one that works here until the block ends; it counts once, however often it is marked."""
+        lock = self._locks / f"{_WORKER}{process_name()}.lock"
+        with self.planning():
+            _hold(lock)
+            _AT_WORK[lock] += 1
+        try:
+            yield
+        finally:
+            with self.planning():
+                _AT_WORK[lock] -= 1
+                if not _AT_WORK[lock]:
+                    self._remove(lock)
+
+    def _living(self, what: str) -> list[str]:
+        """Return the names under which living processes hold locks of one sort, and remove those of the dead."""
+        living = []
+        for lock in sorted(self._locks.glob(f"{what}*.lock")):
+            if lock in _HELD or not _hold(lock):
+                living.append(lock.stem.removeprefix(what))
+            else:
+                self._remove(lock)
+        return living
+
+    def _remove(self, lock: Path) -> None:
+        """Remove a lock that this process holds, after what it stood for."""
+        with self.planning():
+            try:
+                self._description(lock.stem.removeprefix(_CLAIM)).unlink(missing_ok=True)
+            finally:
+                _HELD.pop(lock).release()
+            lock.unlink(missing_ok=True)
+
+    def _description(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+
+def _hold(path: Path) -> bool:
+    """Take a lock; False when it is held already, by whomever."""
+    from filelock import Timeout
+
+    if path in _HELD:
+        return False
+    lock = _lock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    _HELD[path] = lock
+    return True
+
+
+def _lock(path: Path) -> FileLock:
+    from filelock import FileLock
+
+    return FileLock(path, thread_local=False)  # a claim may end in another thread than it began

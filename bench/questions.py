@@ -2,8 +2,9 @@
 
     python bench/questions.py
 
-On what Wu et al. published (studies/wu2020-published.toml, 45,110 scores) and on a catalog of a million: 18 models × 25
-layers, five measures, single neurons among the first 60 layers and of one layer towards all. Targets: 0.3 s and 1 s.
+On what Wu et al. published (studies/wu2020-published.toml, 45,110 scores), on a catalog of a million (18 models × 25
+layers) and on one of many small layers (20 × 26, 1.35 million scores); five measures, single neurons among the first 60
+layers and of one layer towards all. Targets: 0.3 s, and 1 s for both large ones.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from layeratlas.store.identity import ArtifactIdentity, Settings
 from layeratlas.store.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS, LAYERS, NEURONS = 18, 25, 768
+LARGE, SMALL_LAYERS = (18, 25, 768), (20, 26, 64)  # models, layers each, neurons each
 DETAILED = 60  # layers with scores of single neurons
 NAMES = ("neuronsim", "mixedsim", "svsim", "pwsim", "ckasim")
 TIMES = 5
@@ -34,11 +35,13 @@ TIMES = 5
 def main() -> None:
     """Build both catalogs, ask, print seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        published, large = Path(folder) / "published", Path(folder) / "large"
+        published, large, many = (Path(folder) / name for name in ("published", "large", "many"))
         run(["run", "studies/wu2020-published.toml", "--store", str(published)])
-        stage(Store(large))
+        stage(Store(large), *LARGE)
+        stage(Store(many), *SMALL_LAYERS)
         ask(published, "bert_base_cased", "xlnet_large_cased", "published figures", 0.3)
         ask(large, "model-0", "model-5", "a million scores", 1.0)
+        ask(many, "model-0", "model-5", "520 small layers", 1.0)
 
 
 def ask(store: Path, model: str, other: str, what: str, target: float) -> None:
@@ -58,17 +61,17 @@ def ask(store: Path, model: str, other: str, what: str, target: float) -> None:
         print(f"  {' '.join(question):<45} {middle:5.2f} s  ({min(taken):.2f} to {max(taken):.2f}){late}")
 
 
-def stage(store: Store) -> None:
+def stage(store: Store, models: int, layers: int, size: int) -> None:
     """Fill a store with random scores of every ordered pair of layers under every measure."""
     random = np.random.default_rng(0)
-    weights = [f"v1:{model}" for model in range(MODELS)]
-    artifacts = [ArtifactIdentity(w, "v1:c", layer, Settings()).artifact for w in weights for layer in range(LAYERS)]
-    store.stage("models", [{"weights": w, "name": f"model-{i}", "family": f"family-{i % 6}", "layers": LAYERS - 1,
+    weights = [f"v1:{model}" for model in range(models)]
+    artifacts = [ArtifactIdentity(w, "v1:c", layer, Settings()).artifact for w in weights for layer in range(layers)]
+    store.stage("models", [{"weights": w, "name": f"model-{i}", "family": f"family-{i % 6}", "layers": layers - 1,
                             "source": "own"} for i, w in enumerate(weights)])  # fmt: skip
     store.stage("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
-    store.stage("artifacts", [{"artifact": artifact, "weights": weights[i // LAYERS], "corpus": "v1:c",
-                               "kind": "activations", "layer": i % LAYERS, "words_from_tokens": "last", "words": 25_000,
-                               "units": NEURONS, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
+    store.stage("artifacts", [{"artifact": artifact, "weights": weights[i // layers], "corpus": "v1:c",
+                               "kind": "activations", "layer": i % layers, "words_from_tokens": "last", "words": 25_000,
+                               "units": size, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
                               for i, artifact in enumerate(artifacts)])  # fmt: skip
     for name in NAMES:
         identity = configuration(configure(name))
@@ -77,15 +80,15 @@ def stage(store: Store) -> None:
         values = (values + values.T) / 2
         rows = [{"configuration": identity.configuration, "artifact_a": a, "artifact_b": b, "words": 25_000,
                  "value": float(values[i, j]), "diagnostics": '{"words": 25000}', "run": "bench",
-                 **(neurons(random) if name == "neuronsim" and (i == 3 or max(i, j) < DETAILED) else {})}
+                 **(neurons(random, size) if name == "neuronsim" and (i == 3 or max(i, j) < DETAILED) else {})}
                 for i, a in enumerate(artifacts) for j, b in enumerate(artifacts) if i != j]  # fmt: skip
         store.stage("scores", rows)
     store.merge()
 
 
-def neurons(random: np.random.Generator) -> dict[str, object]:
+def neurons(random: np.random.Generator, size: int) -> dict[str, object]:
     """Scores and matches of single neurons."""
-    return {"units": random.random(NEURONS).tolist(), "matches": random.integers(0, NEURONS, NEURONS).tolist()}
+    return {"units": random.random(size).tolist(), "matches": random.integers(0, size, size).tolist()}
 
 
 def run(arguments: list[str]) -> float:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from layeratlas.queries.core.scope import Measured
 
 
+_ROUNDING = 1e-5  # of float32 products: a value of 1.000001 is in the range from 0 to 1
+
+
 @dataclass(frozen=True)
 class Scale:
     """The ends of a scale of values, and whether smaller is closer."""
@@ -32,6 +35,6 @@ def scale(measure: Measured | None, values: Iterable[float], *, stretch: bool = 
     low, high = (0.0, 1.0) if measure is None else (measure.low, measure.high)
     found = list(values)
     least, most = (min(found), max(found)) if found else (0.0, 1.0)
-    if stretch or low is None or high is None or least < low or most > high:
+    if stretch or low is None or high is None or least < low - _ROUNDING or most > high + _ROUNDING:
         low, high = (least, most) if most > least else (least - 0.5, least + 0.5)
     return Scale(low, high, measure is not None and measure.is_distance)

@@ -34,7 +34,7 @@ function bounds(rows, columns, value, one) { // from 0, far, to 1, close: colour
     low = Math.min(low, found); high = Math.max(high, found); sum += found; count += 1;
   }));
   const seen = { least: low, most: high, mean: sum / count, count };
-  const bounded = one.low !== null && one.high !== null && low >= one.low && high <= one.high;
+  const bounded = one.low !== null && one.high !== null && low >= one.low - 1e-5 && high <= one.high + 1e-5;
   if (!state.stretch && bounded) [low, high] = [one.low, one.high];
   return { low, high: high > low ? high : low + 1, ...seen };
 }

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -19,7 +20,7 @@ from duckdb import DuckDBPyConnection
 
 from layeratlas.queries.core import permutation
 from layeratlas.queries.core.models import Model
-from layeratlas.queries.core.scope import Asked, Measured
+from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.questions.correspondence import correspondence
 from layeratlas.queries.questions.factors import factors, sizes
@@ -135,14 +136,23 @@ def test_change_sets_in_at_a_layer_or_nowhere(tuned: Path) -> None:
         ("bee-same", 0, 0.9, None), ("bee-same", 2, 0.9, None), ("bee-same", 3, 0.9, None),
     ]  # fmt: skip
     assert answer.says == "change sets in: bee-late from layer 3; no change sets in: bee-same"
-    ckasim = Measured("ckasim", "activations", "last")
-    assert sets_in([0, 3, 6, 9], [0.5, 0.5, 0.9, 0.9], ckasim) is None, "a rise is no change that sets in"
-    assert sets_in([5], [0.5], ckasim) is None
-    assert sets_in([0, 1, 2, 3], [0.4551, 0.4551, 0.4547, 0.4547], ckasim) is None, "too small to be worth saying"
-    assert sets_in([0, 1, 2, 3], [0.50, 0.50, 0.44, 0.44], ckasim) == 2
-    unbounded = replace(ckasim, direction="distance", low=None, high=None)
-    assert sets_in([0, 1, 2, 3], [9.0, 9.0, 12.0, 12.0], unbounded) == 2
-    assert sets_in([0, 1, 2, 3], [9.0, 9.0, 9.1, 9.1], unbounded) is None
+    assert sets_in([0, 3, 6, 9], [0.5, 0.5, 0.9, 0.9], least=0) is None, "a rise is no change that sets in"
+    assert sets_in([5], [0.5], least=0) is None
+    assert sets_in([0, 1, 2, 3], [0.4551, 0.4551, 0.4547, 0.4547], least=0.05) is None, "too small to be worth saying"
+    assert sets_in([0, 1, 2, 3], [0.50, 0.50, 0.44, 0.44], least=0.05) == 2
+
+
+@pytest.mark.parametrize("zero", [1.0, 100.0, 10_000.0])
+def test_change_of_a_distance_without_bounds_sets_in_wherever_zero_lies(
+    tuned: Path, tmp_path: Path, zero: float
+) -> None:
+    root = shutil.copytree(tuned, tmp_path / "s")
+    with duckdb.connect(str(root / "catalog.duckdb")) as catalog:
+        catalog.execute("UPDATE base.configurations SET direction = 'distance', low = NULL, high = NULL")
+        catalog.execute("UPDATE base.scores SET value = ? - value", [zero])
+    with reading(root) as catalog:
+        steps = {row["model"]: row["sets_in"] for row in finetuning(catalog, base="bee").records()}
+    assert steps == {"bee-late": 3, "bee-same": None}
 
 
 def test_depths_are_of_the_whole_model_where_only_some_layers_are_measured(tuned: Path) -> None:

@@ -2,7 +2,8 @@
 
 `sets_in` is the layer from which on the copy is less close, where one step between two means leaves the least squares.
 A step is said only when it is worth saying: at least WORTH_SAYING of the measure's range, or where that is unbounded of
-the largest value; else it is None. Raises BadRequest for an unknown model, NothingYet when no copy is measured.
+how far apart the values of all the copy's layers towards all its origin's are; else it is None. Where zero lies has no
+say. Raises BadRequest for an unknown model, NothingYet when no copy is measured.
 """
 
 from __future__ import annotations
@@ -43,8 +44,7 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, base: str
     pairs = ask(catalog, load(__package__, "finetuning"), {**scope.values, "base": base})
     if not pairs.rows:
         raise NothingYet(_nothing(catalog, scope.source, base))
-    steps = {model: sets_in([row["layer"] for row in rows], [row["value"] for row in rows], scope.first)
-             for model, rows in _by_copy(pairs)}  # fmt: skip
+    steps = {model: _step(rows, scope.first) for model, rows in _by_copy(pairs)}
     columns = ("finetuned_from", "model", "layers", "layer", "value", "sets_in")
     rows = [(r["model_b"], r["model_a"], r["layers"], r["layer"], r["value"], steps[r["model_a"]])
             for r in pairs.records()]  # fmt: skip
@@ -54,13 +54,18 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, base: str
         answer.without(("finetuned_from", "layers")), given={"finetuned_from": base})  # fmt: skip
 
 
-def sets_in(layers: Sequence[int], values: Sequence[float], measure: Measured) -> int | None:
-    """Return the layer from which on values are less close, by one step that is worth saying; None without one."""
+def _step(rows: Sequence[Mapping[str, Any]], measure: Measured) -> int | None:
+    apart = rows[0]["apart"] if measure.span is None else measure.span
+    closeness = [measure.sign * row["value"] for row in rows]
+    return sets_in([row["layer"] for row in rows], closeness, least=WORTH_SAYING * apart)
+
+
+def sets_in(layers: Sequence[int], closeness: Sequence[float], *, least: float) -> int | None:
+    """Return the layer from which on closeness is lower, by one step of at least `least`; None without one."""
     from layeratlas.queries.core.statistics import step_down
 
-    found = step_down([measure.sign * value for value in values])
-    scale = max(map(abs, values)) if measure.span is None else measure.span
-    return layers[found[0]] if found and found[1] >= WORTH_SAYING * scale else None
+    found = step_down(closeness)
+    return layers[found[0]] if found and found[1] >= least else None
 
 
 def _by_copy(pairs: Table) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -325,7 +325,7 @@ def test_raising_a_version_makes_old_scores_no_answer_and_a_run_measures_anew(
 ) -> None:
     store = tmp_path / "s"
     subprocess.run(["cp", "-r", finished, store], check=True)
-    raised = "import measures, cli; measures.LinearCKA.version = 2; cli.main()"
+    raised = "from layeratlas import cli, measures; measures.MEASURES['ckasim'].version = 2; cli.main()"
 
     def newer(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-c", raised, *map(str, arguments), "--store", str(store)], cwd=ROOT,

@@ -15,6 +15,7 @@ from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.registry import MEASURES, Versions
+from layeratlas.measures.tiles import Tile
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
@@ -98,12 +99,10 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
     if not (means.refresh or tasks or measuring.plan(store, known, measures)):
         return Outcome((*said, f"nothing to do: {len(known)} layers are extracted and every pair is measured"))
     with _working(store, means) as work:
-        extracted = work.extract(study, tasks)
-        measured = work.measure(extraction.present(store, study), measures)
+        extracted, measured = work.study(study, tasks, measures)
         if measured.damaged:
             means.progress.note(f"rebuilding {len(measured.damaged)} damaged artifacts")
-            extracted = work.extract(study, extraction.plan(store, study))
-            measured = work.measure(extraction.present(store, study), measures)
+            extracted, measured = work.study(study, extraction.plan(store, study), measures)
     return Outcome(said, (extracted, measured), store.waiting())
 
 
@@ -131,11 +130,12 @@ def measure(
         raise NothingYet("nothing is extracted yet: run `layeratlas extract MODEL --corpus FILE`")
     specs = [MeasureSpec(name, preset) for name in names]
     measures = measuring.chosen_measures(specs, {row.kind for row in artifacts}, preset=preset)
-    if not means.refresh and not measuring.plan(store, artifacts, measures):
+    missing = measuring.plan(store, artifacts, measures, refresh=means.refresh)
+    if not missing:
         return Outcome((f"nothing to do: every pair of {len(artifacts)} layers is measured",))
     _require_devices({one.kind for one in measures}, means.device)
     with _working(store, means) as work:
-        measured = work.measure(artifacts, measures)
+        measured = work.measure(artifacts, measures, missing)
     return Outcome(parts=(measured,), waiting=store.waiting())
 
 
@@ -166,19 +166,30 @@ class _Work:
     run: str
     means: Means
 
+    def study(
+        self, study: Study, tasks: Sequence[extraction.Task], measures: Sequence[Measure]
+    ) -> tuple[extraction.Summary, Measured]:
+        """Extract what these tasks are for, then measure what is there."""
+        extracted = self.extract(study, tasks)
+        present = extraction.present(self.store, study)
+        missing = measuring.plan(self.store, present, measures, refresh=self.means.refresh)
+        return extracted, self.measure(present, measures, missing)
+
     def extract(self, study: Study, tasks: Sequence[extraction.Task]) -> extraction.Summary:
         from layeratlas.devices import device_named
 
         device = str(device_named(self.means.device))
         return extraction.extract(self.store, study, tasks, device=device, progress=self.means.progress, run=self.run)
 
-    def measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> Measured:
+    def measure(
+        self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile]
+    ) -> Measured:
         from layeratlas.devices import device_named
         from layeratlas.measures.runner import Session
 
         device = device_named(self.means.device)
         session = Session(self.store, self.run, self.means.progress, device, self.means.memory, self.means.refresh)
-        return session.measure(artifacts, measures)
+        return session.measure(artifacts, measures, missing)
 
 
 @contextmanager

@@ -7,8 +7,9 @@ cost little more than their arithmetic.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -27,7 +28,7 @@ from layeratlas.measures.tiles import Cost, Pair, cut
 CPU = torch.device("cpu")
 T = TypeVar("T")
 R = TypeVar("R")
-_BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
+_BATCH_BYTES = 2**21  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
 
 
@@ -317,9 +318,13 @@ def _side_by_side(device: torch.device) -> Iterator[SideBySide]:
     ):
 
         def each(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-            step = 4 * cores  # no more finished pieces wait in memory than that
-            for start in range(0, len(items), step):
-                yield from pool.map(work, items[start : start + step])
+            ahead: deque[Future[R]] = deque()
+            for item in items:
+                ahead.append(pool.submit(work, item))
+                if len(ahead) > 4 * cores:  # no more finished pieces wait in memory than that
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
         yield each
 

@@ -45,6 +45,11 @@ def product(left: Tensor, right: Tensor) -> Tensor:  # [..., rows, shared], [...
     return left @ right
 
 
+def column_norms(matrix: Tensor) -> Tensor:  # [..., rows, columns] -> [..., columns]
+    """Return the length of each column; torch's own norm takes three times as long over an inner axis."""
+    return matrix.square().sum(dim=-2).sqrt()
+
+
 def symmetric_eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:  # [..., size, size] -> [..., size], [..., size, size]
     """Return eigenvalues, largest first, and eigenvectors as columns."""
     if matrix.device.type == "cpu" and (matrix.dim() == 2 or matrix.shape[-1] > _SMALL):

@@ -64,13 +64,18 @@ class Session:
     summary: Summary = field(default_factory=Summary)
     done: set[Key] = field(default_factory=set)
 
-    def measure(self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure]) -> Summary:
-        """Score every pair that has no score yet under these measures; with `refresh`, all of them again."""
+    def measure(
+        self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile]
+    ) -> Summary:
+        """Score every pair that has no score yet under these measures; with `refresh`, all of them again.
+
+        missing: what `plan` says of these artifacts; what another process does meanwhile is left to it.
+        """
         by_identity = {configuration(measure).configuration: measure for measure in measures}
         with self.store.claims.at_work():
             self.store.stage("configurations", [configuration_row(measure) for measure in measures])
             self.store.merge()
-            sound = self._sound(artifacts, plan(self.store, artifacts, measures, refresh=self.refresh))
+            sound = self._sound(artifacts, missing)
             for tile in self._tiles(sound, by_identity):
                 self._fill(tile, {row.artifact: row for row in sound}, by_identity)
         self.store.merge()
@@ -110,7 +115,8 @@ class Session:
                         claim.enter_context(self.store.claims.claim(tile.description()))
                 if tile is not None:
                     yield tile
-                    self.done.update(tile.scores())
+                    if self.refresh:  # else the catalog, or what is staged, says so
+                        self.done.update(tile.scores())
                     continue
             if not others:
                 return

@@ -10,13 +10,14 @@ one of them stands in the next), and claims what it takes on:
             mine.enter_context(store.claims.claim(work))
         ...  # compute, and stage what was computed
 
-A claim is a description, `claims/<fingerprint>.json`, and a lock, `locks/claim-<fingerprint>.lock`, which the operating
+A claim is a description, `claims/<hash>.json`, and a lock, `locks/claim-<hash>.lock`, which the operating
 system releases when its holder dies. A claim whose lock is free is a dead process's, and is removed. Lock files are
 made and removed only by who plans: else a process could come to hold the lock of a file that another has just removed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import Counter
@@ -27,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 
 from layeratlas.store.errors import StoreBusy
 from layeratlas.store.files import process_name
-from layeratlas.store.identity import canonical_json, fingerprint
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -71,15 +71,16 @@ class Claims:
 
         Raises StoreBusy when a living process, or another thread of this one, has claimed the same already.
         """
-        name = fingerprint(dict(work)).replace(":", "-")
+        description = json.dumps(dict(work), sort_keys=True)
+        name = hashlib.sha256(description.encode()).hexdigest()
         lock = self._locks / f"{_CLAIM}{name}.lock"
         with ExitStack() as stack:
             with self.planning():
                 if not _hold(lock):
-                    raise StoreBusy(f"another process has claimed this work already: {canonical_json(dict(work))}")
+                    raise StoreBusy(f"another process has claimed this work already: {description[:200]}")
                 stack.callback(self._remove, lock)
                 self._folder.mkdir(exist_ok=True)
-                self._description(name).write_text(canonical_json(dict(work)), "utf-8")
+                self._description(name).write_text(description, "utf-8")
             yield
 
     def workers(self) -> int:

@@ -185,7 +185,8 @@ def test_raised_versions_and_refresh_measure_again(odd: Store, monkeypatch: pyte
     chosen = chosen_measures([MeasureSpec("attsim")], ("attention",))
     artifacts = odd.artifacts()
     assert plan(odd, artifacts, chosen) == []
-    again = Session(odd, "r", Silent(), torch.device("cpu"), refresh=True).measure(artifacts, chosen)
+    session = Session(odd, "r", Silent(), torch.device("cpu"), refresh=True)
+    again = session.measure(artifacts, chosen, plan(odd, artifacts, chosen, refresh=True))
     assert (again.scores, again.refused) == (4 * 3, {})
     monkeypatch.setattr(type(chosen[0]), "version", 2)
     assert sum(len(batch.pairs) for batch in plan(odd, artifacts, chosen)) == 6

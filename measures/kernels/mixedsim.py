@@ -66,9 +66,9 @@ class MixedSim(Measure):
 
     def compare(self, a: Directions, b: Directions, cross: Cross) -> Scores:
         """Score a towards b."""
-        import torch
+        from layeratlas.measures.linalg import column_norms
 
-        fitted = torch.linalg.vector_norm(cross.explained(b.whitener), dim=1, dtype=torch.float64)  # r
+        fitted = column_norms(cross.explained(b.whitener).double())  # r
         neurons = fitted.clamp(max=1).masked_fill(~a.alive, float("nan"))  # [pairs, neurons_a]
         return Scores(
             values=neurons.nanmean(dim=1),

@@ -20,7 +20,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from layeratlas.measures.linalg import add_product, add_square, product, symmetric_eigen
+from layeratlas.measures.linalg import add_product, add_square, column_norms, product, symmetric_eigen
 from layeratlas.measures.score import ConstantLayer, TooFewWords
 from layeratlas.measures.statistics.centring import Block
 
@@ -147,7 +147,7 @@ def _canonical(whitened: Tensor) -> Canonical:  # [pairs, kept_a, kept_b], kept_
     exact = whitened.double()
     left = symmetric_eigen(product(exact, exact.mT))[1].to(whitened.dtype)
     right = product(whitened.mT, left)  # [pairs, kept_b, shared], not yet of length one
-    correlations = torch.linalg.vector_norm(right, dim=1) / torch.linalg.vector_norm(left, dim=1)
+    correlations = column_norms(right) / column_norms(left)
     right = right / correlations[:, None]
     lost = correlations.amin(dim=1) < torch.finfo(whitened.dtype).eps ** 0.5
     if lost.any():

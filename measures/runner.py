@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.plan import Key, plan
@@ -62,7 +62,8 @@ class Session:
     memory: int = 2 * 2**30  # bytes for the sums of a tile
     refresh: bool = False
     summary: Summary = field(default_factory=Summary)
-    done: set[Key] = field(default_factory=set)
+    done: set[Key] = field(default_factory=set)  # of a refresh, which the catalog cannot tell from what was known
+    planned: dict[str, Any] = field(default_factory=dict)  # free tiles, and what they were planned by
 
     def measure(
         self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile]
@@ -126,18 +127,36 @@ class Session:
             time.sleep(_LOOK)
 
     def _next(self, artifacts: Sequence[ArtifactRow], measures: dict[str, Measure]) -> tuple[Tile | None, bool]:
-        """Return a tile that nobody is at, and whether others are at something that this process lacks too."""
-        self.store.merge()
-        finished = self.done | self.store.staged_pairs()
-        missing = plan(self.store, artifacts, list(measures.values()), refresh=self.refresh, taken=finished)
-        taken = {key for claimed in self.store.claims.taken() for key in Tile.of(claimed).scores()}
-        if not taken:
-            return (self._share(missing[0], artifacts, measures) if missing else None), False
-        free = plan(self.store, artifacts, list(measures.values()), refresh=self.refresh, taken=finished | taken)
-        return (self._share(free[0], artifacts, measures) if free else None), bool(missing)
+        """Return a tile that nobody is at, and whether others are at something that this process lacks too.
 
-    def _share(self, tile: Tile, artifacts: Sequence[ArtifactRow], measures: dict[str, Measure]) -> Tile:
-        """Cut off what one process should take at once: all that memory allows, or its share where others work too."""
+        As long as no other process has been here, what was planned for the tile before is still what is free.
+        """
+        self.store.merge()
+        taken = {key for claimed in self.store.claims.taken() for key in Tile.of(claimed).scores()}
+        finished = self.done | self.store.staged_pairs()
+        runs = self.store.rows("SELECT count(*) FROM base.runs")
+        if taken or finished or self.planned.get("was_shared", True) or runs != self.planned["runs"]:
+            self.planned["free"] = plan(
+                self.store, artifacts, list(measures.values()), refresh=self.refresh, taken=finished | taken
+            )
+            self.planned.update(runs=runs, was_shared=bool(taken))
+        if not self.planned["free"]:
+            return None, bool(taken) and bool(self._missing(artifacts, measures, finished))
+        first, *others = self.planned["free"]
+        share = self._share(first, artifacts, measures)
+        rest = sorted(set(first.pairs) - set(share))
+        self.planned["free"] = [*([part(first, rest)] if rest else []), *others]
+        return part(first, share), True
+
+    def _missing(
+        self, artifacts: Sequence[ArtifactRow], measures: dict[str, Measure], finished: set[Key]
+    ) -> list[Tile]:
+        return plan(self.store, artifacts, list(measures.values()), refresh=self.refresh, taken=finished)
+
+    def _share(
+        self, tile: Tile, artifacts: Sequence[ArtifactRow], measures: dict[str, Measure]
+    ) -> list[tuple[int, int]]:
+        """Return the pairs that one process takes at once: what memory allows, or its share where others work too."""
         from layeratlas.measures.engine import source_of, tiles_of
 
         rows = {row.artifact: row for row in artifacts}
@@ -145,7 +164,7 @@ class Session:
         chosen = [measures[one] for one in tile.configurations]
         workers = self.store.claims.workers()
         shares = _SHARES * workers if workers > 1 else 1
-        return part(tile, tiles_of(tile.kind, layers, tile.pairs, chosen, self.memory, shares=shares)[0])
+        return tiles_of(tile.kind, layers, tile.pairs, chosen, self.memory, shares=shares)[0]
 
     def _fill(self, tile: Tile, rows: dict[str, ArtifactRow], measures: dict[str, Measure]) -> None:
         """Compute a tile and stage its scores, every few seconds."""

@@ -71,7 +71,7 @@ def test_a_claim_is_seen_by_all_and_ends_with_its_block(tmp_path: Path) -> None:
     with holder(tmp_path) as process, ours.claim({"tile": 2}):
         other = {"tile": 1, "pairs": [["a", "b"]]}
         assert sorted(ours.taken(), key=str) == sorted([other, {"tile": 2}], key=str)
-        with pytest.raises(StoreBusy, match=r'claimed this work already: \{"pairs":\[\["a","b"\]\],"tile":1\}'):
+        with pytest.raises(StoreBusy, match=r'claimed this work already: \{"pairs": \[\["a", "b"\]\], "tile": 1\}'):
             ours.claim(other).__enter__()
         process.communicate("\n", timeout=60)
         assert process.returncode == 0 and ours.taken() == [{"tile": 2}]

@@ -112,3 +112,17 @@ def test_a_device_that_is_not_there_is_one_line(extracted: Path, device: str) ->
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2 and "Traceback" not in said
     assert f"layeratlas: there is no device '{device}' here; there is: auto, cpu" in said
+
+
+def test_what_a_killed_process_had_claimed_is_taken_by_one_that_planned_meanwhile(
+    extracted: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(extracted, tmp_path / "store")
+    both = [start(store), start(store)]
+    deadline = time.monotonic() + 60
+    while len(list((store / "claims").glob("*.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    both[0].send_signal(signal.SIGKILL)
+    both[0].wait()
+    measured(both[1])
+    assert len(values(store)) == SCORES

@@ -28,7 +28,7 @@ from layeratlas.measures.tiles import Cost, Pair, cut
 CPU = torch.device("cpu")
 T = TypeVar("T")
 R = TypeVar("R")
-_BATCH_BYTES = 2**21  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
+_BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
 
 

@@ -17,13 +17,12 @@ from layeratlas.measures.score import MeasureError, Score, Scores
 
 def score_table(outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str) -> pa.Table:
     """Return a row a score, or its refusal. artifacts: the fingerprints that the pairs' places stand for."""
-    parts = [_table(one, artifacts, run) for one in outcomes]
-    return pa.concat_tables(parts)
+    identity = {measure: configuration(measure).configuration for measure in {one.measure for one in outcomes}}
+    return pa.concat_tables([_table(one, identity[one.measure], artifacts, run) for one in outcomes])
 
 
-def _table(outcomes: Outcomes, artifacts: Sequence[str], run: str) -> pa.Table:
+def _table(outcomes: Outcomes, identity: str, artifacts: Sequence[str], run: str) -> pa.Table:
     count = len(outcomes.pairs)
-    identity = configuration(outcomes.measure).configuration
     scores = outcomes.scores
     columns = _scored(scores) if isinstance(scores, Scores) else _one_by_one(scores)
     return pa.table(

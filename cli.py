@@ -62,9 +62,9 @@ def cli(context: click.Context) -> None:
 
     Example: layeratlas run studies/demo.toml && layeratlas query top-pairs --across families
     """
-    from layeratlas.measures.registry import Versions
+    from layeratlas.measures.registry import VERSIONS
 
-    context.obj = Versions()
+    context.obj = VERSIONS
 
 
 @cli.command()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
 from layeratlas.measures.declaration import Measure
-from layeratlas.measures.registry import MEASURES, Versions
+from layeratlas.measures.registry import SYMMETRIC, VERSIONS
 from layeratlas.measures.tiles import Tile
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.progress import Progress, Silent
@@ -23,6 +23,8 @@ from layeratlas.store.store import ArtifactRow, Store, default_root
 from layeratlas.store.study import MeasureSpec, ResultsSpec, Study, load_study
 
 if TYPE_CHECKING:
+    import torch
+
     from layeratlas.measures.runner import Summary as Measured
 
 MEMORY = 2 * 2**30  # bytes for the sums of one pass over the words
@@ -72,7 +74,7 @@ def open_store(root: str | Path | Store | None = None) -> Store:
     """Return a store by its folder; none named is $LAYERATLAS_STORE, or ./layeratlas-data. Nothing is created yet."""
     if isinstance(root, Store):
         return root
-    return Store(Path(root) if root is not None else default_root(), versions=Versions())
+    return Store(Path(root) if root is not None else default_root(), versions=VERSIONS)
 
 
 def run(
@@ -141,8 +143,7 @@ def measure(
 
 def import_results(store: Store, spec: ResultsSpec, *, replace: bool = False) -> str:
     """Import results from elsewhere where the store lacks them; return what was done as a line."""
-    symmetric = {name: declared.symmetric for name, declared in MEASURES.items()}
-    return ensure_results(store, spec, symmetric=symmetric, replace=replace)
+    return ensure_results(store, spec, symmetric=SYMMETRIC, replace=replace)
 
 
 def _require_devices(kinds: set[str], device: str) -> None:
@@ -165,6 +166,7 @@ class _Work:
     store: Store
     run: str
     means: Means
+    device: torch.device
 
     def study(
         self, study: Study, tasks: Sequence[extraction.Task], measures: Sequence[Measure]
@@ -176,19 +178,19 @@ class _Work:
         return extracted, self.measure(present, measures, missing)
 
     def extract(self, study: Study, tasks: Sequence[extraction.Task]) -> extraction.Summary:
-        from layeratlas.devices import device_named
-
-        device = str(device_named(self.means.device))
-        return extraction.extract(self.store, study, tasks, device=device, progress=self.means.progress, run=self.run)
+        """Work through the tasks of a study."""
+        return extraction.extract(
+            self.store, study, tasks, device=str(self.device), progress=self.means.progress, run=self.run
+        )
 
     def measure(
         self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile]
     ) -> Measured:
-        from layeratlas.devices import device_named
+        """Score what is missing of these artifacts."""
         from layeratlas.measures.runner import Session
 
-        device = device_named(self.means.device)
-        session = Session(self.store, self.run, self.means.progress, device, self.means.memory, self.means.refresh)
+        means = self.means
+        session = Session(self.store, self.run, means.progress, self.device, means.memory, means.refresh)
         return session.measure(artifacts, measures, missing)
 
 
@@ -202,4 +204,4 @@ def _working(store: Store, means: Means) -> Iterator[_Work]:
     device = device_named(means.device)
     store.clean()
     with store.run(device=str(device), threads=torch.get_num_threads()) as run:
-        yield _Work(store, run, means)
+        yield _Work(store, run, means, device)

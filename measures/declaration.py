@@ -117,10 +117,16 @@ class Measure:
         return None
 
     def check(self, a: Any, b: Any, ends: Ends) -> None:
-        """Raise MeasureError where this pair of prepared layers must not be compared; the message says what to do."""
+        """Raise MeasureError where this pair of prepared layers must not be compared; the message says what to do.
+
+        It goes by whole numbers and by the words, which are the same for all pairs of a batch.
+        """
 
     def compare(self, a: Any, b: Any, cross: Any) -> Scores:
-        """Score a towards b for a batch of pairs. a, b: what was prepared, batched; cross: the statistic's pairs."""
+        """Score a towards b for a batch of pairs. a, b: what was prepared, batched; cross: the statistic's pairs.
+
+        Diagnostics begin with `cross.counts`, which say how many words were compared.
+        """
         raise NotImplementedError
 
 
@@ -133,7 +139,7 @@ def measure(declared: type[M]) -> type[M]:
     missing = [name for name in ("name", "version", "symmetric", "range", "needs") if not hasattr(declared, name)]
     wrong = [
         *(f"lacks {name}" for name in missing),
-        *(f"is not invariant to '{name}'" for name in declared.invariant_to - set(INVARIANCES)),
+        *(f"names an unknown invariance '{name}'" for name in declared.invariant_to - set(INVARIANCES)),
         *([f"has no level '{declared.level}'"] if declared.level not in LEVELS else []),
         *([f"has no direction '{declared.direction}'"] if declared.direction not in ("similarity", "distance") else []),
         *(f"has no preset '{preset}'" for preset in declared.presets if preset not in PRESETS),

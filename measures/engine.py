@@ -197,13 +197,14 @@ class _Gathered:
         for pair in pairs:
             groups = tuple(statistic.group(*pair) for statistic in self._statistics.values())
             alike.setdefault((groups, *(number(end, groups) for end in pair)), []).append(pair)
-        cut_up = (
-            some[start : start + size]
-            for some in alike.values()
-            for size in [max(1, _BATCH_BYTES // (8 * self._layers[some[0][0]].units * self._layers[some[0][1]].units))]
-            for start in range(0, len(some), size)
-        )
-        return sorted(cut_up)
+        return sorted(batch for some in alike.values() for batch in self._cut(some))
+
+    def _cut(self, alike: list[Pair]) -> Iterator[list[Pair]]:
+        """Cut pairs of the same shapes into batches."""
+        a, b = (self._layers[end].units for end in alike[0])
+        size = max(1, _BATCH_BYTES // (8 * a * b))
+        for start in range(0, len(alike), size):
+            yield alike[start : start + size]
 
     def release(self, row: int) -> None:
         """Give up what only pairs (a, b) with a < row need."""
@@ -212,21 +213,23 @@ class _Gathered:
 
     def compare(self, pairs: list[Pair]) -> list[Outcomes]:
         """Compare one batch, both directions, under every measure."""
-        crosses: dict[int, Any] = {}
+        crosses: dict[Gathering, Any] = {}
         outcomes: list[Outcomes] = []
         for measure, statistic in self._statistics.items():
             outcomes += self._compare(measure, statistic, pairs, crosses)
         return outcomes
 
     def _compare(
-        self, measure: Measure, statistic: Gathering, pairs: list[Pair], crosses: dict[int, Any]
+        self, measure: Measure, statistic: Gathering, pairs: list[Pair], crosses: dict[Gathering, Any]
     ) -> list[Outcomes]:
         back = [(b, a) for a, b in pairs]
         group = statistic.group(*pairs[0])
         left, right = ([self._prepared[measure, pair[end], group] for pair in pairs] for end in (0, 1))
         try:
             _require_prepared(left, right)
-            cross = crosses.get(id(statistic)) or crosses.setdefault(id(statistic), statistic.pair(pairs))
+            if statistic not in crosses:
+                crosses[statistic] = statistic.pair(pairs)
+            cross = crosses[statistic]
         except MeasureError:
             refused: list[Score | MeasureError] = [self._refusal(measure, statistic, pair, group) for pair in pairs]
             return [Outcomes(measure, some, refused) for some in (pairs, back)]

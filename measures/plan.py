@@ -35,7 +35,7 @@ def chosen_measures(
         if kind not in kinds:
             raise BadRequest(
                 f"{spec.where}{spec.name} compares {kind}, and there are none: extract them, with "
-                f'kinds = ["{kind}"] in a study\'s [extraction]'
+                f'kinds = ["{kind}"] in a study\'s [extraction], or with `layeratlas extract` and its options'
             )
     return measures
 

@@ -49,11 +49,14 @@ class Registry(Mapping[str, type[Measure]]):
 MEASURES = Registry()
 
 
-class Versions(Mapping[str, int]):
-    """The newest version of each measure, as the catalog compares it: a measure is imported when it is asked for."""
+class Declared(Mapping[str, Any]):
+    """One thing that every measure declares, by the measure's name; a measure is imported when it is asked for."""
 
-    def __getitem__(self, name: str) -> int:
-        return MEASURES[name].version
+    def __init__(self, attribute: str) -> None:
+        self._attribute = attribute
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(MEASURES[name], self._attribute)
 
     def __iter__(self) -> Iterator[str]:
         return iter(MEASURES)
@@ -63,6 +66,11 @@ class Versions(Mapping[str, int]):
 
     def __contains__(self, name: object) -> bool:
         return name in MEASURES
+
+
+#: The newest version of each measure, as the catalog compares it; and which measures are symmetric.
+VERSIONS: Mapping[str, int] = Declared("version")
+SYMMETRIC: Mapping[str, bool] = Declared("symmetric")
 
 
 def configure(name: str, preset: str = "default", parameters: Mapping[str, Any] | None = None) -> Measure:
@@ -151,7 +159,7 @@ def _of_a_package(name: str) -> type[Measure]:
         offered = point.load()
     except (ImportError, AttributeError, TypeError) as error:
         raise LayeratlasError(
-            f"{_package(point)} offers the measure '{name}', which cannot be loaded: {error}"
+            f"{_package(point)} offers the measure '{name}', which cannot be loaded: {error}. Repair or uninstall it"
         ) from error
     if not (isinstance(offered, type) and issubclass(offered, Measure) and offered.name == name):
         raise LayeratlasError(f"{_package(point)} offers '{name}' as {point.value}, which is no measure of that name")

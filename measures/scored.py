@@ -41,7 +41,7 @@ def _scored(scores: Scores) -> dict[str, Any]:
     count = len(scores)
     return {
         "value": pa.array(scores.values.double().cpu().numpy()),
-        "words": _same(int(scores.diagnostics["words"]), count, pa.int64()),
+        "words": _same(scores.diagnostics.get("words"), count, pa.int64()),
         "refused": pa.nulls(count, pa.string()),
         "diagnostics": _same(json.dumps(dict(scores.diagnostics)), count),
         "units": _lists(scores.units, count, np.float32),
@@ -55,7 +55,7 @@ def _one_by_one(scores: Sequence[Score | MeasureError]) -> dict[str, Any]:
     reasons = [None if isinstance(score, Score) else reason(score) for score in scores]
     return {
         "value": pa.array([score and score.value for score in found], pa.float64()),
-        "words": pa.array([score and score.diagnostics["words"] for score in found], pa.int64()),
+        "words": pa.array([score and score.diagnostics.get("words") for score in found], pa.int64()),
         "refused": pa.array(reasons, pa.string()),
         "diagnostics": pa.array([score and json.dumps(dict(score.diagnostics)) for score in found], pa.string()),
         "units": pa.array([score and score.units for score in found], pa.list_(pa.float32())),

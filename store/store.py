@@ -255,6 +255,3 @@ def former_store() -> Path | None:
     former = Path(os.environ.get("SIMCAT_STORE") or "simcat-data")
     in_use = "LAYERATLAS_STORE" in os.environ or default_root().exists()
     return former if not in_use and (former / catalog.FILE).exists() else None
-
-
-__all__ = ["ArtifactRow", "ModelRow", "Store", "default_root"]

@@ -93,7 +93,7 @@ def test_a_check_speaks_for_every_pair_of_its_batch() -> None:
         ({"name": "x", "version": 1, "symmetric": True, "range": Range(0, 1)}, "lacks needs"),
         ({"level": "molecule"}, "has no level 'molecule'"),
         ({"direction": "sideways"}, "has no direction 'sideways'"),
-        ({"invariant_to": frozenset({"weather"})}, "is not invariant to 'weather'"),
+        ({"invariant_to": frozenset({"weather"})}, "names an unknown invariance 'weather'"),
         ({"presets": {"mine": {}}}, "has no preset 'mine'"),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 
 from layeratlas.measures import MEASURES, Measure
 from layeratlas.measures.registry import configuration_row
+from layeratlas.queries.core.usual import USUAL
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.identity import ArtifactIdentity
 from layeratlas.store.kinds import KINDS, kind_of
@@ -48,6 +49,11 @@ def test_kinds_are_known_by_name_and_need_no_pyarrow_until_a_file_is_read() -> N
     code = "import sys; from layeratlas.store import kinds, store; print('pyarrow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_what_is_usual_is_said_of_kinds_that_there_are() -> None:
+    assert USUAL.keys() <= KINDS.keys()
+    assert all(MEASURES[each].kind == kind for kind, usual in USUAL.items() for each in (usual.measure, usual.of_units))
 
 
 def every_configuration() -> list[Measure]:

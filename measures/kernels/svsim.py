@@ -1,4 +1,4 @@
-"""svsim: do two layers span the same directions? And the cut of components that svsim and pwsim share."""
+"""svsim: do two layers span the same directions? pwsim asks the same with other weights."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class SVSim(Measure):
     usual = ({},)
 
     def __post_init__(self) -> None:
-        check_cut(self.variance, self.cut)
+        if not 0 < self.variance <= 1:
+            raise ValueError(f"variance must be between 0 and 1, got {self.variance}")
+        check_choice("cut", self.cut, get_args(Cut))
 
     def prepare(self, layer: Layer) -> Components:
         """Whiten the kept components."""
@@ -69,32 +71,24 @@ class SVSim(Measure):
 
     def check(self, a: Components, b: Components, ends: Ends) -> None:
         """Refuse what would report algebra as similarity."""
-        check_components(self.name, self.variance, (a.kept, b.kept), ends)
+        for name, layer in ((ends.a, a), (ends.b, b)):
+            if not layer.kept:
+                raise MeasureError(
+                    f"{self.name} keeps no component of {name}: one direction holds over {self.variance:.0%} of its "
+                    'variance. Use cut = "reach"'
+                )
+        if a.kept + b.kept > ends.words - 1:
+            raise TooFewWords(
+                f"{self.name} compares {a.kept} components of {ends.a} with {b.kept} of {ends.b}: that takes more than "
+                f"{a.kept + b.kept} words, there are {ends.words:,}. Extract more text"
+            )
 
     def compare(self, a: Components, b: Components, cross: Cross) -> Scores:
         """Score the pairs."""
         canonical = cross.canonical(a.whitener, b.whitener)
+        return Scores(canonical.correlations.double().mean(dim=1), diagnostics=self.diagnostics(a, b, cross))
+
+    def diagnostics(self, a: Components, b: Components, cross: Cross) -> dict[str, int]:
+        """Return what one needs to judge the number: how many components were kept, and of how much."""
         counts = {"components_a": a.kept, "components_b": b.kept, "dead_a": a.dead, "dead_b": b.dead}
-        return Scores(canonical.correlations.double().mean(dim=1), diagnostics={**cross.counts, **counts})
-
-
-def check_cut(variance: float, cut: str) -> None:
-    """Raise ValueError when the parameters of a cut are out of range."""
-    if not 0 < variance <= 1:
-        raise ValueError(f"variance must be between 0 and 1, got {variance}")
-    check_choice("cut", cut, get_args(Cut))
-
-
-def check_components(measure: str, variance: float, kept: tuple[int, int], ends: Ends) -> None:
-    """Raise MeasureError when a layer keeps no component, TooFewWords when both keep more than the words allow."""
-    for name, count in zip((ends.a, ends.b), kept, strict=True):
-        if not count:
-            raise MeasureError(
-                f"{measure} keeps no component of {name}: one direction holds over {variance:.0%} of its variance. "
-                'Use cut = "reach"'
-            )
-    if sum(kept) > ends.words - 1:
-        raise TooFewWords(
-            f"{measure} compares {kept[0]} components of {ends.a} with {kept[1]} of {ends.b}: that takes more than "
-            f"{sum(kept)} words, there are {ends.words:,}. Extract more text"
-        )
+        return {**cross.counts, **counts}

@@ -45,7 +45,6 @@ class Layer:
         self.std = torch.where(self.alive, self.std, 0.0)
         self.covariance_norm = float(torch.linalg.matrix_norm(covariance / self.std.max() ** 2))
         self._correlation = covariance * self.inverse_std[:, None] * self.inverse_std
-        self._lock = threading.Lock()
         self._whitener = self._loadings = torch.empty(0, 0)
 
     @property
@@ -110,7 +109,7 @@ class Cross:
         self.words = words
         self.counts = {"words": words}  # what the diagnostics of every score say
         self.correlation = correlation  # [pairs, neurons_a, neurons_b]
-        self._explained = correlation[:, :0].mT[:, :0]
+        self._explained: Tensor | None = None  # [pairs, most kept so far, neurons_a]
         self._canonical: dict[tuple[int, int], Canonical] = {}
         self.flipped = flipped or Cross(words, correlation.mT, flipped=self)
 
@@ -122,7 +121,7 @@ class Cross:
     def explained(self, whitener_b: Tensor) -> Tensor:  # [pairs, neurons_b, kept] -> [pairs, kept, neurons_a]
         """Return how each neuron of a correlates with each of b's whitened components."""
         kept = whitener_b.shape[2]
-        if self._explained.shape[1] < kept:
+        if self._explained is None or self._explained.shape[1] < kept:
             self._explained = product(whitener_b.mT, self.correlation.mT)
         return self._explained[:, :kept]
 

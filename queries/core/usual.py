@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from layeratlas.store.kinds import KINDS
-
 OWN = "own"  # the source of what we measured ourselves
 CONFIGURATION = "default"
 
@@ -26,6 +24,3 @@ FIRST = next(iter(USUAL))
 def usual_of(kind: str) -> Usual | None:
     """What is meant of a kind; None of a kind that has nothing usual yet."""
     return USUAL.get(kind)
-
-
-assert USUAL.keys() <= KINDS.keys()

@@ -34,6 +34,8 @@ pictures: $(VENV)/installed
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/measure.py
+	$(BIN)/python bench/small.py
+	$(BIN)/python bench/sharing.py
 	$(BIN)/python bench/attention.py
 	$(BIN)/python bench/extract.py
 	$(BIN)/python bench/catalog.py

@@ -1,10 +1,15 @@
-"""Which device computes: what the user named, checked before any work begins."""
+"""What computes: the device that the user named, checked before any work begins, and how many of its cores."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+from threadpoolctl import threadpool_limits
 
 from layeratlas.store.errors import BadRequest
+from layeratlas.store.store import Store
 
 _KNOWN = ("cpu", "cuda", "mps", "xpu")
 
@@ -24,6 +29,22 @@ def device_named(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError):
         raise BadRequest(f"there is no device '{name}' here; there is: auto, {', '.join(_available())}") from None
     return device
+
+
+@contextmanager
+def share_of_cores(store: Store) -> Iterator[None]:
+    """Use this process's share of the cores while others of this host work in the same store.
+
+    Threads of several processes that wait for one another's cores make all of them slower than one process alone.
+    """
+    threads = torch.get_num_threads()
+    share = max(1, threads // max(1, store.claims.workers(here=True)))
+    torch.set_num_threads(share)
+    try:
+        with threadpool_limits(share, user_api="blas"):  # numpy's
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _available() -> list[str]:

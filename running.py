@@ -6,7 +6,7 @@ Each function plans first, without torch: what is known already is not computed 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -168,6 +168,12 @@ class _Work:
     means: Means
     device: torch.device
 
+    def cores(self) -> AbstractContextManager[None]:
+        """Hold this process to its share of the cores, for the length of a block."""
+        from layeratlas.devices import share_of_cores
+
+        return share_of_cores(self.store)
+
     def study(
         self, study: Study, tasks: Sequence[extraction.Task], measures: Sequence[Measure]
     ) -> tuple[extraction.Summary, Measured]:
@@ -180,8 +186,9 @@ class _Work:
     def extract(self, study: Study, tasks: Sequence[extraction.Task]) -> extraction.Summary:
         """Work through the tasks of a study."""
         return extraction.extract(
-            self.store, study, tasks, device=str(self.device), progress=self.means.progress, run=self.run
-        )
+            self.store, study, tasks, device=str(self.device), progress=self.means.progress, run=self.run,
+            cores=self.cores,
+        )  # fmt: skip
 
     def measure(
         self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile]
@@ -190,7 +197,7 @@ class _Work:
         from layeratlas.measures.runner import Session
 
         means = self.means
-        session = Session(self.store, self.run, means.progress, self.device, means.memory, means.refresh)
+        session = Session(self.store, self.run, means.progress, self.device, means.memory, means.refresh, self.cores)
         return session.measure(artifacts, measures, missing)
 
 
@@ -203,5 +210,5 @@ def _working(store: Store, means: Means) -> Iterator[_Work]:
 
     device = device_named(means.device)
     store.clean()
-    with store.run(device=str(device), threads=torch.get_num_threads()) as run:
+    with store.claims.at_work(), store.run(device=str(device), threads=torch.get_num_threads()) as run:
         yield _Work(store, run, means, device)

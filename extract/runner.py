@@ -5,8 +5,8 @@ Importing this module imports no torch; only a model that runs does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -55,13 +55,17 @@ class Summary:
         return [f"extracted {self.written:,} layers{adopted}", *failed]
 
 
-def extract(store: Store, study: Study, tasks: Sequence[Task], *, device: str, progress: Progress, run: str) -> Summary:
+def extract(
+    store: Store, study: Study, tasks: Sequence[Task], *, device: str, progress: Progress, run: str,
+    cores: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Summary:  # fmt: skip
     """Work through what `plan` says a study lacks. A model that fails does not stop the others.
 
     device: `cpu`, `cuda` … run: the run that artifacts are registered under.
+    cores: holds this process to its share of them, task by task.
     Interrupted, it leaves what was finished and nothing half-written.
     """
-    return _Extraction(store, study, device, progress, run).all(tasks)
+    return _Extraction(store, study, device, progress, run).all(tasks, cores)
 
 
 class _Extraction:
@@ -72,15 +76,17 @@ class _Extraction:
         self._loaded: tuple[str, Encoder] | None = None
         self._summary = Summary()
 
-    def all(self, tasks: Sequence[Task]) -> Summary:
+    def all(self, tasks: Sequence[Task], cores: Callable[[], AbstractContextManager[None]]) -> Summary:
         """Work through the tasks; those that another process is busy with come last."""
         busy: list[Task] = []
         for task in tasks:
-            if not self._attempt(task, wait=False):
-                busy.append(task)
+            with cores():
+                if not self._attempt(task, wait=False):
+                    busy.append(task)
         for task in busy:
             self._progress.note(f"waiting for another process that extracts {task.title}")
-            self._attempt(task, wait=True)
+            with cores():
+                self._attempt(task, wait=True)
         return self._summary
 
     def _attempt(self, task: Task, *, wait: bool) -> bool:

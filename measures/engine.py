@@ -86,10 +86,10 @@ def compare_pairs(
 
 def tiles_of(
     kind: str, layers: Sequence[Source], pairs: Sequence[Pair], measures: Sequence[Measure], memory: int, *,
-    shares: int = 1,
+    groups: int = 1,
 ) -> list[list[Pair]]:  # fmt: skip
     """Split pairs into tiles whose statistics and reading take at most `memory` bytes."""
-    return cut(pairs, [layer.units for layer in layers], _cost(kind, layers, measures), memory, shares=shares)
+    return cut(pairs, [layer.units for layer in layers], _cost(kind, layers, measures), memory, groups=groups)
 
 
 def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure]) -> Cost:

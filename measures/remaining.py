@@ -17,7 +17,6 @@ from layeratlas.measures.plan import Key, plan
 from layeratlas.measures.tiles import Pair, Tile
 from layeratlas.store.store import ArtifactRow, Store
 
-_SHARES = 3  # tiles a worker, where several share a store: so that none waits long for the last
 _LOOK = 0.2  # seconds between looks at what others have finished
 
 
@@ -89,9 +88,8 @@ class Remaining:
         rows = {row.artifact: row for row in self._artifacts}
         layers = source_of(tile.kind).from_artifacts(self._store.root, [rows[one] for one in tile.artifacts])
         chosen = [self._measures[one] for one in tile.configurations]
-        workers = self._store.claims.workers()
-        shares = _SHARES * workers if workers > 1 else 1
-        return tiles_of(tile.kind, layers, tile.pairs, chosen, self._memory, shares=shares)[0]
+        workers = max(1, self._store.claims.workers())
+        return tiles_of(tile.kind, layers, tile.pairs, chosen, self._memory, groups=workers)[0]
 
 
 def part(tile: Tile, pairs: Sequence[Pair]) -> Tile:

@@ -6,8 +6,9 @@ Any number of processes share the work of one store. A tile's claim ends with it
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ class Session:
     device: torch.device
     memory: int = 2 * 2**30  # bytes for the sums of a tile
     refresh: bool = False
+    cores: Callable[[], AbstractContextManager[None]] = nullcontext  # holds this process to its share, tile by tile
     summary: Summary = field(default_factory=Summary)
 
     def measure(
@@ -68,14 +70,12 @@ class Session:
         from layeratlas.measures.remaining import Remaining
 
         by_identity = {configuration(measure).configuration: measure for measure in measures}
-        with self.store.claims.at_work():
-            self.store.stage("configurations", [configuration_row(measure) for measure in measures])
-            self.store.merge()
-            sound = {row.artifact: row for row in self._sound(artifacts, missing)}
-            remaining = Remaining(
-                self.store, list(sound.values()), by_identity, memory=self.memory, refresh=self.refresh
-            )
-            for tile in remaining.tiles(self.progress.note):
+        self.store.stage("configurations", [configuration_row(measure) for measure in measures])
+        self.store.merge()
+        sound = {row.artifact: row for row in self._sound(artifacts, missing)}
+        remaining = Remaining(self.store, list(sound.values()), by_identity, memory=self.memory, refresh=self.refresh)
+        for tile in remaining.tiles(self.progress.note):
+            with self.cores():
                 self._fill(tile, sound, by_identity)
         self.store.merge()
         return self.summary

@@ -42,18 +42,19 @@ class Tile:
         return {(configuration, of[a], of[b]) for a, b in self.pairs for configuration in self.configurations}
 
 
-def cut(pairs: Sequence[Pair], units: Sequence[int], cost: Cost, memory: int, *, shares: int = 1) -> list[list[Pair]]:
+def cut(pairs: Sequence[Pair], units: Sequence[int], cost: Cost, memory: int, *, groups: int = 1) -> list[list[Pair]]:
     """Split pairs of layers with these widths into tiles that cost at most `memory` bytes (one pair always fits).
 
-    shares: at least so many tiles, where there are layers enough.
+    groups: of neighbouring layers, at least so many, where there are layers enough. A tile is a group with itself or
+    with another, so that the tiles of n groups give n processes equal shares.
     """
     used = sorted({index for pair in pairs for index in pair})
     ordered = sorted(pairs)
     place = {index: at for at, index in enumerate(used)}
     whole = cost(used, [units[index] for index in used], [(place[a], place[b]) for a, b in ordered])
-    if whole <= memory and shares < 2:
+    if whole <= memory and groups < 2:
         return [ordered] if ordered else []
-    widest = sum(units[index] for index in used) / _groups(shares)
+    widest = sum(units[index] for index in used) / groups
     block: dict[int, int] = {}
     group: list[int] = []
     for index in used:  # groups of neighbouring layers, two of which fit side by side
@@ -67,11 +68,3 @@ def cut(pairs: Sequence[Pair], units: Sequence[int], cost: Cost, memory: int, *,
     for a, b in ordered:
         grouped.setdefault((block[a], block[b]), []).append((a, b))
     return [grouped[key] for key in sorted(grouped)]
-
-
-def _groups(shares: int) -> int:
-    """Return the fewest groups of layers that make so many tiles: each group with itself and with each other."""
-    groups = 1
-    while groups * (groups + 1) // 2 < shares:
-        groups += 1
-    return groups

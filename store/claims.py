@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.store.errors import StoreBusy
-from layeratlas.store.files import process_name
+from layeratlas.store.files import is_of_this_host, process_name
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -83,10 +83,13 @@ class Claims:
                 self._description(name).write_text(description, "utf-8")
             yield
 
-    def workers(self) -> int:
-        """Return how many living processes are at work in this store, this one included while it is `at_work`."""
+    def workers(self, *, here: bool = False) -> int:
+        """Return how many living processes are at work in this store, this one included while it is `at_work`.
+
+        here: on this host only, where they share the cores.
+        """
         with self.planning():
-            return len(self._living(_WORKER))
+            return sum(not here or is_of_this_host(name) for name in self._living(_WORKER))
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

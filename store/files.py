@@ -43,6 +43,11 @@ def process_name() -> str:
     return f"{os.getpid()}@{_this_host()}"
 
 
+def is_of_this_host(name: str) -> bool:
+    """Tell whether `name` is the `process_name` of a process of this host."""
+    return name.partition("@")[2] == _this_host()
+
+
 def _this_host() -> str:
     host = quote(platform.node(), safe="").replace("-", "%2D")
     return host if len(host) <= _LONGEST_HOST else hashlib.sha256(host.encode()).hexdigest()[:32]

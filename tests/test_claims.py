@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import signal
 import subprocess
 import sys
@@ -63,6 +64,17 @@ def holder(root: Path, tile: int = 1) -> Iterator[subprocess.Popen[str]]:
 
 def files(root: Path) -> list[str]:
     return sorted(path.name for folder in ("claims", "locks") for path in (root / folder).glob("*"))
+
+
+def test_workers_of_another_host_share_the_work_but_not_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Store(tmp_path).claims
+    with ours.at_work():
+        assert ours.workers() == ours.workers(here=True) == 1
+        monkeypatch.setattr(platform, "node", lambda: "elsewhere")
+        assert (ours.workers(), ours.workers(here=True)) == (1, 0)
+        monkeypatch.undo()
 
 
 def test_a_claim_is_seen_by_all_and_ends_with_its_block(tmp_path: Path) -> None:

@@ -52,6 +52,25 @@ def test_what_is_staged_is_merged_before_anything_is_planned(study: Path, tmp_pa
     assert layeratlas.run(study, store=store).lines()[-1].startswith("nothing to do") and store.waiting() == 0
 
 
+def test_a_process_uses_its_share_of_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from layeratlas.devices import share_of_cores
+    from layeratlas.running import open_store
+
+    store = open_store(tmp_path)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        for workers, share in ((0, 4), (1, 4), (2, 2), (3, 1), (9, 1)):
+            monkeypatch.setattr(store.claims, "workers", lambda *, here, count=workers: count)
+            with share_of_cores(store):
+                assert torch.get_num_threads() == share
+            assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_mistake_is_raised_by_name(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="there is no"):
         layeratlas.run("nowhere.toml", store=tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.registry import configuration, configure, usual_measures
-from layeratlas.measures.tiles import Tile
+from layeratlas.measures.tiles import Pair, Tile
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.store import ArtifactRow, Store
 from layeratlas.store.study import MeasureSpec
@@ -49,22 +49,29 @@ def plan(
     Pairs are together that lack the same configurations and share the same words. refresh: known scores too.
     taken: what somebody is at, or has done, and is left out.
     """
-    known = {row.artifact: row for row in artifacts if row.damaged is None}
-    groups: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
+    tiles = []
     for kind in dict.fromkeys(measure.kind for measure in measures):
-        own = [artifact for artifact, row in known.items() if row.kind == kind]
+        own = [row for row in artifacts if row.kind == kind and row.damaged is None]
         asked = [configuration(measure).configuration for measure in measures if measure.kind == kind]
-        for a, b, missing in store.missing_pairs(own, asked, known_too=refresh):
-            free = tuple(one for one in missing if not ((one, a, b) in taken or (one, b, a) in taken))
-            if free:
-                words = tuple(sorted({known[a].word_set, known[b].word_set}))
-                groups.setdefault((known[a].corpus, kind, known[a].words_from_tokens, words, free), []).append((a, b))
-    return [_tile(key[1], list(known), pairs, key[-1]) for key, pairs in groups.items()]
+        missing = store.missing_pairs([row.artifact for row in own], asked, known_too=refresh)
+        groups: dict[tuple[Any, ...], list[Pair]] = {}
+        for configurations, pairs in missing.items():
+            for a, b in pairs:
+                free = _free(configurations, own[a].artifact, own[b].artifact, taken) if taken else configurations
+                if free:
+                    words = frozenset((own[a].word_set, own[b].word_set))
+                    groups.setdefault((own[a].corpus, own[a].words_from_tokens, words, free), []).append((a, b))
+        tiles += [_tile(own, group, free) for (*_, free), group in groups.items()]
+    return tiles
 
 
-def _tile(kind: str, known: list[str], pairs: list[tuple[str, str]], missing: tuple[str, ...]) -> Tile:
-    used = {artifact for pair in pairs for artifact in pair}
-    order = [artifact for artifact in known if artifact in used]
-    place = {artifact: index for index, artifact in enumerate(order)}
-    indices = sorted((min(place[a], place[b]), max(place[a], place[b])) for a, b in pairs)
-    return Tile(kind, tuple(order), tuple(indices), missing)
+def _free(configurations: Sequence[str], a: str, b: str, taken: Collection[Key]) -> tuple[str, ...]:
+    return tuple(one for one in configurations if not ((one, a, b) in taken or (one, b, a) in taken))
+
+
+def _tile(rows: Sequence[ArtifactRow], pairs: Sequence[Pair], configurations: tuple[str, ...]) -> Tile:
+    """Return the tile of pairs of places among these artifacts, in their order."""
+    used = sorted({place for pair in pairs for place in pair})
+    at = {place: index for index, place in enumerate(used)}
+    indices = sorted((min(at[a], at[b]), max(at[a], at[b])) for a, b in pairs)
+    return Tile(rows[used[0]].kind, tuple(rows[place].artifact for place in used), tuple(indices), configurations)

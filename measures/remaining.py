@@ -24,14 +24,14 @@ class Remaining:
     """What these artifacts lack under these measures (by fingerprint); with `refresh`, what is known as well."""
 
     def __init__(
-        self, store: Store, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure], *, memory: int,
+        self, store: Store, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure], *, run: str, memory: int,
         refresh: bool,
     ) -> None:  # fmt: skip
         self._store, self._artifacts, self._measures = store, artifacts, measures
-        self._memory, self._refresh = memory, refresh
-        self._done: set[Key] = set()  # of a refresh, which the catalog cannot tell from what was known before
-        self._free: list[Tile] | None = None  # what was free when this process last planned
-        self._planned_at: object = None  # how many runs the store had then: each process that works here is one
+        self._run, self._memory, self._refresh = run, memory, refresh
+        self._done: list[Tile] = []  # of a refresh, which the catalog cannot tell from what was known before
+        self._free: list[Tile] | None = None  # what was free when this process last planned, less what it took since
+        self._others_had = 0  # scores in the catalog then, that other runs computed
 
     def tiles(self, note: Callable[[str], None]) -> Iterator[Tile]:
         """Give the tiles that this process takes, each claimed until the next is asked for, until nothing is left.
@@ -48,7 +48,7 @@ class Remaining:
                 if tile is not None:
                     yield tile
                     if self._refresh:
-                        self._done.update(tile.scores())
+                        self._done.append(tile)
                     continue
             if not others_work:
                 return
@@ -60,24 +60,26 @@ class Remaining:
     def _next(self) -> tuple[Tile | None, bool]:
         """Return a tile that nobody is at, and whether others are at something that is left here too."""
         self._store.merge()
-        taken = {key for claimed in self._store.claims.taken() for key in Tile.of(claimed).scores()}
-        finished = self._done | self._store.staged_pairs()
-        free = self._plan(finished | taken)
-        if not free:
-            return None, bool(taken) and bool(self._missing(finished))
-        share = self._share(free[0])
-        rest = sorted(set(free[0].pairs) - set(share))
-        self._free = [*([part(free[0], rest)] if rest else []), *free[1:]]
+        taken = self._store.claims.taken()
+        if taken or self._store.waiting() or self._free is None or self._others_had != self._scores_of_others():
+            self._others_had = self._scores_of_others()
+            finished = {key for tile in self._done for key in tile.scores()} | self._store.staged_pairs()
+            claimed = {key for claim in taken for key in Tile.of(claim).scores()}
+            self._free = self._missing(finished | claimed)
+            if not self._free:
+                return None, bool(claimed) and bool(self._missing(finished))
+        if not self._free:
+            return None, False
+        first, *others = self._free
+        share = self._share(first)
+        rest = sorted(set(first.pairs) - set(share))
+        self._free = [*([part(first, rest)] if rest else []), *others]
         if taken:  # a claim may end without a result, with its process: then this plan lacks what was claimed
             self._free = None
-        return part(free[0], share), True
+        return part(first, share), True
 
-    def _plan(self, known: set[Key]) -> list[Tile]:
-        """Return what is free. As long as no other process works here, that is what was left of the plan before."""
-        runs = self._store.rows("SELECT count(*) FROM base.runs")
-        if known or self._free is None or runs != self._planned_at:
-            self._free, self._planned_at = self._missing(known), runs
-        return self._free
+    def _scores_of_others(self) -> int:
+        return self._store.scores_of_others(self._run)
 
     def _missing(self, known: set[Key]) -> list[Tile]:
         measures = list(self._measures.values())

@@ -73,7 +73,9 @@ class Session:
         self.store.stage("configurations", [configuration_row(measure) for measure in measures])
         self.store.merge()
         sound = {row.artifact: row for row in self._sound(artifacts, missing)}
-        remaining = Remaining(self.store, list(sound.values()), by_identity, memory=self.memory, refresh=self.refresh)
+        remaining = Remaining(
+            self.store, list(sound.values()), by_identity, run=self.run, memory=self.memory, refresh=self.refresh
+        )
         for tile in remaining.tiles(self.progress.note):
             with self.cores():
                 self._fill(tile, sound, by_identity)

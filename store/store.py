@@ -199,14 +199,19 @@ class Store:
 
     def missing_pairs(
         self, artifacts: Sequence[str], configurations: Sequence[str], *, known_too: bool = False
-    ) -> list[tuple[str, str, tuple[str, ...]]]:
-        """Return unordered pairs of artifacts that could be compared, each with the configurations not yet scored.
+    ) -> dict[tuple[str, ...], list[tuple[int, int]]]:
+        """Return unordered pairs of places in `artifacts` that could be compared, by the configurations not yet scored.
 
         Comparable are artifacts of one corpus and kind, whose words were made from tokens in one way. `known_too` takes
         scored pairs as well.
         """
         rows = self.rows(_MISSING_PAIRS, list(artifacts), list(configurations), known_too)
-        return [(a, b, tuple(missing)) for a, b, missing in rows]
+        return {tuple(missing): list(zip(a, b, strict=True)) for missing, a, b in rows}
+
+    def scores_of_others(self, run: str) -> int:
+        """Return how many scores the catalog has that one run did not compute."""
+        found = self.rows("SELECT count(*) FROM base.scores WHERE run <> $1", run)
+        return int(found[0][0]) if found else 0
 
     @contextmanager
     def run(self, *, device: str, threads: int) -> Iterator[str]:
@@ -227,21 +232,26 @@ class Store:
 
 _MISSING_PAIRS = """
 WITH chosen AS (
-    SELECT id, artifact, corpus, kind, words_from_tokens FROM base.artifacts WHERE artifact IN (SELECT unnest($1))),
-wanted AS (
-    SELECT w.configuration, k.id
-    FROM (SELECT unnest($2) AS configuration) w LEFT JOIN base.configurations k USING (configuration)),
+    SELECT id, place - 1 AS place, corpus, kind, words_from_tokens
+    FROM base.artifacts JOIN (SELECT unnest($1) AS artifact, generate_subscripts($1, 1) AS place) USING (artifact)),
+asked AS (
+    SELECT c.configuration, k.id
+    FROM (SELECT unnest($2) AS configuration) c LEFT JOIN base.configurations k USING (configuration)),
 known AS (
     SELECT configuration, artifact_a, artifact_b FROM base.scores
     WHERE NOT $3 AND artifact_a IN (SELECT id FROM chosen) AND artifact_b IN (SELECT id FROM chosen)),
 pairs AS (
-    SELECT a.artifact AS a, b.artifact AS b, a.id AS a_id, b.id AS b_id
-    FROM chosen a JOIN chosen b USING (corpus, kind, words_from_tokens) WHERE a.id < b.id)
-SELECT a, b, list(w.configuration ORDER BY w.configuration)
-FROM pairs CROSS JOIN wanted w
-WHERE NOT EXISTS (SELECT 1 FROM known WHERE known.configuration = w.id AND artifact_a = a_id AND artifact_b = b_id)
-   OR NOT EXISTS (SELECT 1 FROM known WHERE known.configuration = w.id AND artifact_a = b_id AND artifact_b = a_id)
-GROUP BY ALL ORDER BY ALL
+    SELECT a.place AS a, b.place AS b, a.id AS a_id, b.id AS b_id
+    FROM chosen a JOIN chosen b USING (corpus, kind, words_from_tokens) WHERE a.id < b.id),
+lacking AS (
+    SELECT a, b, list(configuration ORDER BY configuration) AS missing
+    FROM pairs CROSS JOIN asked
+    WHERE NOT EXISTS (
+            SELECT 1 FROM known WHERE known.configuration = asked.id AND artifact_a = a_id AND artifact_b = b_id)
+       OR NOT EXISTS (
+            SELECT 1 FROM known WHERE known.configuration = asked.id AND artifact_a = b_id AND artifact_b = a_id)
+    GROUP BY ALL)
+SELECT missing, list(a ORDER BY a, b), list(b ORDER BY a, b) FROM lacking GROUP BY missing ORDER BY missing
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from oracles import ORACLES, canonical
 
 from layeratlas import measures
 from layeratlas.measures.engine import How, compare_pairs, tiles_of
+from layeratlas.measures.statistics.strips import size, strips
 from layeratlas.store.errors import BadRequest
 
 MEASURES = {name: declared for name, declared in measures.MEASURES.items() if declared.kind == "activations"}
@@ -242,3 +246,24 @@ def test_one_bad_layer_spoils_only_its_own_pairs() -> None:
         for outcomes in some:
             for pair, score in outcomes.single():
                 assert isinstance(score, measures.Score) == (set(pair) == {0, 3})
+
+
+@given(
+    st.lists(st.integers(1, 300), min_size=2, max_size=12),
+    st.sets(st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda pair: pair[0] < pair[1])),
+)
+def test_strips_cover_each_pair_once_and_little_else(units: list[int], pairs: set[tuple[int, int]]) -> None:
+    asked = {pair for pair in pairs if pair[1] < len(units)}
+    covered = [
+        (a, b) for strip in strips(units, asked) for a in range(*strip.rows) for b in range(*strip.columns)
+    ]  # fmt: skip
+    assert asked <= set(covered)
+    assert len([pair for pair in covered if pair in asked]) == len(asked)
+    needed = sum(units[a] * units[b] for a, b in asked)
+    assert needed <= size(units, asked) <= 1.1 * needed
+
+
+def test_narrow_layers_share_a_product_and_wide_ones_do_not() -> None:
+    every = list(itertools.combinations(range(200), 2))
+    assert len(strips([64] * 200, every)) < 200 / 4
+    assert len(strips([768] * 200, every)) == 199

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from layeratlas.measures.statistics import strips
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,7 @@ class CrossMoments:
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take."""
-        return 8 * (sum(width**2 for width in units) + sum(units[a] * units[b] for a, b in pairs))
+        return 8 * (sum(width**2 for width in units) + strips.size(units, pairs))
 
     def begin(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How) -> Moments:
         """Make room for the sums."""

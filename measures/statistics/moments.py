@@ -23,6 +23,7 @@ from torch import Tensor
 from layeratlas.measures.linalg import add_product, add_square, column_norms, product, symmetric_eigen
 from layeratlas.measures.score import ConstantLayer, TooFewWords
 from layeratlas.measures.statistics.centring import Block
+from layeratlas.measures.statistics.strips import strips
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
 
@@ -167,12 +168,13 @@ class Moments:
         self._columns = [slice(start, stop) for start, stop in pairwise(edges)]
         self._own = [torch.zeros(width, width, dtype=torch.float64, device=self._device) for width in units]
         self._cross = {
-            (a, first, last): torch.zeros(
-                units[a], edges[last] - edges[first], dtype=torch.float64, device=self._device
-            )
-            for a, first, last in _runs(pairs)
+            strip: torch.zeros(*(edges[last] - edges[first] for first, last in (strip.rows, strip.columns)),
+                               dtype=torch.float64, device=self._device)
+            for strip in strips(units, pairs)
+        }  # fmt: skip
+        self._strip_of = {
+            (a, b): strip for strip in self._cross for a in range(*strip.rows) for b in range(*strip.columns)
         }
-        self._run_of = {(run[0], b): run for run in self._cross for b in range(run[1], run[2])}
         self._sum = torch.zeros(edges[-1], dtype=torch.float64, device=self._device)
         self._pivot: Tensor | None = None
         largest = max((products.numel() for products in self._cross.values()), default=0)
@@ -188,10 +190,9 @@ class Moments:
         self.words += block.words
         for own, columns in zip(self._own, self._columns, strict=True):
             add_square(own, block.centred[:, columns])
-        for (row, first, last), products in self._cross.items():
-            right = block.centred[:, self._columns[first].start : self._columns[last - 1].stop]
-            out = self._product[: products.numel()].view(products.shape)
-            add_product(products, block.centred[:, self._columns[row]], right, out)
+        for strip, products in self._cross.items():
+            left, right = (block.centred[:, self._side_by_side(*side)] for side in (strip.rows, strip.columns))
+            add_product(products, left, right, self._product[: products.numel()].view(products.shape))
 
     def group(self, a: int, b: int) -> None:
         """A layer's moments are the same in all pairs."""
@@ -220,9 +221,14 @@ class Moments:
         return Cross(self.words, covariance.to(self._dtype))
 
     def _products(self, a: int, b: int) -> Tensor:  # [neurons_a, neurons_b]
-        run = self._run_of[a, b]
-        start = self._columns[b].start - self._columns[run[1]].start
-        return self._cross[run][:, start : start + self._units[b]]
+        strip = self._strip_of[a, b]
+        top = self._columns[a].start - self._columns[strip.rows[0]].start
+        start = self._columns[b].start - self._columns[strip.columns[0]].start
+        return self._cross[strip][top : top + self._units[a], start : start + self._units[b]]
+
+    def _side_by_side(self, first: int, last: int) -> slice:
+        """Return the columns of neighbouring layers, `last` not among them."""
+        return slice(self._columns[first].start, self._columns[last - 1].stop)
 
     def _shift(self, index: int) -> Tensor:  # [neurons]
         """The mean less the pivot."""
@@ -231,20 +237,9 @@ class Moments:
     def release(self, row: int) -> None:
         """Give up the sums of pairs (a, b) with a < row: pairs are taken in order, and these are done."""
         self._product = self._product[:0].clone()
-        for run in [run for run in self._cross if run[0] < row]:
-            del self._cross[run]
+        for strip in [strip for strip in self._cross if strip.rows[1] <= row]:
+            del self._cross[strip]
 
 
 def _stacked(parts: Sequence[Tensor]) -> Tensor:  # each [...] -> [pairs, ...]
     return parts[0][None] if len(parts) == 1 else torch.stack(list(parts))
-
-
-def _runs(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """Group pairs (a, b), a < b, into runs (a, first, last + 1) of neighbouring b: one product each."""
-    runs: list[tuple[int, int, int]] = []
-    for a, b in sorted(pairs):
-        if runs and runs[-1][0] == a and runs[-1][2] == b:
-            runs[-1] = (a, runs[-1][1], b + 1)
-        else:
-            runs.append((a, b, b + 1))
-    return runs

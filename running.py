@@ -206,9 +206,10 @@ def _working(store: Store, means: Means) -> Iterator[_Work]:
     """Record a run, on the device that was asked for."""
     import torch
 
-    from layeratlas.devices import device_named
+    from layeratlas.devices import device_named, give_large_blocks_back
 
     device = device_named(means.device)
+    give_large_blocks_back()
     store.clean()
     with store.claims.at_work(), store.run(device=str(device), threads=torch.get_num_threads()) as run:
         yield _Work(store, run, means, device)

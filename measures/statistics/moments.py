@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -100,40 +100,53 @@ class Canonical:
         return Canonical(self.correlations, self.right, self.left)
 
 
+@dataclass
+class _Made:
+    """What was computed of a batch seen from one side, to be used again."""
+
+    explained: Tensor | None = None  # [pairs, most kept so far, neurons_a]
+    canonical: dict[tuple[int, int], Canonical] = field(default_factory=dict)
+
+
 class Cross:
     """The correlations of a batch of pairs; products that several measures need are made once.
 
     A layer's whiteners are all the first columns of one: what was made with many components serves for fewer.
     """
 
-    def __init__(self, words: int, correlation: Tensor, flipped: Cross | None = None) -> None:
+    def __init__(self, words: int, correlation: Tensor) -> None:
         self.words = words
         self.counts = {"words": words}  # what the diagnostics of every score say
         self.correlation = correlation  # [pairs, neurons_a, neurons_b]
-        self._explained: Tensor | None = None  # [pairs, most kept so far, neurons_a]
-        self._canonical: dict[tuple[int, int], Canonical] = {}
-        self.flipped = flipped or Cross(words, correlation.mT, flipped=self)
+        self._made, self._made_flipped = _Made(), _Made()
+
+    @property
+    def flipped(self) -> Cross:
+        """The same, seen from b. No cycle: that would keep a batch's memory until somebody searches for it."""
+        other = Cross.__new__(Cross)
+        other.words, other.counts, other.correlation = self.words, self.counts, self.correlation.mT
+        other._made, other._made_flipped = self._made_flipped, self._made
+        return other
 
     def count(self, **counts: int) -> None:
         """Have the diagnostics say more, or otherwise, of what entered."""
         self.counts.update(counts)
-        self.flipped.counts.update(counts)
 
     def explained(self, whitener_b: Tensor) -> Tensor:  # [pairs, neurons_b, kept] -> [pairs, kept, neurons_a]
         """Return how each neuron of a correlates with each of b's whitened components."""
         kept = whitener_b.shape[2]
-        if self._explained is None or self._explained.shape[1] < kept:
-            self._explained = product(whitener_b.mT, self.correlation.mT)
-        return self._explained[:, :kept]
+        if self._made.explained is None or self._made.explained.shape[1] < kept:
+            self._made.explained = product(whitener_b.mT, self.correlation.mT)
+        return self._made.explained[:, :kept]
 
     def canonical(self, whitener_a: Tensor, whitener_b: Tensor) -> Canonical:  # [pairs, neurons, kept] of a and of b
         """Return the canonical correlations of these components."""
         kept = whitener_a.shape[2], whitener_b.shape[2]
-        if kept[0] > kept[1] or kept[::-1] in self.flipped._canonical:
+        if kept[0] > kept[1] or kept[::-1] in self._made_flipped.canonical:
             return self.flipped.canonical(whitener_b, whitener_a).flipped
-        if kept not in self._canonical:
-            self._canonical[kept] = _canonical(product(self.explained(whitener_b), whitener_a).mT)
-        return self._canonical[kept]
+        if kept not in self._made.canonical:
+            self._made.canonical[kept] = _canonical(product(self.explained(whitener_b), whitener_a).mT)
+        return self._made.canonical[kept]
 
 
 def _canonical(whitened: Tensor) -> Canonical:  # [pairs, kept_a, kept_b], kept_a ≤ kept_b

@@ -246,13 +246,15 @@ def status(store: Store, form: str) -> None:
         render.render(table, form)
         click.echo()
     if waiting := store.waiting():
-        click.echo(f"{waiting} staged files wait to be merged by the next run", err=True)
+        click.echo(f"{waiting} files of the log wait to be merged by the next run", err=True)
+    for path in store.log.damaged():
+        click.echo(f"a part of the log was damaged, and is set aside: {visible(str(path))}", err=True)
 
 
 @cli.command()
 @store_option
 def verify(store: Store) -> None:
-    """Re-read and re-hash every artifact; the next run rebuilds what is damaged.
+    """Re-read the catalog, the log and every artifact; the next run rebuilds what is damaged.
 
     Example: layeratlas verify && echo all is well
     """
@@ -261,14 +263,46 @@ def verify(store: Store) -> None:
 
     count = len(store.artifacts())
     with TerminalProgress().task("verifying artifacts", count) as advance:
-        damaged, unknown = verify_all(store, advance)
-    for line in damaged:
-        click.echo(f"damaged: {line}")
-    for path in unknown:
-        click.echo(f"not in the catalog yet: {path}")
-    click.echo(f"{count - len(damaged)} of {count} artifacts are what was written", err=True)
-    if damaged:
+        found = verify_all(store, advance)
+    for line in found.damaged:
+        click.echo(f"damaged: {visible(line)}")
+    for path in found.unknown:
+        click.echo(f"not in the catalog yet: {visible(path)}")
+    whole = sum(row.damaged is None for row in store.artifacts())
+    click.echo(f"{whole} of {count} artifacts are what was written", err=True)
+    if found.damaged:
         sys.exit(4)
+
+
+@cli.command()
+@store_option
+def rebuild(store: Store) -> None:
+    """Make the catalog anew from the log of results.
+
+    Example: layeratlas rebuild
+    """
+    segments = store.rebuild()
+    [(scores,)] = store.rows("SELECT count(*) FROM base.scores")
+    click.echo(f"{scores:,} scores from {segments:,} files of {store.log.folder}", err=True)
+    for path in store.lost:
+        click.echo(
+            f"damaged, not read: {visible(str(path))}. `layeratlas run STUDY.toml` measures what it held", err=True
+        )
+    if store.lost:
+        sys.exit(4)
+
+
+@cli.command()
+@click.argument("name")
+@store_option
+def forget(store: Store, name: str) -> None:
+    """Forget a model, corpus, measure or source, and all that rests on it. NAME, or model:NAME where several have it.
+
+    Example: layeratlas forget my-failed-model
+    """
+    from layeratlas.store.forget import forget as forget_all
+
+    click.echo(visible(forget_all(store, name)), err=True)
 
 
 def _progress() -> Progress:

@@ -43,7 +43,7 @@ class Summary(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did, part by part; `said` are lines of what needed no work. waiting: staged files not merged yet."""
+    """What a run did, part by part; `said` are lines of what needed no work. waiting: files of the log not merged."""
 
     said: tuple[str, ...] = ()
     parts: tuple[Summary, ...] = ()
@@ -56,7 +56,9 @@ class Outcome:
 
     def lines(self) -> list[str]:
         """What to tell the user."""
-        waiting = [f"{self.waiting} staged files wait for the next run: the catalog is in use"] if self.waiting else []
+        waiting = (
+            [f"{self.waiting} files of the log wait for the next run: the catalog is in use"] if self.waiting else []
+        )
         return [*self.said, *(line for part in self.parts for line in part.lines()), *waiting]
 
 

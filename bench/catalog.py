@@ -3,8 +3,8 @@
     python bench/catalog.py
 
 40 models × 25 layers, one symmetric measure: 999,000 scores. Merging is held against a bare DuckDB statement that
-copies the same staged file into a table; `query top-pairs`, a process of its own from start to end, against a process
-that imports duckdb and click, opens the catalog and runs one bare `ORDER BY value LIMIT 10` over the scores.
+copies the same file of the log into a table; `query top-pairs`, a process of its own, against a process that imports
+duckdb and click, opens the catalog and runs one bare `ORDER BY value LIMIT 10` over the scores.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         stage(store)
-        file = next((store.root / "staging").glob("scores-*"))
+        file = next((store.root / "results" / "scores").glob("*.parquet"))
         copied = seconds(lambda: duckdb.connect(f"{folder}/bare.duckdb").execute(f"CREATE TABLE t AS FROM '{file}'"))
         merged = seconds(store.merge)
         ask = [sys.executable, "cli.py", "query", "top-pairs", "--across", "families", "--store", folder]

@@ -1,8 +1,8 @@
 """The catalog: one DuckDB file, written by one merger at a time, read briefly by anyone.
 
-DuckDB lets one process write and then no other may even read. So workers stage files (`staging.py`), the merger
-(`merge.py`) takes them in under a lock, and readers open read-only, retry for about two seconds and then say who holds
-the file.
+DuckDB lets one process write and then no other may even read. So workers write to the log (`log.py`), the merger
+(`merge.py`) takes its segments in under a lock, and readers open read-only, retry for about two seconds and then say
+who holds the file. A lost catalog is no loss: it is made anew from the log.
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
 import duckdb
 
-from layeratlas.store.errors import CatalogDamaged, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.store.errors import CatalogDamaged, CatalogMissing, CatalogNewer, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.store.log import Log
 
 FILE = "catalog.duckdb"
 READ_PATIENCE = 2.0  # seconds a reader waits for the merger
 WRITE_PATIENCE = 20.0  # seconds the merger waits for readers
+_DAMAGE = (
+    duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException,
+    UnicodeDecodeError,
+)  # fmt: skip
+_ERRORS = (duckdb.Error, UnicodeDecodeError)
 _STORAGE_VERSION = "v1.0.0"  # any DuckDB from 1.0 can open it; measured to cost nothing here
 
 
@@ -29,20 +35,66 @@ def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the catalog read-only, shut off from every other file, for the length of the block."""
     file = root / FILE
     if not file.exists():
+        if Log(root).segments():
+            raise CatalogMissing(
+                f"the catalog of {root} is missing; its log is there: `layeratlas rebuild` makes it anew"
+            )
         raise NothingYet(f"there is no catalog in {root} yet: run `layeratlas run STUDY.toml`, or name another --store")
     connection = _patiently(lambda: duckdb.connect(str(file), read_only=True), file, READ_PATIENCE)
     try:
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         _refuse_newer(connection, file)
         yield connection
+    except _ERRORS as error:
+        if not _is_damage(error):
+            raise
+        raise _damaged(file, error) from error
     finally:
-        connection.close()
+        with suppress(duckdb.Error):
+            connection.close()
+
+
+def read_all(root: Path) -> None:
+    """Read every value of the catalog. Raises CatalogDamaged where one cannot be read."""
+    with reading(root) as connection:
+        tables = connection.execute(
+            "SELECT table_name, list(column_name) FROM duckdb_columns() "
+            "WHERE schema_name = 'base' AND database_name = current_database() GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        try:
+            for table, columns in tables:
+                is_view = connection.execute("SELECT 1 FROM duckdb_views() WHERE view_name = ?", [table]).fetchone()
+                if not is_view:
+                    values = ", ".join(f'"{column}"' for column in columns)
+                    connection.execute(f'SELECT sum(hash({values})) FROM base."{table}"').fetchall()  # noqa: S608
+        except duckdb.Error as error:
+            raise _damaged(root / FILE, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> CatalogDamaged:
+    said = f"{file} cannot be read as a catalog: {_first_line(error)}"
+    if Log(file.parent).segments():
+        said += ". Its log has every result: `layeratlas rebuild` makes it anew"
+    return CatalogDamaged(said)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Tell an error of the file from one of a statement; a wrong checksum has no class of its own."""
+    return isinstance(error, _DAMAGE) or type(error) is duckdb.Error
+
+
+def _is_full(error: Exception) -> bool:
+    text = str(error).lower()
+    return any(sign in text for sign in ("no space", "disk full", "could not write", "quota", "file too large"))
 
 
 @contextmanager
-def writing(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the catalog for the merger, migrated; the caller holds the merge lock. Checkpointed when the block ends."""
-    file = root / FILE
+def writing(root: Path, file: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the catalog for the merger, migrated; the caller holds the merge lock. Checkpointed when the block ends.
+
+    file: where it stands, when it is not the store's own. Raises StoreBusy, CatalogDamaged, LayeratlasError.
+    """
+    file = file or root / FILE
     connection = duckdb.connect()
     try:
         attach = f"ATTACH '{str(file).replace(chr(39), chr(39) * 2)}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')"
@@ -51,10 +103,15 @@ def writing(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         _migrate(connection, file)
         yield connection
         connection.execute("CHECKPOINT catalog")
-    except duckdb.IOException as error:  # a full disk; what is staged stays staged
-        raise LayeratlasError(f"{file} cannot be written: {_first_line(error)}") from error
+    except _ERRORS as error:
+        if _is_full(error):  # what is in the log stays there
+            raise LayeratlasError(f"{file} cannot be written: {_first_line(error)}") from error
+        if not _is_damage(error):
+            raise
+        raise _damaged(file, error) from error
     finally:
-        connection.close()
+        with suppress(duckdb.Error):  # of a file that cannot be read or written any more
+            connection.close()
 
 
 def bring_up_to_date(root: Path, versions: Mapping[str, int]) -> None:
@@ -120,9 +177,7 @@ def _refuse_newer(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
         raise CatalogDamaged(f"{file} is a DuckDB file, but no layeratlas catalog") from None
     number = int(row[0]) if row else 0
     if number > max(int(name[:4]) for name, _ in migrations()):
-        raise CatalogDamaged(
-            f"{file} was written by a newer layeratlas (schema {number}): upgrade layeratlas to open it"
-        )
+        raise CatalogNewer(f"{file} was written by a newer layeratlas (schema {number}): upgrade layeratlas to open it")
 
 
 def _patiently(
@@ -135,12 +190,12 @@ def _patiently(
             return connect()
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():
-                raise CatalogDamaged(f"{file} cannot be read as a catalog: {_first_line(error)}") from error
+                raise _damaged(file, error) from error
             if time.monotonic() > deadline:
                 raise StoreBusy(f"{file} is in use by {_holder(error)}: wait for it to end, then try again") from error
             time.sleep(0.02)
-        except (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException) as error:
-            raise CatalogDamaged(f"{file} cannot be read as a catalog: {_first_line(error)}") from error
+        except _ERRORS as error:
+            raise _damaged(file, error) from error
 
 
 def _holder(error: duckdb.IOException) -> str:
@@ -149,4 +204,4 @@ def _holder(error: duckdb.IOException) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    return next(iter(str(error).splitlines()), type(error).__name__)

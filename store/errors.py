@@ -31,9 +31,17 @@ class ArtifactDamaged(LayeratlasError):  # noqa: N818
 
 
 class CatalogDamaged(LayeratlasError):  # noqa: N818
-    """The catalog cannot be opened, or is newer than this layeratlas."""
+    """The catalog cannot be read."""
 
     exit_code = 4
+
+
+class CatalogNewer(CatalogDamaged):
+    """The catalog was written by a newer layeratlas: nothing is wrong with it."""
+
+
+class CatalogMissing(CatalogDamaged):
+    """There is no catalog, but a log that it can be made of."""
 
 
 class AttentionMissing(LayeratlasError):  # noqa: N818

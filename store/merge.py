@@ -1,174 +1,397 @@
-"""Merging: what workers have staged goes into the catalog, in one transaction, under the merger's lock."""
+"""Merging: what is new in the log goes into the catalog, in one transaction, under a lock.
+
+Small tables are a fold over all their segments: of each key the newest statement of every column. Scores are many, so
+only new segments are read. Either way the order in which segments arrive does not matter, and `rebuild` takes the same
+steps with everything.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
-from layeratlas.store.catalog import migrations, raise_version, writing
-from layeratlas.store.staging import COLUMNS, FORMER, staged
+from layeratlas.store import former
+from layeratlas.store.catalog import FILE, migrations, raise_version, writing
+from layeratlas.store.errors import CatalogDamaged
+from layeratlas.store.files import whole_file
+from layeratlas.store.log import COLUMNS, Log, Segment
 
-_VERSIONS = "SELECT measure, max(version) AS newest FROM staged GROUP BY 1 HAVING newest IS NOT NULL"
+_SMALL = tuple(table for table in COLUMNS if table != "scores")
+_AT_ONCE = 2**28  # bytes of segments with scores that are taken together
+_FORMER_RANGES = "0008_former_ranges.sql"
+_NOISE = 1e-5  # how far two computations of one score may differ: float32 products, other machines
 
-#: Tables whose rows carry an id of their own: what makes two rows the same, and what a later row may change.
+#: What makes two rows of a table the same.
 _KEYS = {
+    "sources": ("source",),
     "runs": ("run",),
     "models": ("weights",),
     "corpora": ("corpus",),
     "artifacts": ("artifact",),
     "configurations": ("configuration",),
     "failures": ("model", "corpus"),
-    "sources": ("source",),
 }
-
-#: What a later row changes only when it says something, and in which column it does: a run's end does not wait for its
-#: beginning.
-_KEPT = {
-    "runs": {"finished": "finished", "outcome": "outcome"},
-    "models": {"heads": "heads"},
-    "configurations": {"direction": "direction", "low": "direction", "high": "direction"},
-}
-_FORMER_RANGES = "0008_former_ranges.sql"
+_NUMBERED = ("models", "corpora", "artifacts", "configurations")  # their rows carry an id that scores refer to
 
 
-def merge(root: Path, folder: Path) -> int:
-    """Take every staged file into the catalog, in one transaction, then remove the files; return how many."""
-    files = staged(folder)
-    if not files:
-        return 0
+def merge(root: Path, log: Log, *, store: str) -> tuple[int, list[Path]]:
+    """Take in what is new; return how many segments, and which were set aside because they are damaged."""
     with writing(root) as connection:
-        connection.execute("BEGIN")
-        for table in COLUMNS:  # in this order: scores need the ids of artifacts and configurations
-            if table in files:
-                _take(connection, table, files[table])
-        _fill_ranges(connection)
-        connection.execute("COMMIT")
-    taken = [path for paths in files.values() for path in paths]
-    for path in taken:  # only now: a checkpointed catalog cannot lose what it merged
-        path.unlink(missing_ok=True)
-    return len(taken)
+        if former.needs_log(connection):
+            note_taken(connection, former.write_log(connection, log, store=store))
+        return _take(connection, log)
 
 
-def _take(connection: duckdb.DuckDBPyConnection, table: str, files: list[Path]) -> None:
-    paths = [str(path) for path in files]
-    if table == "scores":
-        _take_scores(connection, paths)
-        return
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {_reading(connection, table, paths)}", [paths])
-    if table == "models":  # staged under the program's former name
-        connection.execute("UPDATE staged SET source = 'own' WHERE source = 'simcat'")
-    if table == "damaged":
-        connection.execute("UPDATE base.artifacts a SET damaged = reason FROM staged s WHERE a.artifact = s.artifact")
-    else:
-        if table == "artifacts":
-            _forget_failures(connection)
-        if table == "sources":
-            _forget_results(connection)
-        _upsert(connection, table)
+def rebuild(root: Path, log: Log) -> tuple[int, list[Path]]:
+    """Make the catalog anew from the log, beside the old one, and put it in its place when it is whole.
 
-
-def _reading(connection: duckdb.DuckDBPyConnection, table: str, paths: list[str]) -> str:
-    """Return the statement that reads staged files: an older layeratlas staged fewer columns, some by other names."""
-    files = "read_parquet(?, union_by_name = true)"
-    there = {name for name, *_ in connection.execute(f"DESCRIBE FROM {files}", [paths]).fetchall()}
-    read = []
-    for column in COLUMNS[table]:
-        names = [name for name in (column, FORMER.get(table, {}).get(column, column)) if name in there]
-        if names:
-            read.append(f"coalesce({', '.join(names)}) AS {column}")
-    return f"SELECT {', '.join(read)} FROM {files}"
-
-
-def _upsert(connection: duckdb.DuckDBPyConnection, table: str) -> None:
-    staged_columns = {name for name, *_ in connection.execute("DESCRIBE staged").fetchall()}
-    keys, columns = _KEYS[table], [column for column in COLUMNS[table] if column in staged_columns]
-    same = " AND ".join(f"t.{key} = s.{key}" for key in keys)
-    rest = [column for column in columns if column not in keys]
-    kept = _KEPT.get(table, {})
-    changes = ", ".join(
-        f"{c} = CASE WHEN s.{kept[c]} IS NULL THEN t.{c} ELSE s.{c} END" if c in kept else f"{c} = s.{c}" for c in rest
-    )
-    newest = f"(SELECT DISTINCT ON ({', '.join(keys)}) * FROM staged ORDER BY {_newest(table)})"
-    extra_columns, extra_values = _extras(table)
-    connection.execute(f"UPDATE base.{table} t SET {changes} FROM {newest} s WHERE {same}")
-    connection.execute(
-        f"INSERT INTO base.{table} ({', '.join(columns + extra_columns)}) "
-        f"SELECT {', '.join('s.' + column for column in columns)}{''.join(', ' + value for value in extra_values)} "
-        f"FROM {newest} s WHERE NOT EXISTS (SELECT 1 FROM base.{table} t WHERE {same})"
-    )
-    if table == "artifacts":
-        connection.execute("UPDATE base.artifacts t SET damaged = NULL FROM staged s WHERE t.artifact = s.artifact")
-    if table == "configurations":
-        for measure, version in connection.execute(_VERSIONS).fetchall():
-            raise_version(connection, measure, version)
-
-
-def _newest(table: str) -> str:
-    return "finished DESC NULLS LAST" if table == "runs" else "1"
-
-
-def _extras(table: str) -> tuple[list[str], list[str]]:
-    columns, values = [], []
-    if table in ("models", "corpora", "artifacts", "configurations"):
-        columns.append("id")
-        values.append(f"(SELECT coalesce(max(id), 0) FROM base.{table})::INTEGER + row_number() OVER ()")
-    if table == "artifacts":
-        columns.append("registered")
-        values.append("current_timestamp::TIMESTAMP")
-    return columns, values
-
-
-def _forget_failures(connection: duckdb.DuckDBPyConnection) -> None:
-    """An artifact that arrives ends its model's failure; a rebuilt one may be measured again."""
-    connection.execute(
-        "DELETE FROM base.failures f USING staged s, base.models m "
-        "WHERE m.weights = s.weights AND m.name = f.model AND f.corpus = s.corpus"
-    )
-    connection.execute(
-        "DELETE FROM base.scores r USING staged s, base.artifacts a WHERE a.artifact = s.artifact "
-        "AND a.sha256 <> s.sha256 AND a.id IN (r.artifact_a, r.artifact_b) AND r.refused IS NOT NULL"
-    )
-
-
-def _forget_results(connection: duckdb.DuckDBPyConnection) -> None:
-    """Results that are imported anew replace all that their source had."""
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE gone AS SELECT a.id, m.weights FROM staged s JOIN base.models m USING (source) "
-        "LEFT JOIN base.artifacts a USING (weights)"
-    )
-    connection.execute("DELETE FROM base.scores s USING gone WHERE s.artifact_a = gone.id")
-    connection.execute("DELETE FROM base.artifacts a USING gone WHERE a.id = gone.id")
-    connection.execute("DELETE FROM base.models m USING gone WHERE m.weights = gone.weights")
-
-
-def _take_scores(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
-    once = "DISTINCT ON (k.id, a.id, b.id)" if len(paths) > 1 else ""  # one worker names a pair once, two may both
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE arriving AS SELECT {once} "
-        "k.id AS configuration, a.id AS artifact_a, b.id AS artifact_b, "
-        f"s.value, s.words, s.refused, s.diagnostics, s.run, s.units, s.matches "
-        f"FROM ({_reading(connection, 'scores', paths)}) s "
-        "JOIN base.configurations k ON k.configuration = s.configuration "
-        "JOIN base.artifacts a ON a.artifact = s.artifact_a JOIN base.artifacts b ON b.artifact = s.artifact_b",
-        [paths],
-    )
-    for table in ("scores", "details"):
-        connection.execute(
-            f"DELETE FROM base.{table} t USING arriving s WHERE t.configuration = s.configuration "
-            "AND t.artifact_a = s.artifact_a AND t.artifact_b = s.artifact_b"
+    Raises CatalogDamaged when there is no log to make it of.
+    """
+    if (root / FILE).exists() and not log.segments():
+        raise CatalogDamaged(
+            f"{root / FILE} cannot be read, and {log.folder}, of which it could be made anew, is empty"
         )
+    with whole_file(root / FILE) as fresh:
+        with writing(root, fresh) as connection:
+            taken = _take(connection, log)
+        (root / f"{FILE}.wal").unlink(missing_ok=True)  # of the old one, which DuckDB would apply to the new
+    return taken
+
+
+def not_taken(connection: duckdb.DuckDBPyConnection, log: Log) -> list[Segment]:
+    """Return the segments that the catalog has not taken in: all of them, where it is older than the log."""
+    try:
+        known = {segment for (segment,) in connection.execute("SELECT segment FROM base.segments").fetchall()}
+    except duckdb.CatalogException:
+        return log.segments()
+    return [segment for segment in log.segments() if segment.name not in known]
+
+
+def note_taken(connection: duckdb.DuckDBPyConnection, segments: Sequence[Segment]) -> None:
+    """Take note of segments whose rows the catalog has already."""
+    for segment in segments:
+        connection.execute("INSERT INTO base.segments VALUES (?, 0)", [segment.name])
+
+
+def note_compacted(connection: duckdb.DuckDBPyConnection, replaced: Mapping[str, Sequence[str]]) -> None:
+    """Take note of segments that were made of others, which are gone."""
+    connection.execute("BEGIN")
+    for segment, gone in replaced.items():
+        connection.execute(
+            "INSERT INTO base.segments SELECT ?, sum(unresolved) FROM base.segments "
+            "WHERE list_contains(?, segment)", [segment, list(gone)],
+        )  # fmt: skip
+        connection.execute("DELETE FROM base.segments WHERE list_contains(?, segment)", [list(gone)])
+    connection.execute("COMMIT")
+
+
+def _take(connection: duckdb.DuckDBPyConnection, log: Log) -> tuple[int, list[Path]]:
+    new, aside = [], []
+    for segment in not_taken(connection, log):
+        if segment.is_whole():
+            new.append(segment)
+        else:
+            aside.append(log.set_aside(segment))
+    if not new:
+        return 0, aside
+    connection.execute("BEGIN")
+    _fold(connection, log)
+    connection.execute(_RETAKE)
+    fresh = {segment.name for segment in new}
+    again = [segment for segment in not_taken(connection, log) if segment.name not in fresh and segment.is_whole()]
+    note_taken(connection, [segment for segment in new if segment.table != "scores"])
+    for some in _groups([segment for segment in (*new, *again) if segment.table == "scores"]):
+        _take_scores(connection, some)
+    _fill_ranges(connection)
+    connection.execute("COMMIT")
+    return len(new), aside
+
+
+def _groups(segments: Sequence[Segment]) -> list[list[Segment]]:
+    """Group segments so that each group is of a size that memory holds, but at least one."""
+    groups: list[list[Segment]] = []
+    size = 0
+    for segment in segments:
+        own = segment.path.stat().st_size
+        if not groups or size + own > _AT_ONCE:
+            groups.append([])
+            size = 0
+        groups[-1].append(segment)
+        size += own
+    return groups
+
+
+# --- small tables -----------------------------------------------------------------------------------------------------
+
+
+def _fold(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
+    """Make every small table anew from all its segments. A row keeps its id."""
+    for table in _SMALL:
+        files = [str(segment.path) for segment in log.segments([table])]
+        columns = ", ".join(COLUMNS[table])
+        source = f"SELECT {columns} FROM read_parquet(?)" if files else f"SELECT {_nothing(table)} LIMIT 0"
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE said_{table} AS {source}", [files] if files else [])
+    connection.execute(_ORIGINS)
+    connection.execute(_FORGOTTEN)
+    connection.execute(_REBUILT)
+    connection.execute(_DROP_SCORES)  # while the artifacts that they refer to still have their ids
+    for table, keys in _KEYS.items():
+        _fold_one(connection, table, keys)
+    connection.execute(_DAMAGED)
+    connection.execute(_FAILURES)
+    newest = "SELECT measure, max(version) FROM base.configurations WHERE version IS NOT NULL GROUP BY 1"
+    for measure, version in connection.execute(newest).fetchall():
+        raise_version(connection, measure, version)
+
+
+def _nothing(table: str) -> str:
+    types = {"string": "VARCHAR", "int32": "INTEGER", "int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN",
+             "timestamp": "TIMESTAMP", "strings": "VARCHAR[]", "floats": "FLOAT[]", "ints": "INTEGER[]"}  # fmt: skip
+    return ", ".join(f"NULL::{types[kind]} AS {name}" for name, kind in COLUMNS[table].items())
+
+
+def _fold_one(connection: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str]) -> None:
+    same = ", ".join(keys)
+    rest = [name for name in COLUMNS[table] if name not in (*keys, "written")]
+    said = ", ".join(f"{_newest(table, name)} AS {name}" for name in rest)
+    forgotten = _FORGETTABLE.get(table)
+    heeded = f"WHERE NOT EXISTS (SELECT 1 FROM {forgotten} AND t.written <= f.before)" if forgotten else ""
     connection.execute(
-        "INSERT INTO base.scores SELECT configuration, artifact_a, artifact_b, value, words, refused, diagnostics, "
-        "run, current_timestamp::TIMESTAMP FROM arriving ORDER BY configuration, artifact_a, artifact_b"
+        f"CREATE OR REPLACE TEMP TABLE folded AS SELECT {same}, {said}, min(written) AS first "
+        f"FROM said_{table} t {heeded} GROUP BY {same}"
     )
-    connection.execute(
-        "INSERT INTO base.details SELECT configuration, artifact_a, artifact_b, units, matches "
-        "FROM arriving WHERE units IS NOT NULL"
+    columns = [*keys, *rest]
+    if table == "artifacts":
+        connection.execute("ALTER TABLE folded ADD COLUMN registered TIMESTAMP")
+        connection.execute("UPDATE folded SET registered = first")
+        columns.append("registered")
+    if table in _NUMBERED:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE ids AS SELECT {same}, id FROM base.{table}")
+        connection.execute(f"DELETE FROM base.{table}")
+        connection.execute(
+            f"INSERT INTO base.{table} (id, {', '.join(columns)}) "
+            f"SELECT coalesce(ids.id, (SELECT coalesce(max(id), 0) FROM ids)::INTEGER + row_number() OVER "
+            f"(PARTITION BY ids.id IS NULL ORDER BY first, {', '.join('folded.' + key for key in keys)})), "
+            f"{', '.join('folded.' + column for column in columns)} FROM folded LEFT JOIN ids USING ({same})"
+        )
+    else:
+        connection.execute(f"DELETE FROM base.{table}")
+        connection.execute(
+            f"INSERT INTO base.{table} ({', '.join(columns)}) SELECT {', '.join(columns)} FROM folded ORDER BY {same}"
+        )
+
+
+def _newest(table: str, column: str) -> str:
+    """Return the newest statement of a column: as a rule NULL says nothing."""
+    if table == "sources":  # results that are imported anew replace all that was said of them
+        return f"arg_max_null({column}, written)"
+    if column in ("low", "high"):  # NULL says that there is no bound, where a direction is said at all
+        return f"arg_max_null({column}, written) FILTER (WHERE direction IS NOT NULL)"
+    return f"arg_max({column}, written)"
+
+
+#: The stores whose scores came from elsewhere, numbered in the order in which they came.
+_ORIGINS = """
+CREATE OR REPLACE TEMP TABLE arrived AS
+SELECT store, arg_max(origin, written) AS origin, min(written) AS arrived FROM said_origins GROUP BY store;
+INSERT INTO base.origins
+SELECT (SELECT coalesce(max(id), 0) FROM base.origins)::INTEGER + row_number() OVER (ORDER BY arrived, store),
+       store, origin, arrived
+FROM arrived WHERE store NOT IN (SELECT store FROM base.origins);
+UPDATE base.origins o SET origin = a.origin FROM arrived a WHERE a.store = o.store;
+"""
+
+#: What is forgotten, and of when: a model by its weights, a corpus by its content, a measure and a source by name.
+_FORGOTTEN = """
+CREATE OR REPLACE TEMP TABLE forgotten AS
+SELECT what, key, arg_max(before, written) AS before FROM said_forgotten
+GROUP BY ALL HAVING NOT arg_max(coalesce(lifted, false), written);
+CREATE OR REPLACE TEMP TABLE forgotten_models AS
+SELECT weights, max(before) AS before FROM (
+    SELECT key AS weights, before FROM forgotten WHERE what = 'model'
+    UNION ALL SELECT m.weights, f.before FROM said_models m JOIN forgotten f ON f.what = 'source' AND f.key = m.source)
+GROUP BY ALL;
+CREATE OR REPLACE TEMP TABLE forgotten_artifacts AS
+SELECT artifact, max(before) AS before FROM (
+    SELECT a.artifact, f.before FROM said_artifacts a JOIN forgotten_models f USING (weights)
+    UNION ALL
+    SELECT a.artifact, f.before FROM said_artifacts a JOIN forgotten f ON f.what = 'corpus' AND f.key = a.corpus)
+GROUP BY ALL;
+CREATE OR REPLACE TEMP TABLE forgotten_configurations AS
+SELECT DISTINCT c.configuration, f.before
+FROM said_configurations c JOIN forgotten f ON f.what = 'measure' AND f.key = c.measure;
+"""
+_FORGETTABLE = {
+    "sources": "forgotten f WHERE f.what = 'source' AND f.key = t.source",
+    "models": "forgotten_models f WHERE f.weights = t.weights",
+    "corpora": "forgotten f WHERE f.what = 'corpus' AND f.key = t.corpus",
+    "artifacts": "forgotten_artifacts f WHERE f.artifact = t.artifact",
+    "configurations": "forgotten_configurations f WHERE f.configuration = t.configuration",
+    "failures": "forgotten_models f JOIN said_models m USING (weights) WHERE m.name = t.model",
+}
+
+#: Artifacts that were written twice, with other bytes: what an older file was refused for may no longer hold.
+_REBUILT = """
+CREATE OR REPLACE TEMP TABLE rebuilt AS
+SELECT artifact, max(written) AS before FROM said_artifacts WHERE path IS NOT NULL
+GROUP BY artifact HAVING count(DISTINCT sha256) > 1;
+"""
+
+_DROP_SCORES = "".join(
+    f"""
+DELETE FROM base.{table} t USING base.artifacts a, forgotten_artifacts f{refers}
+WHERE a.artifact = f.artifact AND t.{end} = a.id AND {measured} <= f.before{joined};
+"""
+    for end in ("artifact_a", "artifact_b")
+    for table, refers, measured, joined in (
+        ("details", ", base.scores s", "s.measured", " AND s.configuration = t.configuration "
+         "AND s.artifact_a = t.artifact_a AND s.artifact_b = t.artifact_b"),
+        ("scores", "", "t.measured", ""),
     )
+) + """
+DELETE FROM base.scores t USING base.artifacts a, rebuilt r
+WHERE a.artifact = r.artifact AND a.id IN (t.artifact_a, t.artifact_b) AND t.refused IS NOT NULL
+AND t.measured <= r.before;
+DELETE FROM base.scores t USING base.configurations k, forgotten_configurations f
+WHERE k.configuration = f.configuration AND t.configuration = k.id AND t.measured <= f.before;
+DELETE FROM base.details d USING base.configurations k, forgotten_configurations f
+WHERE k.configuration = f.configuration AND d.configuration = k.id AND NOT EXISTS (
+    SELECT 1 FROM base.scores s WHERE s.configuration = d.configuration
+    AND s.artifact_a = d.artifact_a AND s.artifact_b = d.artifact_b);
+"""  # fmt: skip
+
+_DAMAGED = """
+UPDATE base.artifacts a SET damaged = d.reason
+FROM (SELECT artifact, arg_max(reason, written) AS reason, max(written) AS found FROM said_damaged GROUP BY 1) d
+WHERE a.artifact = d.artifact AND NOT EXISTS (
+    SELECT 1 FROM said_artifacts s WHERE s.artifact = d.artifact AND s.path IS NOT NULL AND s.written > d.found);
+"""
+
+#: An artifact that arrives ends its model's failure.
+_FAILURES = """
+DELETE FROM base.failures f USING base.models m, said_artifacts a, said_failures s
+WHERE m.name = f.model AND a.weights = m.weights AND a.corpus = f.corpus AND a.path IS NOT NULL
+AND s.model = f.model AND s.corpus = f.corpus AND a.written > (
+    SELECT max(written) FROM said_failures o WHERE o.model = f.model AND o.corpus = f.corpus);
+"""
+
+
+#: Segments with scores that are taken again: some rows could not be placed, or are no longer forgotten.
+_RETAKE = """
+DELETE FROM base.segments WHERE segment LIKE 'scores/%' AND (
+    unresolved > 0 OR EXISTS (SELECT what, key FROM base.forgotten EXCEPT SELECT what, key FROM forgotten));
+DELETE FROM base.forgotten;
+INSERT INTO base.forgotten SELECT what, key, before FROM forgotten;
+"""
+
+
+# --- scores -----------------------------------------------------------------------------------------------------------
+
+
+def _take_scores(connection: duckdb.DuckDBPyConnection, segments: Sequence[Segment]) -> None:
+    """Take scores in. Of several for a pair ours stands, the newest of ours; else that of the store that came first."""
+    files = [str(segment.path) for segment in segments]
+    connection.execute(_ARRIVING, [files])
+    if connection.execute(_TWICE).fetchone():
+        connection.execute(_ONCE)
+    if connection.execute(_KNOWN).fetchone():
+        connection.execute(_AGAINST_KNOWN)
+    connection.execute(_INSERT)
+    unresolved = dict(connection.execute(_UNRESOLVED, [files]).fetchall())
+    for segment in segments:
+        taken = [segment.name, unresolved.get(str(segment.path), 0)]
+        connection.execute("INSERT INTO base.segments VALUES (?, ?)", taken)
+
+
+_HEEDED = " AND ".join(
+    f"NOT EXISTS (SELECT 1 FROM forgotten_artifacts f WHERE f.artifact = s.{end} AND s.written <= f.before)"
+    for end in ("artifact_a", "artifact_b")
+) + (
+    " AND NOT EXISTS (SELECT 1 FROM forgotten_configurations f "
+    "WHERE f.configuration = s.configuration AND s.written <= f.before)"
+)  # fmt: skip
+_OUTDATED = " OR ".join(
+    f"EXISTS (SELECT 1 FROM rebuilt r WHERE r.artifact = s.{end} AND s.written <= r.before)"
+    for end in ("artifact_a", "artifact_b")
+)
+
+_ARRIVING = f"""
+CREATE OR REPLACE TEMP TABLE arriving AS
+SELECT k.id AS configuration, a.id AS artifact_a, b.id AS artifact_b, s.value, s.words, s.refused, s.diagnostics, s.run,
+       s.units, s.matches, s.written AS measured, o.id AS origin
+FROM read_parquet(?) s
+JOIN base.configurations k ON k.configuration = s.configuration
+JOIN base.artifacts a ON a.artifact = s.artifact_a
+JOIN base.artifacts b ON b.artifact = s.artifact_b
+LEFT JOIN base.origins o ON o.store = s.store
+WHERE {_HEEDED} AND NOT (s.refused IS NOT NULL AND ({_OUTDATED}))
+"""
+
+_UNRESOLVED = f"""
+SELECT s.filename, count(*) FROM read_parquet(?, filename = true) s
+LEFT JOIN base.configurations k ON k.configuration = s.configuration
+LEFT JOIN base.artifacts a ON a.artifact = s.artifact_a
+LEFT JOIN base.artifacts b ON b.artifact = s.artifact_b
+WHERE (k.id IS NULL OR a.id IS NULL OR b.id IS NULL) AND {_HEEDED}
+GROUP BY 1
+"""
+
+_TWICE = "SELECT 1 FROM arriving GROUP BY configuration, artifact_a, artifact_b HAVING count(*) > 1 LIMIT 1"
+_KNOWN = "SELECT 1 FROM arriving JOIN base.scores USING (configuration, artifact_a, artifact_b) LIMIT 1"
+
+
+def _differ(one: str, other: str) -> str:
+    """Return the condition that two numbers differ by more than noise, or that one of them was refused."""
+    return f"(({one} IS NULL) <> ({other} IS NULL) OR abs({one} - {other}) > {_NOISE} * greatest(1, abs({one})))"
+
+
+_ONCE = f"""
+CREATE OR REPLACE TEMP TABLE ranked AS
+SELECT rowid AS number, configuration, artifact_a, artifact_b, value, origin, run, measured, row_number() OVER (
+    PARTITION BY configuration, artifact_a, artifact_b ORDER BY origin NULLS FIRST, measured DESC) AS place
+FROM arriving;
+INSERT INTO base.disagreements
+SELECT configuration, artifact_a, artifact_b, best.value, other.value, other.origin, other.run, other.measured
+FROM ranked best JOIN ranked other USING (configuration, artifact_a, artifact_b)
+WHERE best.place = 1 AND other.origin IS DISTINCT FROM best.origin AND {_differ("best.value", "other.value")};
+DELETE FROM arriving USING ranked WHERE arriving.rowid = ranked.number AND place > 1;
+"""
+
+_AGAINST_KNOWN = f"""
+CREATE OR REPLACE TEMP TABLE met AS
+SELECT n.rowid AS number, configuration, artifact_a, artifact_b, o.value AS old, n.value AS new,
+       o.origin AS old_origin, n.origin AS new_origin, o.run AS old_run, n.run AS new_run,
+       o.measured AS old_measured, n.measured AS new_measured,
+       CASE WHEN o.origin IS NOT DISTINCT FROM n.origin THEN n.measured > o.measured
+            ELSE coalesce(n.origin, 0) < coalesce(o.origin, 0) END AS replaces
+FROM arriving n JOIN base.scores o USING (configuration, artifact_a, artifact_b);
+DELETE FROM base.disagreements d USING met WHERE d.configuration = met.configuration
+    AND d.artifact_a = met.artifact_a AND d.artifact_b = met.artifact_b
+    AND (met.replaces OR d.origin IS NOT DISTINCT FROM met.new_origin);
+INSERT INTO base.disagreements
+SELECT configuration, artifact_a, artifact_b,
+       if(replaces, new, old), if(replaces, old, new), if(replaces, old_origin, new_origin),
+       if(replaces, old_run, new_run), if(replaces, old_measured, new_measured)
+FROM met WHERE old_origin IS DISTINCT FROM new_origin AND {_differ("old", "new")};
+DELETE FROM base.scores t USING met WHERE met.replaces AND t.configuration = met.configuration
+    AND t.artifact_a = met.artifact_a AND t.artifact_b = met.artifact_b;
+DELETE FROM base.details t USING met WHERE met.replaces AND t.configuration = met.configuration
+    AND t.artifact_a = met.artifact_a AND t.artifact_b = met.artifact_b;
+DELETE FROM arriving USING met WHERE arriving.rowid = met.number AND NOT met.replaces;
+"""
+
+_INSERT = """
+INSERT INTO base.scores
+SELECT configuration, artifact_a, artifact_b, value, words, refused, diagnostics, run, measured, origin
+FROM arriving ORDER BY configuration, artifact_a, artifact_b;
+INSERT INTO base.details
+SELECT configuration, artifact_a, artifact_b, units, matches FROM arriving WHERE units IS NOT NULL
+"""
 
 
 def _fill_ranges(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give configurations that the version before has staged the range that its own migration gives them."""
+    """Give configurations that the version before has written the range that its own migration gives them."""
     if connection.execute("SELECT 1 FROM base.configurations WHERE direction IS NULL").fetchone():
         connection.execute(dict(migrations())[_FORMER_RANGES])

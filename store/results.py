@@ -37,6 +37,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ import duckdb
 
 from layeratlas.store.errors import BadRequest, unknown
 from layeratlas.store.identity import canonical_json, fingerprint
+from layeratlas.store.provenance import now
 from layeratlas.store.store import Store
 from layeratlas.store.study import ResultsSpec
 
@@ -109,6 +111,7 @@ def read_results(file: Path, models: Path | None = None, *, symmetric: Mapping[s
 def import_results(store: Store, results: Results, name: str, *, run: str) -> None:
     """Stage results under the name of their source, and merge; they replace what that source had."""
     about = results.about
+    begun = now()
     weights = {model: fingerprint({"source": name, "model": model}) for model in results.models}
     corpora = {
         corpus: fingerprint({"source": name, "corpus": corpus}) for corpus in sorted({r[0] for r in results.rows})
@@ -139,6 +142,7 @@ def import_results(store: Store, results: Results, name: str, *, run: str) -> No
          "words": results.corpora.get(corpus, {}).get("words"), "run": run}
         for corpus, measure, model_a, layer_a, model_b, layer_b, value in results.rows])  # fmt: skip
     source = {key: about.get(key) for key in ("citation", "licence", "tolerance")}  # staged last: now all is there
+    store.stage("forgotten", [{"what": "source", "key": name, "before": begun - timedelta(microseconds=1)}])
     store.stage("sources", [{**source, "source": name, "digest": results.digest, "origin": results.origin, "run": run}])
     store.merge()
 

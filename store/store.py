@@ -1,4 +1,4 @@
-"""The store: one folder with artifacts, staged rows, locks and the catalog, and what a runner does with them."""
+"""The store: one folder with artifacts, the log of results, locks and the catalog, and what a runner does with them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from layeratlas.store import catalog, merge, provenance, staging
+from layeratlas.store import catalog, former, merge, provenance
 from layeratlas.store.claims import Claims
-from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, StoreBusy, unknown
+from layeratlas.store.errors import (
+    BadRequest,
+    CatalogDamaged,
+    CatalogNewer,
+    LayeratlasError,
+    NothingYet,
+    StoreBusy,
+    unknown,
+)
 from layeratlas.store.files import Remembered, remove_orphans
 from layeratlas.store.identity import canonical_json
+from layeratlas.store.log import Log, Segment
+from layeratlas.store.settings import StoreSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +84,10 @@ class Store:
         self.root = root
         self.claims = Claims(root)  # what the processes that share the work of this store have taken on
         self.versions = versions
-        self._staging = root / "staging"
+        self.log = Log(root)
+        self.settings = StoreSettings(root)
+        self.lost: list[Path] = []  # segments that were found damaged, and set aside
+        self._writes = False  # who writes mends a damaged catalog; who reads says so
 
     @cached_property
     def remembered(self) -> Remembered:
@@ -103,12 +116,12 @@ class Store:
             lock.release()
 
     def stage(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write finished rows for the merger (tables and columns: staging.COLUMNS)."""
-        staging.stage(self._staging, table, rows)
+        """Write finished rows to the log (tables and columns: log.COLUMNS)."""
+        self.log.write(table, rows, store=self.settings.store)
 
     def stage_table(self, table: str, data: pa.Table) -> None:
-        """Write finished rows that are columns already."""
-        staging.stage_table(self._staging, table, data)
+        """Write finished rows that are columns already to the log."""
+        self.log.write_table(table, data, store=self.settings.store)
 
     def stage_artifact(self, artifact: Artifact, run: str) -> None:
         """Tell the merger of an artifact whose file is in place."""
@@ -123,14 +136,46 @@ class Store:
         self.stage("artifacts", [row])
 
     def merge(self) -> int:
-        """Take what is staged into the catalog; return how many files. Left for later while readers hold it."""
-        if not self._staging.exists() or not any(self._staging.glob("*.parquet")):
+        """Take into the catalog what is new in the log; return how many segments. Left for later while readers hold it.
+
+        A catalog that is missing or damaged is made anew.
+        """
+        self._writes = True
+        if not self.waiting():
             return 0
         with self.lock("merge"):
             try:
-                return merge.merge(self.root, self._staging)
+                return self._merge()
             except StoreBusy:
                 return 0
+
+    def rebuild(self) -> int:
+        """Make the catalog anew from the log; return how many segments it was made of."""
+        with self.lock("merge"):
+            return self._merge(anew=True)
+
+    def _merge(self, *, anew: bool = False) -> int:
+        former.take_staged(self.root, self.log, store=self.settings.store)
+        try:
+            if anew:
+                taken, aside = merge.rebuild(self.root, self.log)
+            else:
+                taken, aside = merge.merge(self.root, self.log, store=self.settings.store)
+        except CatalogNewer:
+            raise
+        except CatalogDamaged:
+            if anew:
+                raise
+            return self._merge(anew=True)
+        self.lost += aside
+        self._compact()
+        return taken
+
+    def _compact(self) -> None:
+        """Keep the number of segments small."""
+        with catalog.writing(self.root) as connection:
+            taken = {name for (name,) in connection.execute("SELECT segment FROM base.segments").fetchall()}
+            merge.note_compacted(connection, self.log.compact(taken, store=self.settings.store))
 
     @contextmanager
     def catalog(self) -> Iterator[DuckDBPyConnection]:
@@ -145,6 +190,7 @@ class Store:
         self._refuse_read_only()
         with self.lock("merge"):
             catalog.bring_up_to_date(self.root, self.versions)
+            self._merge()
         with catalog.reading(self.root) as connection:
             yield connection
 
@@ -156,8 +202,16 @@ class Store:
             )
 
     def waiting(self) -> int:
-        """Return how many staged files no merger has taken yet."""
-        return sum(len(files) for files in staging.staged(self._staging).values())
+        """Return how many segments of the log no merger has taken yet."""
+        staged = len(list((self.root / former.STAGING).glob("*-*.parquet")))
+        return staged + len(self._not_taken())
+
+    def _not_taken(self) -> list[Segment]:
+        try:
+            with catalog.reading(self.root) as connection:
+                return merge.not_taken(connection, self.log)
+        except (NothingYet, CatalogDamaged):
+            return self.log.segments()
 
     def clean(self) -> int:
         """Remove what dead processes left half-written; return how many files."""
@@ -170,6 +224,12 @@ class Store:
                 return connection.execute(sql, list(parameters)).fetchall()
         except NothingYet:
             return []
+        except CatalogDamaged as error:
+            if not self._writes or isinstance(error, CatalogNewer):
+                raise
+        self.rebuild()
+        with self.catalog() as connection:
+            return connection.execute(sql, list(parameters)).fetchall()
 
     def models(self) -> list[ModelRow]:
         """The models that the catalog knows, of our own making."""
@@ -195,7 +255,7 @@ class Store:
 
         Asked before `missing_pairs`, the two together know of everything that is finished, whoever merges meanwhile.
         """
-        return staging.staged_pairs(self._staging)
+        return self.log.pairs(segment for segment in self._not_taken() if segment.table == "scores")
 
     def missing_pairs(
         self, artifacts: Sequence[str], configurations: Sequence[str], *, known_too: bool = False
@@ -217,6 +277,7 @@ class Store:
     def run(self, *, device: str, threads: int) -> Iterator[str]:
         """Record one command that writes: what ran, where, with which versions, and how it ended."""
         begun = provenance.begun(device=device, threads=threads)
+        self._writes = True
         self.stage("runs", [begun])
         outcome = "failed"
         try:

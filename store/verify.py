@@ -1,24 +1,43 @@
-"""Re-reading everything: is each artifact what was written, and is every file known?"""
+"""Re-reading everything: the catalog, the log, and every artifact."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from layeratlas.store import catalog
 from layeratlas.store.artifacts.base import check
-from layeratlas.store.errors import ArtifactDamaged
+from layeratlas.store.errors import ArtifactDamaged, CatalogDamaged, CatalogNewer
 from layeratlas.store.files import TEMPORARY
 from layeratlas.store.kinds import KINDS
 from layeratlas.store.store import Store
 
 
-def verify(store: Store, advance: Callable[[int], None] = lambda artifacts: None) -> tuple[list[str], list[str]]:
-    """Re-hash every artifact; mark the damaged, so that the next run rebuilds them.
+@dataclass(frozen=True)
+class Found:
+    """What is not as it was written, and what the catalog does not know; each a line that names a file."""
 
-    Returns the damaged, and the files that the catalog does not know, each as a line that names the file.
+    damaged: list[str]
+    unknown: list[str]
+
+
+def verify(store: Store, advance: Callable[[int], None] = lambda artifacts: None) -> Found:
+    """Read every value of the catalog, re-hash every segment of the log and every artifact.
+
+    A damaged catalog is made anew from the log; a damaged segment is set aside, and its rows, where the catalog has
+    them, stay; a damaged artifact is marked, so that the next run rebuilds it.
     """
-    damaged = {}
+    lines = _catalog(store)
+    for segment in store.log.segments():
+        if not segment.is_whole():
+            aside = store.log.set_aside(segment)
+            lines.append(
+                f"{aside}: this part of the log has changed since it was written, and is set aside. What it held is "
+                "in the catalog as long as that is whole; `layeratlas run` measures again what is missing"
+            )
     rows = store.artifacts()
+    damaged = {}
     for row in rows:
         try:
             check(store.root, row.path, size=row.bytes, sha256=row.sha256)
@@ -28,7 +47,18 @@ def verify(store: Store, advance: Callable[[int], None] = lambda artifacts: None
     store.stage("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in damaged.items()])
     store.merge()
     known = {row.path for row in rows}
-    return list(damaged.values()), [path for path in _files(store.root) if path not in known]
+    return Found(lines + list(damaged.values()), [path for path in _files(store.root) if path not in known])
+
+
+def _catalog(store: Store) -> list[str]:
+    try:
+        catalog.read_all(store.root)
+    except CatalogNewer:
+        raise
+    except CatalogDamaged as error:
+        store.rebuild()
+        return [f"{error}. This is done"]
+    return []
 
 
 def _files(root: Path) -> list[str]:

@@ -77,7 +77,7 @@ def assert_same(store: Path, finished: Path) -> None:
     assert all(found[key] == pytest.approx(expected[key], abs=1e-5) for key in expected)
     verified = atlas("verify", "--store", store)
     assert (verified.returncode, verified.stdout) == (0, ""), verified.stdout
-    assert not list(store.rglob(".tmp-*")) and not list((store / "staging").iterdir())
+    assert not list(store.rglob(".tmp-*")) and not (store / "staging").exists()
 
 
 def test_a_second_run_does_nothing_and_does_not_import_torch(study: Path, finished: Path) -> None:

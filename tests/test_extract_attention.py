@@ -35,7 +35,7 @@ from layeratlas.store.identity import ArtifactIdentity, AttentionSettings, Setti
 from layeratlas.store.progress import Silent
 from layeratlas.store.store import Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study, load_study
-from layeratlas.store.verify import verify
+from layeratlas.store.verify import Found, verify
 
 ZOO = Path(__file__).parent.parent / "zoo" / "models"
 WITH_ATTENTION = [family for family in FAMILIES if family != "mamba"]
@@ -240,7 +240,7 @@ def test_both_kinds_are_written_once_and_registered(store: Store, study: Study) 
     assert len(present(store, study)) == 10
     before = written(store)
     assert plan(store, study) == [] and run(store, study) == Summary() and written(store) == before
-    assert verify(store) == ([], [])
+    assert verify(store) == Found([], [])
 
 
 def test_one_kind_after_the_other_and_alone(store: Store, study: Study, tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_what_is_damaged_is_found_and_rebuilt_alone(store: Store, study: Study, 
             list(read_chunks(path))
     with pytest.raises(ArtifactDamaged):
         check(store.root, row.path, size=row.bytes, sha256=row.sha256)
-    assert len(verify(store)[0]) == 1
+    assert len(verify(store).damaged) == 1
     assert [task.missing for task in plan(store, study)] == [(("attention", 1),)]
     assert run(store, study) == Summary(written=1)
     assert written(store) == before

@@ -129,7 +129,7 @@ def test_what_the_former_version_has_staged_is_merged(former: Path, tmp_path: Pa
             before.execute(f"COPY ({sql}) TO '{staging}/{table}-0123.parquet' (FORMAT parquet)")
     (former / catalog.FILE).unlink()
     store, migrated = Store(former, MEASURED), Store(unpacked(tmp_path / "again"), MEASURED)
-    assert len(store.staged_pairs()) == 226 and store.waiting() == len(STAGED)
+    assert store.waiting() == len(STAGED)
     store.merge()
     assert store.waiting() == 0 and store.staged_pairs() == set()
     for sql in (

@@ -29,7 +29,7 @@ from layeratlas.store.files import TEMPORARY, Remembered, remove_orphans, whole_
 from layeratlas.store.identity import ArtifactIdentity, Configuration, Settings, canonical_json, fingerprint
 from layeratlas.store.kinds import KINDS, Kind
 from layeratlas.store.store import Store
-from layeratlas.store.verify import verify
+from layeratlas.store.verify import Found, verify
 
 ROOT = Path(__file__).resolve().parent.parent
 IDENTITY = ArtifactIdentity("v1:weights", "v1:corpus", 3, Settings())
@@ -118,7 +118,7 @@ def test_float16_storage_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
 def test_verify_names_what_is_damaged(tmp_path: Path, harm: str) -> None:
     store, artifact = registered(tmp_path)
-    assert verify(store) == ([], [])
+    assert verify(store) == Found([], [])
     path = tmp_path / artifact.path
     content = bytearray(path.read_bytes())
     if harm == "flip":
@@ -128,7 +128,7 @@ def test_verify_names_what_is_damaged(tmp_path: Path, harm: str) -> None:
         path.unlink()
     with pytest.raises(ArtifactDamaged, match="layer=3"):
         check(tmp_path, artifact.path, size=artifact.bytes, sha256=artifact.sha256)
-    damaged, _ = verify(store)
+    damaged = verify(store).damaged
     assert len(damaged) == 1 and artifact.path in damaged[0]
     assert store.artifacts()[0].damaged
     store.stage_artifact(write(tmp_path), "again")

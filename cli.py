@@ -6,9 +6,11 @@ stdout carries data, stderr progress and warnings. Exit codes: 0 ok, 1 failed, 2
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -151,7 +153,8 @@ def import_results(store: Store, file: Path, name: str, models: Path | None, rep
     """
     from layeratlas import running
 
-    click.echo(running.import_results(store, ResultsSpec(file, name, models), replace=replace), err=True)
+    done = running.import_results(store, ResultsSpec(file, name, models), replace=replace)
+    click.echo(visible(done), err=True)
 
 
 @cli.group(cls=_Group)
@@ -195,7 +198,7 @@ def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str
     with store.catalog() as catalog:
         found = gather.gather(catalog, measures=measures, **filters)
     page.write(found, output)
-    click.echo(f"wrote {output}: open it in a browser", err=True)
+    click.echo(visible(f"wrote {output}: open it in a browser"), err=True)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})  # a statement may begin with a comment
@@ -263,9 +266,9 @@ def verify(store: Store) -> None:
     with TerminalProgress().task("verifying artifacts", count) as advance:
         damaged, unknown = verify_all(store, advance)
     for line in damaged:
-        click.echo(f"damaged: {line}")
+        click.echo(visible(f"damaged: {line}"))
     for path in unknown:
-        click.echo(f"not in the catalog yet: {path}")
+        click.echo(visible(f"not in the catalog yet: {path}"))
     click.echo(f"{count - len(damaged)} of {count} artifacts are what was written", err=True)
     if damaged:
         sys.exit(4)
@@ -280,7 +283,7 @@ def _progress() -> Progress:
 def _finish(outcome: Outcome) -> None:
     """Say what came of a run on stderr, and exit with its code."""
     for line in outcome.lines():
-        click.echo(line, err=True)
+        click.echo(visible(line), err=True)
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
 
@@ -290,15 +293,31 @@ def _interrupted() -> NoReturn:
     sys.exit(130)
 
 
+def _refuse_no_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: neither the catalog nor a Parquet file can hold them. Raises BadRequest."""
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise BadRequest(f"'{each}' is no text in UTF-8: call it by another name, or a link to it") from None
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line, a bug keeps its traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # where a letter has no code, it is shown as one
+            stream.reconfigure(errors="backslashreplace")
     try:
+        _refuse_no_text(sys.argv[1:])
         cli.main(standalone_mode=False)
+        sys.stdout.flush()  # here, where a full disk is one line
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()  # in lines: usage, and options that are meant perhaps
+        error.show(said)
+        click.echo(visible(said.getvalue(), lines=True), err=True, nl=False)
         sys.exit(error.exit_code)
     except LayeratlasError as error:
-        click.echo(f"layeratlas: {visible(str(error))}", err=True)
+        click.echo(f"layeratlas: {visible(str(error), lines=error.has_lines)}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _interrupted()

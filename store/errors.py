@@ -10,6 +10,7 @@ class LayeratlasError(Exception):
     """Something the user can mend. The message says what was expected, what came, and what to do."""
 
     exit_code = 1
+    has_lines = False  # whether the message is more than one line; else a line break in it belongs to a name
 
 
 class BadRequest(LayeratlasError, ValueError):  # noqa: N818 - named for what it is, as its siblings are

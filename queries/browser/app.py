@@ -74,7 +74,7 @@ class Browser(App[None]):
 
     def export(self, what: str, suggestion: str, table: Callable[[], Table]) -> None:
         """Ask for a file and write a table into it, off the event loop."""
-        self.push_screen(FileName(what, suggestion), lambda path: self._written(table, path))
+        self.push_screen(FileName(what, visible(suggestion)), lambda path: self._written(table, path))
 
     def _written(self, table: Callable[[], Table], path: Path | None) -> None:
         if path is not None:

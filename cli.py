@@ -6,6 +6,7 @@ stdout carries data, stderr progress and warnings. Exit codes: 0 ok, 1 failed, 2
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -21,7 +22,7 @@ from layeratlas.queries.commands.options import format_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
 from layeratlas.queries.core.visible import visible
-from layeratlas.store.errors import BadRequest, LayeratlasError
+from layeratlas.store.errors import BadRequest, LayeratlasError, unwritable
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import CHOICES, ResultsSpec, study_of
@@ -293,6 +294,19 @@ def _interrupted() -> NoReturn:
     sys.exit(130)
 
 
+def _failed(error: OSError) -> NoReturn:
+    """Say in one line what the system refused: a full disk, a folder that may not be written."""
+    where = f" ({error.filename})" if error.filename else ""
+    said = f"{error.strerror or error}{where}; what is finished is kept"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        said = str(unwritable(error.filename, error))
+    with suppress(OSError):
+        click.echo(visible(f"layeratlas: {said}"), err=True)
+    with suppress(OSError):  # what waits for a full disk behind stdout would be said again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
+
+
 def _refuse_no_text(arguments: Sequence[str]) -> None:
     """Refuse bytes that are no text: neither the catalog nor a Parquet file can hold them. Raises BadRequest."""
     for each in arguments:
@@ -329,10 +343,8 @@ def main() -> None:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as error:  # a full disk, a folder that may not be written
-        where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"layeratlas: {error.strerror or error}{where}; what is finished is kept", err=True)
-        sys.exit(1)
+    except OSError as error:
+        _failed(error)
 
 
 if __name__ == "__main__":

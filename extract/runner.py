@@ -238,7 +238,7 @@ class _Extraction:
         root, name, files = self._store.root, task.model.name, kind_of(take.kind).files
         for layer in take.layers:
             for kept in make_room(root / resting_place(task, (take.kind, layer)), root):
-                self._progress.note(f"{task.title}: something else stood in layer {layer}'s place and is kept as {kept}")
+                self._progress.note(f"{task.title}: something else stood in layer {layer}'s place and is kept: {kept}")
         return {
             layer: files.writer(root, task.identity((take.kind, layer)), name, take.units[layer])
             for layer in take.layers

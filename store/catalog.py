@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from layeratlas.store.errors import CatalogDamaged, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.store.errors import CatalogDamaged, NothingYet, StoreBusy, unwritable
 
 FILE = "catalog.duckdb"
 READ_PATIENCE = 2.0  # seconds a reader waits for the merger
@@ -51,8 +51,8 @@ def writing(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         _migrate(connection, file)
         yield connection
         connection.execute("CHECKPOINT catalog")
-    except duckdb.IOException as error:  # a full disk; what is staged stays staged
-        raise LayeratlasError(f"{file} cannot be written: {_first_line(error)}") from error
+    except (duckdb.IOException, duckdb.TransactionException) as error:  # a full disk; what is staged stays staged
+        raise unwritable(file, _first_line(error)) from error
     finally:
         connection.close()
 

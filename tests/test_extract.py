@@ -151,7 +151,7 @@ def test_what_is_damaged_is_rebuilt_and_nothing_else(store: Store, study: Study,
     progress = Silent()
     assert run(store, study, progress) == Summary(written=1)
     kept = list(store.root.rglob("*.kept-*"))
-    assert [each for each in progress.notes if "kept as" in each and str(kept[0]) in each] == progress.notes
+    assert [each for each in progress.notes if "is kept: " in each and str(kept[0]) in each] == progress.notes
     work = {"a full folder": lambda: kept[0] / "somebody's", "a file above it": lambda: kept[0]}
     assert (work[harm]().read_text() == "work") if harm in work else not kept
     assert all((store.root / name).read_bytes() == content for name, content in before.items())

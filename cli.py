@@ -6,9 +6,12 @@ stdout carries data, stderr progress and warnings. Exit codes: 0 ok, 1 failed, 2
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,7 +22,7 @@ from layeratlas.queries.commands.options import format_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
 from layeratlas.queries.core.visible import visible
-from layeratlas.store.errors import BadRequest, LayeratlasError
+from layeratlas.store.errors import BadRequest, LayeratlasError, unwritable
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import CHOICES, ResultsSpec, study_of
@@ -151,7 +154,8 @@ def import_results(store: Store, file: Path, name: str, models: Path | None, rep
     """
     from layeratlas import running
 
-    click.echo(running.import_results(store, ResultsSpec(file, name, models), replace=replace), err=True)
+    done = running.import_results(store, ResultsSpec(file, name, models), replace=replace)
+    click.echo(visible(done), err=True)
 
 
 @cli.group(cls=_Group)
@@ -195,7 +199,7 @@ def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str
     with store.catalog() as catalog:
         found = gather.gather(catalog, measures=measures, **filters)
     page.write(found, output)
-    click.echo(f"wrote {output}: open it in a browser", err=True)
+    click.echo(visible(f"wrote {output}: open it in a browser"), err=True)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})  # a statement may begin with a comment
@@ -314,7 +318,7 @@ def _progress() -> Progress:
 def _finish(outcome: Outcome) -> None:
     """Say what came of a run on stderr, and exit with its code."""
     for line in outcome.lines():
-        click.echo(line, err=True)
+        click.echo(visible(line), err=True)
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
 
@@ -324,15 +328,44 @@ def _interrupted() -> NoReturn:
     sys.exit(130)
 
 
+def _failed(error: OSError) -> NoReturn:
+    """Say in one line what the system refused: a full disk, a folder that may not be written."""
+    where = f" ({error.filename})" if error.filename else ""
+    said = f"{error.strerror or error}{where}; what is finished is kept"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        said = str(unwritable(error.filename, error))
+    with suppress(OSError):
+        click.echo(visible(f"layeratlas: {said}"), err=True)
+    with suppress(OSError):  # what waits for a full disk behind stdout would be said again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
+
+
+def _refuse_no_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: neither the catalog nor a Parquet file can hold them. Raises BadRequest."""
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise BadRequest(f"'{each}' is no text in UTF-8: call it by another name, or a link to it") from None
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line, a bug keeps its traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # where a letter has no code, it is shown as one
+            stream.reconfigure(errors="backslashreplace")
     try:
+        _refuse_no_text(sys.argv[1:])
         cli.main(standalone_mode=False)
+        sys.stdout.flush()  # here, where a full disk is one line
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()  # in lines: usage, and options that are meant perhaps
+        error.show(said)
+        click.echo(visible(said.getvalue(), lines=True), err=True, nl=False)
         sys.exit(error.exit_code)
     except LayeratlasError as error:
-        click.echo(f"layeratlas: {visible(str(error))}", err=True)
+        click.echo(f"layeratlas: {visible(str(error), lines=error.has_lines)}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _interrupted()
@@ -344,10 +377,8 @@ def main() -> None:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as error:  # a full disk, a folder that may not be written
-        where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"layeratlas: {error.strerror or error}{where}; what is finished is kept", err=True)
-        sys.exit(1)
+    except OSError as error:
+        _failed(error)
 
 
 if __name__ == "__main__":

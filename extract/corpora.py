@@ -79,7 +79,16 @@ def facts(spec: CorpusSpec, remembered: Remembered) -> CorpusFacts:
         known = remembered.of(spec.path, what, lambda path: json.dumps(asdict(_count(spec))))
     except FileNotFoundError:
         raise BadRequest(f"there is no corpus file {spec.path}") from None
-    return CorpusFacts(**json.loads(known))
+    return _facts_of(known) or _count(spec)
+
+
+def _facts_of(known: str) -> CorpusFacts | None:
+    """Read what was remembered; None where it is something else."""
+    try:
+        found = CorpusFacts(**json.loads(known))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found if [type(value) for value in asdict(found).values()] == [str, int, int, int] else None
 
 
 def _count(spec: CorpusSpec) -> CorpusFacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -131,9 +132,10 @@ def _identity(study: Study, weights: str, corpus: str, place: Place) -> Artifact
 def sound(store: Store, row: ArtifactRow) -> bool:
     """Tell whether an artifact's file is there in full and was never found damaged; its bytes are not read."""
     try:
-        return row.damaged is None and (store.root / row.path).stat().st_size == row.bytes
-    except FileNotFoundError:
+        found = (store.root / row.path).stat()
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    return row.damaged is None and stat.S_ISREG(found.st_mode) and found.st_size == row.bytes
 
 
 def resting_place(task: Task, place: Place) -> str:

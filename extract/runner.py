@@ -14,6 +14,7 @@ from layeratlas.extract import corpora
 from layeratlas.extract.plan import Place, Task, by_kind, missing, places, plan, present, resting_place, sound
 from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import ArtifactDamaged, BadRequest, LayeratlasError
+from layeratlas.store.files import make_room
 from layeratlas.store.kinds import KINDS, kind_of
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
@@ -233,8 +234,11 @@ class _Extraction:
         self._report(task, windowing, takes)
 
     def _writers(self, task: Task, take: Take) -> dict[int, Any]:
-        """What writes the take's layers, by layer."""
+        """What writes the take's layers, by layer; whatever else stands in the place of their files is set aside."""
         root, name, files = self._store.root, task.model.name, kind_of(take.kind).files
+        for layer in take.layers:
+            for kept in make_room(root / resting_place(task, (take.kind, layer)), root):
+                self._progress.note(f"{task.title}: something else stood in layer {layer}'s place and is kept: {kept}")
         return {
             layer: files.writer(root, task.identity((take.kind, layer)), name, take.units[layer])
             for layer in take.layers

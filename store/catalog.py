@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from layeratlas.store.errors import CatalogDamaged, CatalogMissing, CatalogNewer, LayeratlasError, NothingYet, StoreBusy
+from layeratlas.store.errors import CatalogDamaged, CatalogMissing, CatalogNewer, NothingYet, StoreBusy, unwritable
 from layeratlas.store.log import Log
 
 FILE = "catalog.duckdb"
@@ -104,8 +104,8 @@ def writing(root: Path, file: Path | None = None) -> Iterator[duckdb.DuckDBPyCon
         yield connection
         connection.execute("CHECKPOINT catalog")
     except _ERRORS as error:
-        if _is_full(error):  # what is in the log stays there
-            raise LayeratlasError(f"{file} cannot be written: {_first_line(error)}") from error
+        if isinstance(error, duckdb.TransactionException) or _is_full(error):  # what is in the log stays there
+            raise unwritable(file, _first_line(error)) from error
         if not _is_damage(error):
             raise
         raise _damaged(file, error) from error

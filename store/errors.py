@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
+from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or a user's share of it
 
 
 class LayeratlasError(Exception):
     """Something the user can mend. The message says what was expected, what came, and what to do."""
 
     exit_code = 1
+    has_lines = False  # whether the message is more than one line; else a line break in it belongs to a name
 
 
 class BadRequest(LayeratlasError, ValueError):  # noqa: N818 - named for what it is, as its siblings are
@@ -62,3 +68,14 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there is: {', '.join(names) or 'none'}"
     return f"unknown {kind} '{name}'; {hint}"
+
+
+def unwritable(file: Path | str | None, why: OSError | str) -> LayeratlasError:
+    """Say that something cannot be written, in the system's words or in a library's; what is finished is never lost."""
+    said = why if isinstance(why, str) else why.strerror or str(why)
+    full = any(os.strerror(code) in said for code in _FULL)
+    what = (
+        f"the disk{f' that holds {file}' if file else ''} is full" if full else f"{file or 'a file'} cannot be written"
+    )
+    rest = "; make room, then run the same command to go on" if full else ""
+    return LayeratlasError(f"{what}: {said}. Nothing that was finished is lost{rest}")

@@ -10,7 +10,7 @@ import platform
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TEMPORARY = ".tmp-"  # then <process>@<host>-<random>-<name>: process_name()
 _LONG_DEAD = 24 * 3600.0  # seconds; nobody writes a file for that long without touching it
 _LONGEST_HOST = 64  # characters
+_LONGEST_KEPT = 200  # characters of a name that gets an ending
 _RACY_SECONDS = 2.0  # a file changed this recently may change again within its clock tick: not remembered
 
 
@@ -36,6 +37,29 @@ def whole_file(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_room(path: Path, root: Path) -> list[Path]:
+    """Take out of a file's way what else has its place: a folder at `path`, or a file where a folder below `root` goes.
+
+    An empty folder is removed; anything else is somebody's, and is kept beside, under the names that are returned.
+    """
+    kept = []
+    below = [parent for parent in path.parents if parent.is_relative_to(root)]
+    for place in [*reversed(below), path]:
+        is_wrong = place.is_dir() if place == path else os.path.lexists(place) and not place.is_dir()
+        if is_wrong and not _removed_as_empty(place):
+            beside = place.with_name(f"{place.name[:_LONGEST_KEPT]}.kept-{secrets.token_hex(4)}")
+            kept.append(place.rename(beside))
+    return kept
+
+
+def _removed_as_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:  # it holds something, or is a file
+        return False
+    return True
 
 
 def process_name() -> str:
@@ -134,36 +158,45 @@ def _alive(process: int) -> bool:
     return True
 
 
+_Known = tuple[int, int, str]  # a file's size and time of change, and what was computed then
+
+
 class Remembered:
     """What was computed from files, by their path, size and time of change; kept as JSON in the store.
 
-    Losing the file costs time, never a wrong answer.
+    Losing the file costs time, never a wrong answer; so does what cannot be read in it, or a disk without room for it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, list[object]] = self._load()
+        self._known = self._load()
 
     def of(self, path: Path, what: str, compute: Callable[[Path], str]) -> str:
         """Return `compute(path)`, from memory when the file has not changed since. `what` names the computation."""
         stat = path.stat()
-        key, state = f"{what}:{path.resolve()}", [stat.st_size, stat.st_mtime_ns]
+        key, state = f"{what}:{path.resolve()}", (stat.st_size, stat.st_mtime_ns)
         known = self._known.get(key)
         if known and known[:2] == state:
-            return str(known[2])
+            return known[2]
         value = compute(path)
         if time.time() - stat.st_mtime > _RACY_SECONDS:
-            self._known[key] = [*state, value]
+            self._known[key] = (*state, value)
             self._save()
         return value
 
-    def _load(self) -> dict[str, list[object]]:
+    def _load(self) -> dict[str, _Known]:
         try:
-            loaded = json.loads(self._path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            loaded = json.loads(self._path.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
             return {}
-        return loaded if isinstance(loaded, dict) else {}
+        if not isinstance(loaded, dict):
+            return {}
+        return {key: (each[0], each[1], each[2]) for key, each in loaded.items() if _is_known(each)}
 
     def _save(self) -> None:
-        with whole_file(self._path) as temporary:
-            temporary.write_text(json.dumps(self._known))
+        with suppress(OSError), whole_file(self._path) as temporary:
+            temporary.write_text(json.dumps(self._known), "utf-8")
+
+
+def _is_known(value: object) -> bool:
+    return isinstance(value, list) and [type(each) for each in value] == [int, int, str]

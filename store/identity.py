@@ -16,6 +16,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 SCHEME = "v1"
+_LONGEST_NAME = 255  # bytes that file systems take of one name
+_BEGINNING = 80  # bytes kept of a longer one
 
 Pooling = Literal["last", "first", "mean"]
 SpecialTokens = Literal["drop", "keep-mass"]
@@ -115,7 +117,19 @@ class ArtifactIdentity:
 def artifact_path(identity: ArtifactIdentity, model: str) -> Path:
     """Return where an artifact stands, relative to the store."""
     name = f"{identity.artifact.replace(':', '-')}.parquet"
-    return Path(identity.kind) / f"model={quote(model, safe='')}" / f"layer={identity.layer}" / name
+    return Path(identity.kind) / _folder(model) / f"layer={identity.layer}" / name
+
+
+def _folder(model: str) -> str:
+    """The folder of a model, by its name; of a long one by its beginning and its hash: the files hold it in full."""
+    name = f"model={quote(model, safe='')}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    beginning = model[:_BEGINNING]
+    while len(quote(beginning, safe="")) > _BEGINNING:
+        beginning = beginning[:-1]
+    digest = hashlib.sha256(model.encode()).hexdigest()[:32]
+    return f"model={quote(beginning, safe='')}+{digest}"  # no other folder has a plus: in a name it is written %2B
 
 
 @dataclass(frozen=True)

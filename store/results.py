@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,6 +47,7 @@ from layeratlas.store.identity import canonical_json, fingerprint
 from layeratlas.store.provenance import now
 from layeratlas.store.store import Store
 from layeratlas.store.study import ResultsSpec
+from layeratlas.store.toml import INTEGERS, parse_toml, shown
 
 COLUMNS = {
     "corpus": "VARCHAR", "measure": "VARCHAR", "model_a": "VARCHAR", "layer_a": "INTEGER", "model_b": "VARCHAR",
@@ -63,6 +63,7 @@ _MODEL: dict[str, type] = {
 }  # fmt: skip
 _CORPUS: dict[str, type] = {"name": str, "words": int, "sentences": int}
 _MEASURE: dict[str, type] = {"name": str, "direction": str, "low": float, "high": float}
+_MOST = {"layers": 2**31 - 1, "neurons": 2**31 - 1}  # what the catalog's columns hold
 _KINDS = {str: ("a text", (str,)), int: ("a whole number", (int,)), float: ("a number", (int, float))}
 
 Row = tuple[str, str, str, int, str, int, float]  # as COLUMNS
@@ -90,8 +91,8 @@ def read_results(file: Path, models: Path | None = None, *, symmetric: Mapping[s
     described = models or file.with_suffix(".toml")
     text = _read(described, file)
     try:
-        about = tomllib.loads(text.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        about = parse_toml(text.decode("utf-8"), described)
+    except UnicodeDecodeError as error:
         raise BadRequest(f"{described}: {error}") from None
     known = _entries(about, "models", _MODEL, ("name", "family", "layers"), described)
     corpora = _entries(about, "corpora", _CORPUS, ("name",), described)
@@ -188,10 +189,13 @@ def _entries(
     about: dict[str, Any], table: str, types: dict[str, type], needed: tuple[str, ...], file: Path
 ) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for entry in about.get(table, []):
+    entries = about.get(table, [])
+    if not isinstance(entries, list):
+        raise BadRequest(f"{file}: write each of the {table} as [[{table}]]")
+    for entry in entries:
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or name in found:
-            raise BadRequest(f"{file}: each [[{table}]] needs a name of its own, got {name!r}")
+            raise BadRequest(f"{file}: each [[{table}]] needs a name of its own, got {shown(name)}")
         for key in needed:
             if key not in entry:
                 raise BadRequest(f"{file}: {table[:-1]} '{name}' needs {key} = …")
@@ -200,7 +204,11 @@ def _entries(
                 raise BadRequest(f"{file}: {table} '{name}': {unknown('key', key, types)}")
             wanted, allowed = _KINDS[types[key]]
             if type(value) not in allowed or (isinstance(value, float) and not math.isfinite(value)):
-                raise BadRequest(f"{file}: {table} '{name}': {key} must be {wanted}, got {value!r}")
+                raise BadRequest(f"{file}: {table} '{name}': {key} must be {wanted}, got {shown(value)}")
+            if type(value) is int and not (0 if types[key] is int else INTEGERS[0]) <= value <= _MOST.get(
+                key, INTEGERS[1]
+            ):
+                raise BadRequest(f"{file}: {table} '{name}': {key} is out of range, got {shown(value)}")
         found[name] = entry
     return found
 
@@ -211,9 +219,9 @@ def _check_about(about: dict[str, Any], file: Path) -> None:
         if key not in allowed:
             raise BadRequest(f"{file}: {unknown('key', key, allowed)}")
         if key in _TEXTS and (not isinstance(value, str) or not value):
-            raise BadRequest(f"{file}: {key} must be a text, got {value!r}")
+            raise BadRequest(f"{file}: {key} must be a text, got {shown(value)}")
         if key == "tolerance" and (type(value) is not float or not 0 <= value < 1):
-            raise BadRequest(f"{file}: tolerance must be a number from 0 to 1, such as 0.002, got {value!r}")
+            raise BadRequest(f"{file}: tolerance must be a number from 0 to 1, such as 0.002, got {shown(value)}")
 
 
 def _load(connection: duckdb.DuckDBPyConnection, file: Path) -> None:

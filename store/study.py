@@ -26,17 +26,18 @@ name = "published"                # the source, by which questions find them
 
 from __future__ import annotations
 
+import math
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from layeratlas.store.errors import BadRequest, unknown
 from layeratlas.store.identity import AnySettings, Settings, SpecialTokens
 from layeratlas.store.kinds import KINDS, kind_of
 from layeratlas.store.shipped import find_study
+from layeratlas.store.toml import INTEGERS, read_toml, shown
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "pooling": ("last", "first", "mean"),
@@ -45,6 +46,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "storage": ("float32", "float16"),
     "special_tokens": ("drop", "keep-mass"),
 }
+RANGES: dict[str, tuple[int, int]] = {
+    "limit": (1, INTEGERS[1]), "window": (3, INTEGERS[1]), "batch_tokens": (1, INTEGERS[1]),
+    "seed": (-(2**31), 2**31 - 1), "layers": (0, 2**31 - 1),
+}  # fmt: skip
 USUAL = ("activations",)  # the kinds that are taken when none is named
 
 
@@ -120,11 +125,8 @@ def load_study(path: Path) -> Study:
     Raises BadRequest, naming the line where one is wrong.
     """
     path = find_study(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        return _Reader(path, text).study(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"{path}: {error}") from None
+    text, data = read_toml(path)
+    return _Reader(path, text).study(data)
 
 
 def study_of(
@@ -143,6 +145,9 @@ def study_of(
     **settings: Any,
 ) -> Study:
     """Return the study that an `extract` command line stands for; `settings` are the fields of Settings."""
+    low, high = RANGES["seed"]
+    if not low <= seed <= high:
+        raise BadRequest(f"seed must be from {low:,} to {high:,}, got {seed}")
     specs = tuple(
         ModelSpec(
             identifier, model_name(identifier, untrained=untrained, seed=seed), revision, family, None, untrained, seed,
@@ -199,10 +204,7 @@ class _Reader:
         self._types(entry, {"untrained": bool, "seed": int, "trust_remote_code": bool}, "models", index)
         identifier, untrained, seed = entry["id"], entry.get("untrained", False), entry.get("seed", 0)
         if self._is_folder(identifier):
-            folder = (self._path.parent / identifier).resolve()
-            if not folder.is_dir():
-                self._fail(f"there is no model folder {identifier}", "models", index, "id")
-            identifier = str(folder)
+            identifier = str(self._place(entry, "id", "model folder", "models", index))
         name = entry.get("name") or model_name(entry["id"], untrained=untrained, seed=seed)
         return ModelSpec(**{**entry, "id": identifier, "name": name})
 
@@ -210,9 +212,7 @@ class _Reader:
         self._keys(entry, [f.name for f in fields(CorpusSpec)], "corpora", index)
         self._require(entry, "path", "corpora", index)
         self._types(entry, {"limit": int}, "corpora", index)
-        path = (self._path.parent / entry["path"]).resolve()
-        if not path.is_file():
-            self._fail(f"there is no corpus file {entry['path']}", "corpora", index, "path")
+        path = self._place(entry, "path", "corpus file", "corpora", index)
         return CorpusSpec(path, entry.get("name") or corpus_name(path), entry.get("limit"))
 
     def _result(self, entry: dict[str, Any], index: int) -> ResultsSpec:
@@ -220,34 +220,45 @@ class _Reader:
         self._types(entry, {}, "results", index)
         for key in ("file", "name"):
             self._require(entry, key, "results", index)
-        found = {key: (self._path.parent / entry[key]).resolve() for key in ("file", "models") if key in entry}
-        for key, path in found.items():
-            if not path.is_file():
-                self._fail(f"there is no file {entry[key]}", "results", index, key)
+        found = {key: self._place(entry, key, "file", "results", index) for key in ("file", "models") if key in entry}
         return ResultsSpec(found["file"], entry["name"], found.get("models"))
 
     def _measure(self, entry: dict[str, Any], index: int) -> MeasureSpec:
         self._require(entry, "name", "measures", index)
+        self._types({key: entry[key] for key in ("preset",) if key in entry}, {}, "measures", index)
+        for key, value in entry.items():
+            self._plain(key, value, index)
         parameters = {key: value for key, value in entry.items() if key not in ("name", "preset")}
         where = f"{self._path}:{self._line('measures', index, 'name')}: "
         return MeasureSpec(entry["name"], entry.get("preset", "default"), parameters, where)
 
+    def _plain(self, key: str, value: object, index: int) -> None:
+        """Refuse what no parameter of a measure is."""
+        if type(value) not in (str, int, float, bool) or (isinstance(value, float) and not math.isfinite(value)):
+            self._fail(f"{key} must be a text, a number, true or false, got {shown(value)}", "measures", index, key)
+        if isinstance(value, int):
+            self._within(key, value, INTEGERS, "measures", index)
+
     def _extraction(self, entry: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(entry, dict):
+            self._fail("write the settings as [extraction]", "extraction", 0, "extraction")
         settings = [f.name for f in fields(Settings)]
         self._keys(entry, [*settings, "layers", "batch_tokens", "kinds", "special_tokens"], "extraction")
         self._types(entry, {"window": int, "layers": list, "batch_tokens": int, "kinds": list}, "extraction")
         for key, choices in CHOICES.items():
             if key in entry and entry[key] not in choices:
-                self._fail(f"{key} must be one of {', '.join(choices)}, got '{entry[key]}'", "extraction", 0, key)
+                self._fail(f"{key} must be one of {', '.join(choices)}, got {shown(entry[key])}", "extraction", 0, key)
         layers = entry.get("layers")
         if layers is not None and not all(type(layer) is int and layer >= 0 for layer in layers):
             self._fail("layers must be whole numbers from 0", "extraction", 0, "layers")
+        for layer in layers or ():
+            self._within("layers", layer, RANGES["layers"], "extraction")
         chosen: dict[str, Any] = {"settings": Settings(**{k: v for k, v in entry.items() if k in settings})}
         if layers is not None:
             chosen["layers"] = tuple(layers)
         kinds = entry.get("kinds", list(USUAL))
-        if not kinds or any(kind not in KINDS for kind in kinds):
-            self._fail(f"kinds must name some of {', '.join(KINDS)}, got {kinds!r}", "extraction", 0, "kinds")
+        if not kinds or any(type(kind) is not str or kind not in KINDS for kind in kinds):
+            self._fail(f"kinds must name some of {', '.join(KINDS)}, got {shown(kinds)}", "extraction", 0, "kinds")
         first = min(KINDS[kind].first_layer for kind in kinds)
         if layers and max(layers) < first:
             self._fail(f"{' and '.join(kinds)} is numbered by block, from {first}: layer 0 has none", "extraction", 0,
@@ -279,14 +290,34 @@ class _Reader:
             wanted = typed.get(key, str)
             if (key in typed or key not in CHOICES) and type(value) is not wanted:
                 names = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
-                self._fail(f"{key} must be {names[wanted]}, got {value!r}", table, index, key)
+                self._fail(f"{key} must be {names[wanted]}, got {shown(value)}", table, index, key)
+            if type(value) is int:
+                self._within(key, value, RANGES.get(key, INTEGERS), table, index)
+
+    def _within(self, key: str, value: int, ends: tuple[int, int], table: str, index: int = 0) -> None:
+        low, high = ends
+        if not low <= value <= high:
+            wanted = f"at least {low}" if value < low else f"at most {high:,}"
+            self._fail(f"{key} must be {wanted}, got {shown(value)}", table, index, key)
+
+    def _place(self, entry: dict[str, Any], key: str, what: str, table: str, index: int) -> Path:
+        """Return where a file or a folder is that an entry names."""
+        try:
+            named = Path(entry[key])
+            path = (self._path.parent / (named.expanduser() if key == "id" else named)).resolve()
+            is_there = path.is_dir() if key == "id" else path.is_file()
+        except (OSError, ValueError, RuntimeError):  # too long, with a NUL, of a user that there is not
+            is_there = False
+        if not is_there:
+            self._fail(f"there is no {what} {entry[key]}", table, index, key)
+        return path
 
     def _unique(self, table: str, names: list[str]) -> None:
         for index, name in enumerate(names):
             if name in names[:index]:
                 self._fail(f"two of the {table} are called '{name}': give one another name = \"…\"", table, index)
 
-    def _fail(self, message: str, table: str, index: int = 0, key: str | None = None) -> None:
+    def _fail(self, message: str, table: str, index: int = 0, key: str | None = None) -> NoReturn:
         raise BadRequest(f"{self._path}:{self._line(table, index, key)}: {message}")
 
     def _line(self, table: str, index: int, key: str | None = None) -> int:

@@ -237,7 +237,7 @@ def test_a_constant_layer_is_refused_and_shown_and_the_others_go_on(study: Path,
     assert "nothing to do" in atlas("measure", "--store", tmp_path / "s").stderr
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "folder"])
 def test_a_damaged_artifact_is_named_refused_and_rebuilt(
     study: Path, finished: Path, tmp_path: Path, harm: str
 ) -> None:
@@ -247,6 +247,9 @@ def test_a_damaged_artifact_is_named_refused_and_rebuilt(
     content = bytearray(victim.read_bytes())
     content[len(content) // 3] ^= 4
     victim.write_bytes(content if harm == "flip" else content[: len(content) // 2])
+    if harm == "folder":
+        victim.unlink()
+        victim.mkdir()
     refused = atlas("measure", "--refresh", "--measure", "ckasim", "--store", store)
     assert refused.returncode == 4 and victim.name in refused.stderr and "Traceback" not in refused.stderr
     verified = atlas("verify", "--store", store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,29 @@ def test_any_bytes_give_words_or_one_clear_error(
         assert name in str(error)
     else:
         assert all(sentence and all(word.strip() for word in sentence) for sentence in sentences)
+
+
+FACTS = '{"corpus": "v1:x", "sentences": 1, "words": "2", "longest": 3}'
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\xff\xfe\x00", b"[" * 100_000, b"[]", b"7", b"", b'{"a": 1}', b"{", b'"\xed\xa0\x80"', b"1" * 5000, None,
+     "1", '"text"', "[1, 2]", "[1, 2, 3]", "[1.5, 2, null]", '{"0": 1}', f"[SIZE, TIME, {json.dumps(FACTS)}]",
+     '[SIZE, TIME, "no JSON"]', '[SIZE, TIME, "[1]"]', f'[SIZE, TIME, "{"[" * 5000}"]'],
+)  # fmt: skip
+def test_what_is_remembered_is_made_anew_where_it_cannot_be_read(tmp_path: Path, garbage: bytes | str | None) -> None:
+    corpus, cache = spec(tmp_path / "c.txt", "cats sleep\n"), tmp_path / "r.json"
+    os.utime(corpus.path, (1, 1))  # long ago, so that it is remembered
+    found = corpora.facts(corpus, Remembered(cache))
+    (key,) = json.loads(cache.read_text())
+    if garbage is None:
+        cache.unlink()
+        cache.mkdir()
+    elif isinstance(garbage, bytes):
+        cache.write_bytes(garbage)
+    else:
+        state = corpus.path.stat()
+        garbage = garbage.replace("SIZE", str(state.st_size)).replace("TIME", str(state.st_mtime_ns))
+        cache.write_text(f"{{{json.dumps(key)}: {garbage}}}")
+    assert corpora.facts(corpus, Remembered(cache)) == found

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,12 +21,14 @@ from extract_tiny import SENTENCES, save_model
 from layeratlas.extract import encoders, stream
 from layeratlas.extract.runner import Summary, extract, plan
 from layeratlas.store.artifacts.activations import read_chunks, read_keys
+from layeratlas.store.artifacts.base import describe
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import TEMPORARY
 from layeratlas.store.identity import Settings
 from layeratlas.store.progress import Silent
 from layeratlas.store.store import Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
+from layeratlas.store.verify import verify
 
 WORDS = sum(map(len, SENTENCES))
 
@@ -121,7 +124,7 @@ def test_files_that_a_crash_left_unregistered_are_adopted(store: Store, study: S
     assert plan(store, study) == []
 
 
-@pytest.mark.parametrize("harm", ["missing", "cut", "damaged"])
+@pytest.mark.parametrize("harm", ["missing", "cut", "damaged", "a folder", "a full folder", "a file above it"])
 def test_what_is_damaged_is_rebuilt_and_nothing_else(store: Store, study: Study, harm: str) -> None:
     run(store, study)
     before = written(store)
@@ -131,14 +134,28 @@ def test_what_is_damaged_is_rebuilt_and_nothing_else(store: Store, study: Study,
         path.unlink()
     elif harm == "cut":
         path.write_bytes(path.read_bytes()[:-1])
+    elif harm.endswith("folder"):
+        path.unlink()
+        path.mkdir()
+        if harm == "a full folder":
+            (path / "somebody's").write_text("work")
+    elif harm == "a file above it":
+        path.unlink()
+        path.parent.rmdir()
+        path.parent.write_text("work")
     else:
         path.write_bytes(path.read_bytes().replace(b"cats", b"bats"))
         store.stage("damaged", [{"artifact": row.artifact, "reason": "flipped"}])
         store.merge()
     assert [(task.model.name, task.missing) for task in plan(store, study)] == [("bert", (("activations", 1),))]
-    assert run(store, study) == Summary(written=1)
-    assert written(store) == before
-    assert plan(store, study) == []
+    progress = Silent()
+    assert run(store, study, progress) == Summary(written=1)
+    kept = list(store.root.rglob("*.kept-*"))
+    assert [each for each in progress.notes if "is kept: " in each and str(kept[0]) in each] == progress.notes
+    work = {"a full folder": lambda: kept[0] / "somebody's", "a file above it": lambda: kept[0]}
+    assert (work[harm]().read_text() == "work") if harm in work else not kept
+    assert all((store.root / name).read_bytes() == content for name, content in before.items())
+    assert plan(store, study) == [] and verify(store) == ([], [])
 
 
 def test_an_unregistered_file_that_is_no_artifact_is_written_over(store: Store, study: Study) -> None:
@@ -148,6 +165,32 @@ def test_an_unregistered_file_that_is_no_artifact_is_written_over(store: Store, 
     (store.root / next(iter(before))).write_bytes(b"nonsense")
     assert run(store, study) == Summary(written=1, adopted=5)
     assert written(store) == before
+
+
+NAMES = ("模型" * 150, "M" * 300, "Model", "model", "m" * 249, "m" * 250, "[/x]\x1b[31m\n", "..", "a/b%2F+c")
+
+
+def test_models_of_any_name_are_stored_and_found(store: Store, study: Study, models: Path) -> None:
+    specs = []
+    for seed, name in enumerate(NAMES):
+        save_model("bert", models / f"named-{seed}", seed=seed + 10)
+        specs.append(ModelSpec(str(models / f"named-{seed}"), name))
+    named = replace(study, models=tuple(specs), layers=(1,))
+    assert run(store, named) == Summary(written=len(NAMES))
+    assert plan(store, named) == [] and verify(store) == ([], [])
+    rows = store.artifacts()
+    assert [row.model for row in rows] == list(NAMES)
+    for row in rows:
+        path = store.root / row.path
+        assert describe(store.root, path).model == row.model
+        assert set(pq.read_table(path, columns=["model"], partitioning=None)["model"].to_pylist()) == {row.model}
+        short = quote(row.model, safe="")
+        assert (path.parent.parent.name == f"model={short}") == (len(short) < 250)
+    assert len({row.path.casefold() for row in rows}) == len(NAMES), (
+        "a disk that ignores case merges folders, not files"
+    )
+    (store.root / "catalog.duckdb").unlink()
+    assert run(store, named) == Summary(adopted=len(NAMES))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from layeratlas.store import catalog
 from layeratlas.store.artifacts.activations import ActivationWriter, read_chunks, read_keys
 from layeratlas.store.artifacts.base import Artifact, check, describe
 from layeratlas.store.errors import ArtifactDamaged, BadRequest, CatalogDamaged, LayeratlasError, NothingYet, StoreBusy
-from layeratlas.store.files import TEMPORARY, Remembered, remove_orphans, whole_file
+from layeratlas.store.files import TEMPORARY, Remembered, make_room, remove_orphans, whole_file
 from layeratlas.store.identity import ArtifactIdentity, Configuration, Settings, canonical_json, fingerprint
 from layeratlas.store.kinds import KINDS, Kind
 from layeratlas.store.store import Store
@@ -115,7 +115,7 @@ def test_float16_storage_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.parquet"))
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove", "folder"])
 def test_verify_names_what_is_damaged(tmp_path: Path, harm: str) -> None:
     store, artifact = registered(tmp_path)
     assert verify(store) == Found([], [])
@@ -124,13 +124,16 @@ def test_verify_names_what_is_damaged(tmp_path: Path, harm: str) -> None:
     if harm == "flip":
         content[len(content) // 2] ^= 1
     path.write_bytes(content if harm == "flip" else content[:-5])
-    if harm == "remove":
+    if harm in ("remove", "folder"):
         path.unlink()
+    if harm == "folder":
+        path.mkdir()
     with pytest.raises(ArtifactDamaged, match="layer=3"):
         check(tmp_path, artifact.path, size=artifact.bytes, sha256=artifact.sha256)
     damaged = verify(store).damaged
     assert len(damaged) == 1 and artifact.path in damaged[0]
     assert store.artifacts()[0].damaged
+    assert make_room(path, tmp_path) == []
     store.stage_artifact(write(tmp_path), "again")
     store.merge()
     assert store.artifacts()[0].damaged is None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from terminals import in_a_terminal
 
 from layeratlas.queries.commands.query import COMMANDS
 from layeratlas.queries.core.sql_box import run_sql
@@ -57,31 +57,10 @@ def test_the_terminal_shows_what_it_showed(stores: dict[str, Path], name: str, c
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
 def test_a_terminal_gets_colour_unless_it_wants_none(stores: dict[str, Path], no_color: str, coloured: bool) -> None:
     for arguments in (["heatmap"], ["heatmap", "elmo_original", "elmo_4x4096_512"]):
-        shown = in_a_terminal(stores["wu2020-ewt"], *arguments, **({"NO_COLOR": no_color} if no_color else {}))
+        command = ("cli.py", "query", *arguments, "--store", stores["wu2020-ewt"])
+        shown = in_a_terminal(*command, **({"NO_COLOR": no_color} if no_color else {}))
         assert (";48;2;" in shown) == coloured, shown[:400]
         assert ("█" in shown) != coloured, "shades where there is no colour"
-
-
-def in_a_terminal(root: Path, *arguments: str, **environment: str) -> str:
-    keep = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
-    outer, inner = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "cli.py", "query", *arguments, "--store", str(root)], cwd=ROOT, stdout=inner, stdin=inner,
-        env={**keep, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
-    )  # fmt: skip
-    os.close(inner)
-    shown = b""
-    while True:
-        try:
-            part = os.read(outer, 65536)
-        except OSError:  # the terminal closes with its process
-            break
-        if not part:
-            break
-        shown += part
-    os.close(outer)
-    assert process.wait() == 0
-    return shown.decode()
 
 
 #: What a question needs to be named; statistics go beyond their SQL, and are tested on their own.

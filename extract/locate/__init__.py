@@ -51,7 +51,10 @@ def _package_folder(identifier: str) -> Path:
     package, _, inside = identifier.removeprefix("package:").partition("/")
     if not package.isidentifier():
         raise BadRequest(f"'{identifier}' names no package: write package:NAME/FOLDER")
-    found = find_spec(package)
+    try:
+        found = find_spec(package)
+    except (ImportError, ValueError):  # of __main__, which is no package
+        found = None
     if found is None or not found.submodule_search_locations:
         raise BadRequest(
             f"{identifier}: the package {package} is not installed: pip install {package.replace('_', '-')}"

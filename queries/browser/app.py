@@ -21,6 +21,7 @@ from layeratlas.queries.browser.reader import Reader
 from layeratlas.queries.browser.sql import SqlScreen, Statement
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.visible import visible
+from layeratlas.queries.terminal.fit import shortened
 from layeratlas.store.errors import LayeratlasError
 from layeratlas.store.store import Store
 
@@ -74,7 +75,7 @@ class Browser(App[None]):
 
     def export(self, what: str, suggestion: str, table: Callable[[], Table]) -> None:
         """Ask for a file and write a table into it, off the event loop."""
-        self.push_screen(FileName(what, suggestion), lambda path: self._written(table, path))
+        self.push_screen(FileName(what, shortened(visible(suggestion), 100)), lambda path: self._written(table, path))
 
     def _written(self, table: Callable[[], Table], path: Path | None) -> None:
         if path is not None:

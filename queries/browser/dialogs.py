@@ -30,7 +30,7 @@ class Chooser(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         """Draw the list."""
         with Vertical(classes="window"):
-            yield Label(Text(self._heading), classes="heading")
+            yield Label(Text(visible(self._heading)), classes="heading")
             yield OptionList(*(Option(Text(visible(each))) for each in self._options))
 
     def on_mount(self) -> None:
@@ -66,7 +66,7 @@ class FileName(ModalScreen[Path | None]):
     def compose(self) -> ComposeResult:
         """Draw the question."""
         with Vertical(classes="window"):
-            yield Label(f"Write {self._what} to", classes="heading")
+            yield Label(Text(f"Write {self._what} to"), classes="heading")
             yield Input(self._suggestion, select_on_focus=False)
             yield Label(f"{', '.join(EXTENSIONS)}: the extension says how", classes="hint")
 

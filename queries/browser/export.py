@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 from layeratlas.queries.core.table import Table
-from layeratlas.queries.terminal.render import as_records, write_parquet
+from layeratlas.queries.terminal.render import as_records, write_csv, write_parquet
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import whole_file
 
@@ -31,9 +30,7 @@ def export(table: Table, path: Path) -> None:
 def _write(table: Table, path: Path, form: str) -> None:
     if form == ".csv":
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(table.columns)
-            writer.writerows(table.rows)
+            write_csv(table, file)
     elif form == ".json":
         path.write_text(json.dumps(as_records(table), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     else:

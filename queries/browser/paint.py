@@ -12,6 +12,7 @@ from rich.style import Style
 from layeratlas.queries.core.matrix import Matrix, blocks
 from layeratlas.queries.core.scale import Scale
 from layeratlas.queries.core.visible import visible
+from layeratlas.queries.terminal.fit import beginning, padded, wide
 from layeratlas.queries.terminal.heat import ramp
 
 HEADER = 2  # lines: models, layers
@@ -43,7 +44,7 @@ def fitting(zoom: Zoom, values: np.ndarray) -> Zoom:
 
 def clip(text: str, width: int) -> str:
     """Shorten a text to a width, marked as shortened."""
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…" if width > 0 else ""
+    return text if wide(text) <= width else f"{beginning(text, width - 1)}…" if width > 0 else ""
 
 
 def number(value: float) -> str:
@@ -77,7 +78,7 @@ class Painter:
         self._matrix, self._cursor, self._colours, self._active = matrix, cursor, colours, active
         self.zoom = fitting(zoom, matrix.values)
         self._rows, self._columns = blocks(matrix.rows), blocks(matrix.columns)
-        longest = max((len(group.model) for group in self._rows), default=0)
+        longest = max((wide(visible(group.model)) for group in self._rows), default=0)
         self._name = min(longest, max(room // 4, 8), _LONGEST_NAME)
         self._row_group = [index for index, group in enumerate(self._rows) for _ in range(group.start, group.stop)]
 
@@ -120,7 +121,7 @@ class Painter:
             left, right = (max(min(place * self.zoom.width, x + room), x) for place in (group.start, group.stop))
             if right > left:
                 found.append(
-                    Segment(clip(visible(group.model), right - left - 1).ljust(right - left), _GROUPS[index % 2])
+                    Segment(padded(clip(visible(group.model), right - left - 1), right - left), _GROUPS[index % 2])
                 )
         return found
 
@@ -151,7 +152,7 @@ class Painter:
         group, layer = self._row_group[row], self._matrix.rows[row]
         name = clip(visible(layer.model), self._name) if topmost or begins or marked else ""
         style = self._mark if marked else _GROUPS[group % 2]
-        return [Segment(name.ljust(self._name), style if marked else _GROUPS[group % 2]),
+        return [Segment(padded(name, self._name), style if marked else _GROUPS[group % 2]),
                 Segment(f"{layer.layer:>3}", style if marked else _PLAIN), Segment(" ")]  # fmt: skip
 
     def _cells(self, first: int, x: int, room: int) -> list[Segment]:

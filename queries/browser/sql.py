@@ -145,7 +145,7 @@ class SqlScreen(Screen[None]):
         try:
             self.names = await self._browser.reader.answer(questions.names, self.say)
         except LayeratlasError as error:
-            self._under(Text(visible(str(error)), "#eb6f92"))
+            self._under(Text(visible(str(error), lines=error.has_lines), "#eb6f92"))
             return
         if not self._asked:
             self._under(Text(_START.format(views=", ".join(self.names)), FAINT))
@@ -195,7 +195,7 @@ class SqlScreen(Screen[None]):
                 lambda catalog: run_sql(catalog, statement, limit=SHOWN + 1), self.say
             )
         except LayeratlasError as error:
-            self._under(Text(visible(str(error)), "#eb6f92"))
+            self._under(Text(visible(str(error), lines=error.has_lines), "#eb6f92"))
             return
         finally:
             self._answering = False

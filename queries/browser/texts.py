@@ -133,9 +133,9 @@ def _plain_json(text: str | None) -> str:
 
 def welcome(root: Path, why: str) -> Text:
     """Return the first screen of a store that has nothing to show yet."""
-    there = "" if root == default_root() else f" --store {root}"
+    there = "" if root == default_root() else visible(f" --store {root}")
     return Text.assemble(
-        ("There is nothing to look at yet\n\n", STRONG), f"{why[0].upper()}{why[1:]}.\n\n",
+        ("There is nothing to look at yet\n\n", STRONG), f"{visible(why[0].upper() + why[1:])}.\n\n",
         ("In a checkout, a small study of trained models, offline, in a few minutes:\n\n", FAINT),
         (f"    python cli.py run studies/demo.toml{there}\n\n", KEY),
         ("The published figures of Wu et al. 2020, in seconds:\n\n", FAINT),

@@ -12,6 +12,7 @@ import click
 
 from layeratlas.queries.core.scope import Asked, UnknownMeasure
 from layeratlas.queries.core.usual import OWN
+from layeratlas.queries.core.visible import visible
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.kinds import KINDS
 from layeratlas.store.store import Store, default_root, former_store
@@ -48,10 +49,10 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_store(root: Path | None, **options: Any) -> Any:
         former = former_store() if root is None else None
         if former is not None:
-            click.echo(
+            click.echo(visible(
                 f"note: {former} holds a store of simcat, as layeratlas was called: --store {former} opens it, or "
-                f"rename it to {default_root()}", err=True,
-            )  # fmt: skip
+                f"rename it to {default_root()}"
+            ), err=True)  # fmt: skip
         return command(Store(root or default_root(), _versions()), **options)
 
     return with_store

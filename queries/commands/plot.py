@@ -12,6 +12,7 @@ import click
 from layeratlas.queries.commands.options import asking, shared_options, store_option
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.table import Table
+from layeratlas.queries.core.visible import visible
 from layeratlas.queries.questions import QUESTIONS
 from layeratlas.queries.questions import heatmap as heatmaps
 from layeratlas.store.errors import BadRequest
@@ -40,8 +41,10 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
         style.check_target(output)
         with asking(store) as catalog:
             draw = command(catalog, asked, **given)
-        style.picture(output, draw)
-        click.echo(f"wrote {output}", err=True)
+        missing = style.picture(output, draw)
+        if missing:
+            click.echo(f"note: no font here has {missing}, drawn as boxes: a picture.svg keeps them as text", err=True)
+        click.echo(visible(f"wrote {output}"), err=True)
 
     said = "FILE.png, FILE.svg or FILE.pdf."
     return click.option("-o", "--output", type=OUTPUT, required=True, help=said)(shared_options(store_option(drawn)))

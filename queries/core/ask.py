@@ -85,4 +85,12 @@ def _literal(value: Any) -> str:
         return f"[{', '.join(map(_literal, value))}]" if value else "[]::VARCHAR[]"
     if isinstance(value, bool | int | float):
         return str(value)
-    return "'" + str(value).replace("'", "''") + "'"
+    return _text(str(value))
+
+
+def _text(value: str) -> str:
+    """Write a text so that no terminal obeys it: what prints nothing of its own as chr(…)."""
+    quoted = value.replace("'", "''")
+    if value.isprintable():
+        return f"'{quoted}'"
+    return "('" + "".join(each if each.isprintable() else f"' || chr({ord(each)}) || '" for each in quoted) + "')"

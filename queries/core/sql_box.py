@@ -9,6 +9,12 @@ from layeratlas.queries.core.table import Table
 from layeratlas.store.errors import BadRequest
 
 
+class WrongSql(BadRequest):
+    """A statement that DuckDB refuses, in its own words: it points at the place, in lines of its own."""
+
+    has_lines = True
+
+
 def run_sql(catalog: duckdb.DuckDBPyConnection, statement: str, *, limit: int | None = None) -> Table:
     """Run one statement; return its rows, at most `limit`.
 
@@ -20,4 +26,4 @@ def run_sql(catalog: duckdb.DuckDBPyConnection, statement: str, *, limit: int | 
             raise BadRequest("write one SQL statement")
         return ask(catalog, statement, limit=limit)
     except duckdb.Error as error:
-        raise BadRequest(f"SQL: {error}") from None
+        raise WrongSql(f"SQL: {error}") from None

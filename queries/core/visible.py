@@ -1,13 +1,26 @@
-"""Names come from anywhere: what a terminal would obey instead of showing is shown."""
+"""Names come from anywhere: what a terminal would obey, or not show at all, is shown as text."""
 
 from __future__ import annotations
 
-import re
-
-#: Control characters but tab and newline, and marks that turn the direction of text.
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+import json
+from typing import Any
 
 
-def visible(text: str) -> str:
-    """Return a text with control characters as Python writes them: \\x1b for the one that begins escape sequences."""
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+def visible(text: str, *, lines: bool = False) -> str:
+    r"""Return a text with every character that prints nothing of its own as Python writes it: \x1b, \n, \u202e.
+
+    These are control characters, marks that turn the direction of text, those without width, surrogates, and blanks
+    other than the space. `lines`: the text has lines of its own, and keeps them and its tabs.
+    """
+    if text.isprintable():
+        return text
+    kept = "\n\t" if lines else ""
+    return "".join(each if each.isprintable() or each in kept else ascii(each)[1:-1] for each in text)
+
+
+def as_json(found: Any, *, indent: int | None = None) -> str:
+    """Write what JSON has, with such characters as its escapes: whoever reads it has the same texts."""
+    text = json.dumps(found, indent=indent, ensure_ascii=False, separators=None if indent else (",", ":"))
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)

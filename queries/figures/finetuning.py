@@ -31,7 +31,7 @@ def chart(table: Table) -> Lines:
 
 def _short(model: str, origin: str) -> str:
     """What a fine-tuned model's name adds to its origin's: bert-tiny-pos of bert-tiny is pos."""
-    return model.removeprefix(origin).strip("-+_./ ") or model
+    return model.removeprefix(origin).strip("-+_./ ") or model if model.startswith(origin) else model
 
 
 def _caption(table: Table) -> str:

@@ -84,7 +84,7 @@ def _label(axes: Axes, cells: Matrix, size: float) -> None:
         middle = (block.start + block.stop) / 2
         axes.annotate(visible(block.model), (0, middle), (-19, 0), xycoords=axes.get_yaxis_transform(),
                       textcoords="offset points", ha="right", va="center", annotation_clip=False)  # fmt: skip
-    fits = all(len(block.model) * _LETTER <= len(block.layers) * size for block in columns)
+    fits = all(len(visible(block.model)) * _LETTER <= len(block.layers) * size for block in columns)
     for block in columns:
         middle = (block.start + block.stop) / 2
         turned = {"ha": "center"} if fits else {"ha": "right", "rotation": 35, "rotation_mode": "anchor"}

@@ -96,12 +96,16 @@ def _words(figure: Figure, chart: Dots | Lines, *, below: float) -> None:
 
     width, height = figure.get_size_inches()
     marks = [
-        Line2D([], [], color=_colour(place), marker=_marker(place), linestyle="", markersize=6, label=visible(name))
-        for place, name in enumerate(chart.series)
+        Line2D([], [], color=_colour(place), marker=_marker(place), linestyle="", markersize=6)
+        for place in range(len(chart.series))
     ]
     above = 0.3 if isinstance(chart, Lines) else 0.08  # a panel's name stands there
-    legend = figure.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1 + above / height), borderaxespad=0,
-                           ncols=_legend_columns(chart, width), handletextpad=0.2, columnspacing=1.4)  # fmt: skip
+    legend = figure.legend(
+        marks, [" "] * len(marks), loc="lower left", bbox_to_anchor=(0, 1 + above / height), borderaxespad=0,
+        ncols=_legend_columns(chart, width), handletextpad=0.2, columnspacing=1.4,
+    )  # fmt: skip
+    for text, name in zip(legend.get_texts(), chart.series, strict=True):
+        text.set_text(visible(name))  # only now: a legend leaves out labels that begin with an underscore
     lines = math.ceil(len(chart.series) / _legend_columns(chart, width))
     above += 0.16 * lines + 0.16
     legend.set_in_layout(True)
@@ -114,7 +118,7 @@ def _words(figure: Figure, chart: Dots | Lines, *, below: float) -> None:
 
 
 def _legend_columns(chart: Dots | Lines, width: float) -> int:
-    longest = max(len(name) for name in chart.series) * 0.075 + 0.45
+    longest = max(len(visible(name)) for name in chart.series) * 0.075 + 0.45
     return max(1, min(len(chart.series), int(width / longest)))
 
 

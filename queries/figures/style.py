@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 INK, MUTED, RULE, MISSING = "#1a1a1a", "#5f6368", "#d9dce0", "#e3e3e3"
+#: Where one is installed, for letters that DejaVu Sans lacks.
+_OTHER_LETTERS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+    "Droid Sans Fallback", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "Arial Unicode MS", "Noto Sans",
+)  # fmt: skip
 #: No dates, no version of the drawing library: the same rows give the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
@@ -26,6 +33,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 SUFFIXES = tuple(_METADATA)
 _DOTS_PER_INCH = 200
+_NO_LETTER = re.compile(r"Glyph (\d+) .*missing from")  # what matplotlib warns of
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
     "font.size": 8.5, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
@@ -37,11 +45,34 @@ _STYLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def picture(path: Path, draw: Callable[[], Figure]) -> None:
-    """Draw in the house's style and write the figure to `path`."""
+def picture(path: Path, draw: Callable[[], Figure]) -> str:
+    """Draw in the house's style and write the figure to `path`; return the letters that no font here has."""
     check_target(path)
-    with drawing():
+    with drawing(), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if not _has_text(path):
+            _add_fonts()
         save(draw(), path)
+    found = [(warning, _NO_LETTER.match(str(warning.message))) for warning in said]
+    for warning, is_letter in found:
+        if not is_letter:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    missing = dict.fromkeys(chr(int(letter[1])) for _, letter in found if letter)
+    return "" if _has_text(path) else "".join(missing)
+
+
+def _has_text(path: Path) -> bool:
+    """Whether a picture leaves the letters, as text, to whoever shows it."""
+    return path.suffix.lower() == ".svg"
+
+
+def _add_fonts() -> None:
+    """Take letters that DejaVu Sans lacks from other fonts, where there are any."""
+    import matplotlib as mpl
+    from matplotlib.font_manager import get_font_names
+
+    there = set(get_font_names())
+    mpl.rcParams["font.family"] = [_STYLE["font.family"], *(name for name in _OTHER_LETTERS if name in there)]
 
 
 def check_target(path: Path) -> None:

@@ -9,9 +9,17 @@ const SVG = "http://www.w3.org/2000/svg";
 
 const byId = (id) => document.getElementById(id);
 
+// Names come from anywhere: what prints nothing of its own is written out, as Python writes it (core/visible.py).
+const visible = (text) => text.replace(/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, (each) => {
+  const named = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[each];
+  const code = each.codePointAt(0), digits = code < 0x100 ? 2 : code < 0x10000 ? 4 : 8;
+  return named ?? `\\${{ 2: "x", 4: "u", 8: "U" }[digits]}${code.toString(16).padStart(digits, "0")}`;
+});
+
 function fill(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  for (const child of [].concat(children)) node.append(child);
+  for (const [name, value] of Object.entries(attributes))
+    node.setAttribute(name, name === "aria-label" ? visible(value) : value);
+  for (const child of [].concat(children)) node.append(typeof child === "string" ? visible(child) : child);
   return node;
 }
 const html = (name, attributes = {}, children = []) => fill(document.createElement(name), attributes, children);
@@ -36,7 +44,7 @@ const ruler = document.createElement("canvas").getContext("2d");
 const FONT = getComputedStyle(document.body).fontFamily;
 function textWidth(text, size) {
   ruler.font = `${size}px ${FONT}`;
-  return ruler.measureText(text).width;
+  return ruler.measureText(visible(text)).width;
 }
 
 const tip = {

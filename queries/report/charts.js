@@ -60,8 +60,8 @@ function dots(spec, width) {
 }
 
 function fitted(text, room, size) {
-  if (textWidth(text, size) <= room) return text;
-  let kept = text;
+  let kept = visible(text);
+  if (textWidth(kept, size) <= room) return kept;
   while (kept.length > 4 && textWidth(`${kept}…`, size) > room) kept = kept.slice(0, -1);
   return `${kept}…`;
 }

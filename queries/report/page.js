@@ -45,7 +45,7 @@ function draw() {
   byId("plot").hidden = empty;
   byId("empty").hidden = !empty;
   const one = measured();
-  byId("heading").textContent = `${one.name}: ${state.rows || "all layers"} towards ${state.columns || "all layers"}`;
+  byId("heading").textContent = visible(`${one.name}: ${state.rows || "all layers"} towards ${state.columns || "all layers"}`);
   byId("back").disabled = !state.rows && !state.columns;
   if (!empty) {
     heatmap.draw(seen);
@@ -60,10 +60,10 @@ function caption(seen, one) {
   const models = new Set([...seen.rows, ...seen.columns].map((layer) => layer.model));
   const families = new Set([...seen.rows, ...seen.columns].map((layer) => layer.family));
   const count = (number, word, many) => `${number.toLocaleString("en")} ${number === 1 ? word : many}`;
-  const text = `${one.name} on ${scope().corpus}: ${count(seen.count, "score", "scores")} of ` +
+  const text = visible(`${one.name} on ${scope().corpus}: ${count(seen.count, "score", "scores")} of ` +
     `${count(models.size, "model", "models")} in ${count(families.size, "family", "families")}, ` +
     `from ${shown(seen.least)} to ${shown(seen.most)}, on average ${shown(seen.mean)}. ` +
-    (one.symmetric ? "Symmetric: a pair has one value in both directions." : `A cell is the ${noun(one)} of its row towards its column.`);
+    (one.symmetric ? "Symmetric: a pair has one value in both directions." : `A cell is the ${noun(one)} of its row towards its column.`));
   byId("caption").textContent = text;
   heatmap.canvas.setAttribute("aria-label", `Heatmap, layers by layers. ${text} Arrow keys move over the cells, Enter shows ` +
     "the two models of a cell.");
@@ -88,7 +88,7 @@ function say(row, column, value, x, y) {
   const number = same && !Number.isFinite(value) ? "itself" : shown(value);
   tip.show([["b", number], ["div", named(row)], ["div", `towards ${named(column)}`], ["div", measured().name]], x, y);
   if (document.activeElement === heatmap.canvas)
-    byId("spoken").textContent = `${named(row)} towards ${named(column)}: ${number}`;
+    byId("spoken").textContent = visible(`${named(row)} towards ${named(column)}: ${number}`);
 }
 
 const noun = (one) => (one.distance ? "distance" : "similarity");

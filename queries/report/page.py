@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
@@ -16,6 +15,7 @@ from typing import Any
 from layeratlas.queries.core.matrix import Block, Matrix, blocks
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import CONFIGURATION, FIRST, USUAL
+from layeratlas.queries.core.visible import as_json, visible
 from layeratlas.queries.figures.charts import Dots, Lines
 from layeratlas.queries.report.content import Comparable, Heatmap, Report
 from layeratlas.store.errors import BadRequest
@@ -29,7 +29,7 @@ def page(report: Report, *, title: str = "Similarity of language models, layer b
     """Return the report as one HTML page that loads nothing; equal for equal reports."""
     data = {"parts": [_part(part, report.parts) for part in report.parts], "first": USUAL[FIRST].measure}
     parts = {
-        "title": escape(title), "lead": escape(_lead(report)), "style": _file("page.css"),
+        "title": escape(title), "lead": _text(_lead(report)), "style": _file("page.css"),
         "contents": " ".join(f'<a href="#{_anchor(table)}">{escape(table.what)}</a>' for table in report.tables),
         "tables": "\n".join(map(_section, report.tables)),
         "data": _embedded(data),
@@ -124,7 +124,7 @@ def _packed(cells: Matrix) -> str:
 
 def _embedded(data: object) -> str:
     """JSON that cannot end the script element it stands in."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return as_json(data).replace("<", "\\u003c")
 
 
 def _anchor(table: Table) -> str:
@@ -133,7 +133,7 @@ def _anchor(table: Table) -> str:
 
 def _section(table: Table) -> str:
     table = _without_empty_columns(table)
-    names = (escape(name.replace("_", " ")) for name in table.columns)
+    names = (_text(name.replace("_", " ")) for name in table.columns)
     head = "".join(f"<th{_kind(table, at)}>{name}</th>" for at, name in enumerate(names))
     rows = "\n".join(_row(table, row) for row in table.rows)
     title = escape(table.what)
@@ -169,4 +169,9 @@ def _cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return escape(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+    return _text(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def _text(text: str) -> str:
+    """A text as HTML has it; the script shows names in the same way (base.js)."""
+    return escape(visible(text))

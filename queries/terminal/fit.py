@@ -34,12 +34,37 @@ def fitted(columns: Columns, room: int) -> tuple[Columns, list[str]]:
     return _shorten(columns, room, _LEAST), left_out
 
 
+def wide(text: str) -> int:
+    """Return the columns that a text takes; a Chinese character takes two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
 def shortened(text: str, size: int) -> str:
-    """Shorten a name to `size` characters in its middle: names of one family begin alike."""
-    if len(text) <= size:
+    """Shorten a name to `size` columns in its middle: names of one family begin alike."""
+    if wide(text) <= size:
         return text
     end = max(size - 1, 0) // 3
-    return f"{text[: max(size - 1, 0) - end]}…{text[len(text) - end :]}"[:size]
+    head, tail = beginning(text, max(size - 1, 0) - end), beginning(text[::-1], end)[::-1]
+    return f"{head}…{tail}" if size > 0 else ""
+
+
+def padded(text: str, size: int) -> str:
+    """Fill a text up to `size` columns."""
+    return text + " " * (size - wide(text))
+
+
+def beginning(text: str, size: int) -> str:
+    """Return as much of a text as fits into `size` columns."""
+    if text.isascii():
+        return text[:size]
+    taken, room = 0, size
+    while taken < len(text) and (room := room - wide(text[taken])) >= 0:
+        taken += 1
+    return text[:taken]
 
 
 def has_model_borders(cells: Sequence[int]) -> bool:
@@ -58,7 +83,7 @@ def cell_size(layers: Sequence[Sequence[int]], families: int, room: int) -> int:
 
 
 def _size(name: str, cells: list[str]) -> int:
-    return max([len(name), *map(len, cells)])
+    return max([wide(name), *map(wide, cells)])
 
 
 def _excess(columns: Columns, room: int) -> int:

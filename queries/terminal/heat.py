@@ -12,7 +12,7 @@ from layeratlas.queries.core.matrix import Block, Layer, blocks
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.visible import visible
 from layeratlas.queries.terminal.fit import cell_size as fitting_size
-from layeratlas.queries.terminal.fit import has_model_borders, shortened
+from layeratlas.queries.terminal.fit import has_model_borders, padded, shortened
 from layeratlas.queries.terminal.render import print_lines, terminal, title, width
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Grid:
         for place, group in enumerate(self._columns):
             size, gap = len(group.layers) * self._wide, " " * len(self._border(place))
             name = str(place + 1)[-size:] if self._numbered else shortened(visible(group.model), size)
-            names.append(f"{gap}{name:<{size}}")
+            names.append(gap + padded(name, size))
             ends.append(gap + (f"{group.layers[0]}{group.layers[-1]:>{size - 1}}" if size > 3 else " " * size))
         for parts in (names, ends):
             if line := "".join(parts).rstrip():
@@ -130,7 +130,7 @@ class _Grid:
             places = [place for place, column in enumerate(self._columns, start=1) if column.model == group.model]
             number = f"{places[0]:>2} " if self._numbered and places else ""
             name = number + shortened(visible(group.model), _NAME - len(number))
-        line = Text(f"{name:<{_NAME}} {layer:>3} ")
+        line = Text(f"{padded(name, _NAME)} {layer:>3} ")
         for place, column in enumerate(self._columns):
             line.append(self._border(place))
             for other in column.layers:

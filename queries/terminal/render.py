@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import os
-import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -15,7 +13,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from layeratlas.queries.core.table import Table
-from layeratlas.queries.core.visible import visible
+from layeratlas.queries.core.visible import as_json, visible
 from layeratlas.queries.terminal.fit import Columns, fitted
 from layeratlas.store.errors import BadRequest
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from layeratlas.queries.core.scope import Scope
 
 _CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words", "source")
+_LINES = ("explain_value", "sql")  # columns of free SQL whose cells are lines: EXPLAIN, duckdb_views()
 _UNBOUNDED = 100_000  # columns
 _GAP = "  "  # between columns
 
@@ -32,11 +31,9 @@ _GAP = "  "  # between columns
 def render(table: Table, form: str) -> None:
     """Write a table to stdout in one of options.FORMATS; titles and meanings only where people read."""
     if form == "json":
-        print(as_json(as_records(table)))
+        print(as_json(as_records(table), indent=2))
     elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows(table.rows)
+        write_csv(table, sys.stdout, is_shown=sys.stdout.isatty())
     elif form == "markdown":
         print(_markdown(table))
     elif form == "parquet":
@@ -52,11 +49,11 @@ def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) 
     if form == "json":
         answers = [{"question": table.what, "seen": seen, "verdict": verdict, "rows": as_records(table)}
                    for table, seen, verdict in found]  # fmt: skip
-        print(as_json(answers))
+        print(as_json(answers, indent=2))
         return
     for table, _, verdict in found:
         render(table, "table")
-        print(f"=> {verdict}\n")
+        print(f"=> {visible(verdict)}\n")
 
 
 def width() -> int | None:
@@ -91,7 +88,10 @@ def _print_table(table: Table) -> None:
         name for index, name in enumerate(names)
         if any(isinstance(row[index], int | float) and not isinstance(row[index], bool) for row in table.rows)
     }  # fmt: skip
-    cells = {name: [_cell(row[index]) for row in table.rows] for index, name in enumerate(names)}
+    cells = {
+        name: [_cell(row[index], lines=not table.what and name in _LINES) for row in table.rows]
+        for index, name in enumerate(names)
+    }
     cells, left_out = fitted(cells, width() or _UNBOUNDED)
     print_lines(" · ".join([title(table), *said]), bold=True)
     _print_cells(cells, numeric)
@@ -167,20 +167,31 @@ def _stated(scope: Scope | None) -> dict[str, Sequence[Any]]:
             "words": scope.first.words, "source": (scope.source,)}  # fmt: skip
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, *, lines: bool = False) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.6g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    return visible(str(value))
+    return visible(str(value), lines=lines)
 
 
-def as_json(found: Any) -> str:
-    """Write records as JSON that holds no control character a terminal would obey."""
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    return re.sub("[\x7f-\x9f]", lambda one: f"\\u{ord(one[0]):04x}", text)
+class _Lines:
+    """What csv writes rows to: it quotes what its own ends of rows, CR and LF, are found in, and here they are LF."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+
+    def write(self, row: str) -> int:
+        return self._out.write(row.removesuffix("\r\n") + "\n")
+
+
+def write_csv(table: Table, out: IO[str], *, is_shown: bool = False) -> None:
+    """Write a table as CSV: names exactly, for programs. `is_shown`: to a terminal, which would obey what they hold."""
+    writer = csv.writer(_Lines(out))
+    for row in (table.columns, *table.rows):
+        writer.writerow([visible(each) if isinstance(each, str) else each for each in row] if is_shown else row)
 
 
 def as_records(table: Table) -> list[dict[str, Any]]:
@@ -201,7 +212,7 @@ def _markdown(table: Table) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
     rows = [line([_cell(value) for value in row]) for row in table.rows]
-    return "\n".join([line(table.columns), line(["---"] * len(table.columns)), *rows])
+    return "\n".join([line([visible(name) for name in table.columns]), line(["---"] * len(table.columns)), *rows])
 
 
 def write_parquet(table: Table, out: IO[bytes]) -> None:

@@ -165,6 +165,8 @@ def check(root: Path, path: str, *, size: int, sha256: str) -> None:
     file = root / path
     if not file.exists():
         raise ArtifactDamaged(f"{path} is missing")
+    if not file.is_file():
+        raise ArtifactDamaged(f"{path} is a folder: the file that was written is gone")
     if file.stat().st_size != size:
         raise ArtifactDamaged(f"{path} has {file.stat().st_size:,} bytes, {size:,} were written")
     if sha256_file(file) != sha256:

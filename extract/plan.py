@@ -146,6 +146,8 @@ def _found(spec: ModelSpec, store: Store) -> tuple[Located | None, str | None]:
         return locate(spec, store.remembered), None
     except LayeratlasError as error:
         return None, str(error)
+    except (OSError, ValueError) as error:  # files that cannot be read, numbers that no identity can hold
+        return None, f"{spec.name} cannot be read: {' '.join(str(error).split())[:400]}"
 
 
 def _distinct_models(found: Sequence[Located], known: Sequence[ModelRow]) -> None:

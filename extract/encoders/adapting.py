@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from torch import nn
 
 from layeratlas.extract.locate import Located
-from layeratlas.store.errors import LayeratlasError, MissingPackage
+from layeratlas.store.errors import MissingPackage
 
 _INSIDE = "base_model.model."  # what peft puts before the name of each weight
 
@@ -25,23 +26,25 @@ def require_peft(located: Located) -> None:
 def adapted(model: Any, located: Located) -> Any:
     """Return the base model with the adapter merged into its weights.
 
-    Raises LayeratlasError for an adapter that cannot be merged, or whose weights are not all used.
+    Raises ValueError for an adapter that cannot be merged, or whose weights are not all used.
     """
     import peft
 
     folder = str(located.adapter)
     config = peft.PeftConfig.from_pretrained(folder)
     if config.is_prompt_learning:
-        raise LayeratlasError(f"it is a {config.peft_type}, which adds tokens: only adapters of weights can be merged")
+        raise ValueError(f"it is a {config.peft_type}, which adds tokens: only adapters of weights can be merged")
     held, weights = _as_trained(model, peft.load_peft_weights(folder, device="cpu"))
     config.inference_mode, config.task_type = True, None
     config.modules_to_save = _there(held, getattr(config, "modules_to_save", None))
-    wrapped = peft.get_peft_model(held, config)
-    report = peft.set_peft_model_state_dict(wrapped, weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the base stands elsewhere now
+        wrapped = peft.get_peft_model(held, config)
+        report = peft.set_peft_model_state_dict(wrapped, weights)
     own = wrapped.base_model.prefix
     lost = [*report.unexpected_keys, *(key for key in report.missing_keys if own in key)]
     if lost or not weights:
-        raise LayeratlasError(f"its adapter does not fit its base: no place for {lost[0] if lost else 'any weight'}")
+        raise ValueError(f"its adapter does not fit its base: no place for {lost[0] if lost else 'any weight'}")
     merged = wrapped.merge_and_unload(safe_merge=True)
     return next(merged.children()) if held is not model else merged
 

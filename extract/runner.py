@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 from layeratlas.extract import corpora, vocabulary
 from layeratlas.extract.foreign import is_out_of_memory, reason_of
 from layeratlas.extract.plan import Place, Task, by_kind, missing, places, plan, present, resting_place, sound
+from layeratlas.extract.restate import restate
 from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import ArtifactDamaged, BadRequest, LayeratlasError
 from layeratlas.store.kinds import KINDS, kind_of
+from layeratlas.store.places import shown_path, without_places
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import Study, model_name
 
 if TYPE_CHECKING:
     from layeratlas.extract.encoders.base import Encoder, Shape
+    from layeratlas.extract.locate import Located
     from layeratlas.extract.takes.base import Take
     from layeratlas.extract.windows import Windowing
     from layeratlas.store.artifacts.base import Artifact
@@ -50,10 +53,10 @@ class Summary:
         return 1 if self.failures else 0
 
     def lines(self) -> list[str]:
-        """What to tell the user."""
+        """What to tell the user. Why a model failed was a note when it did, and is in `failures` and the catalog."""
         adopted = f", found {self.adopted:,} that an interrupted run had finished" if self.adopted else ""
-        failed = [f"not extracted: {gone.model} over {gone.corpus}: {gone.reason}" for gone in self.failures]
-        return [f"extracted {self.written:,} layers{adopted}", *failed]
+        gone = ", ".join(f"{one.model} over {one.corpus}" for one in self.failures)
+        return [f"extracted {self.written:,} layers{adopted}", *([f"not extracted: {gone}"] if gone else [])]
 
 
 def extract(
@@ -108,8 +111,8 @@ class _Extraction:
     def _failed(self, task: Task, reason: str) -> None:
         self._summary.failures.append(Failure(task.model.name, task.corpus.name, reason))
         self._progress.note(f"{task.title} failed: {reason}")
-        row = {"model": task.model.name, "corpus": task.content.corpus, "reason": reason, "run": self._run}
-        self._store.stage("failures", [row])
+        row = {"model": task.model.name, "corpus": task.content.corpus, "reason": without_places(reason)}
+        self._store.stage("failures", [{**row, "run": self._run}])
 
     def _task(self, task: Task) -> None:
         if task.located is None:
@@ -191,25 +194,30 @@ class _Extraction:
         return self._loaded[1]
 
     def _register_model(self, task: Task, encoder: Encoder) -> None:
-        from layeratlas.extract.encoders import family_of
-
         located, shape, content = task.located, encoder.shape, task.content
         if located is None:
             return
         spec = task.model
         model = {
-            "weights": located.weights, "name": spec.name, "family": family_of(located),
-            "architecture": shape.architecture, "origin": spec.id, "revision": located.revision,
+            "weights": located.weights, "name": spec.name, "family": self._family(located),
+            "architecture": shape.architecture, "origin": shown_path(spec.id), "revision": located.revision,
             "finetuned_from": spec.finetuned_from or self._base(task), "objective": spec.objective,
             "untrained_seed": spec.seed if spec.untrained else None,
             "layers": shape.layers, "parameters": shape.parameters, "source": "own", **self._units(shape),
         }  # fmt: skip
         corpus = {
-            "corpus": content.corpus, "name": task.corpus.name, "origin": str(task.corpus.path),
+            "corpus": content.corpus, "name": task.corpus.name, "origin": shown_path(task.corpus.path),
             "sentences": content.sentences, "words": content.words,
         }  # fmt: skip
         self._store.stage("models", [model])
         self._store.stage("corpora", [corpus])
+
+    def _family(self, located: Located) -> str:
+        """The family that the user states, or stated before, or else what the literature calls the architecture."""
+        from layeratlas.extract.encoders import family_of
+
+        known = (row.family for row in self._store.models() if row.weights == located.weights)
+        return located.spec.family or next(known, None) or family_of(located)
 
     def _base(self, task: Task) -> str | None:
         """The name of an adapter's base: the catalog's, the study's, or else the one that it would be given."""
@@ -289,4 +297,4 @@ def _out_of_memory(task: Task) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["Failure", "Summary", "Task", "extract", "plan", "present"]
+__all__ = ["Failure", "Summary", "Task", "extract", "plan", "present", "restate"]

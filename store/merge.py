@@ -26,7 +26,7 @@ _KEYS = {
 #: beginning.
 _KEPT = {
     "runs": {"finished": "finished", "outcome": "outcome"},
-    "models": {"heads": "heads"},
+    "models": {"heads": "heads", "finetuned_from": "finetuned_from", "objective": "objective"},
     "configurations": {"direction": "direction", "low": "direction", "high": "direction"},
 }
 _FORMER_RANGES = "0008_former_ranges.sql"

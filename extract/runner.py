@@ -261,7 +261,7 @@ class _Extraction:
         for artifact in background.artifacts:
             self._store.stage_artifact(artifact, self._run)
         self._summary.written += len(background.artifacts)
-        self._report(task, windowing, takes)
+        self._report(task, encoder, windowing, takes)
         for remark in encoder.shape.remarks:
             self._progress.note(f"{task.title}: {remark}")
 
@@ -273,9 +273,10 @@ class _Extraction:
             for layer in take.layers
         }
 
-    def _report(self, task: Task, windowing: Windowing, takes: Sequence[Take]) -> None:
+    def _report(self, task: Task, encoder: Encoder, windowing: Windowing, takes: Sequence[Take]) -> None:
         words = f"of {task.content.words:,} words left out"
-        notes = windowing.without_token.notes(f"{words}, its tokenizer gives them no token")
+        lacking = getattr(encoder, "lacking", "its tokenizer gives them no token")
+        notes = windowing.without_token.notes(f"{words}, {lacking}")
         notes += windowing.vocabulary.notes()
         notes += windowing.too_long.notes(f"{words}, each alone is longer than the window")
         for take in takes:

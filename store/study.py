@@ -65,12 +65,13 @@ class ModelSpec:
     trust_remote_code: bool = False
     part: str | None = None  # of an encoder-decoder: encoder (the same as None) or decoder
     objective: str | None = None
-    folder: Path | None = None  # which the id names; else the model is found by the id
+    folder: Path | None = None  # or a file of word vectors, which the id names; else the model is found by the id
 
     @property
     def could_be_elsewhere(self) -> bool:
         """Whether the hub, too, may have a model of this id, although a folder is meant."""
-        return self.folder is not None and not self.id.startswith((".", "/", "~")) and self.id.count("/") <= 1
+        is_folder = self.folder is not None and self.folder.is_dir()
+        return is_folder and not self.id.startswith((".", "/", "~")) and self.id.count("/") <= 1
 
 
 @dataclass(frozen=True)
@@ -188,14 +189,14 @@ def model_name(identifier: str, *, untrained: bool = False, seed: int = 0, part:
 
 
 def folder_of(identifier: str, near: Path) -> Path | None:
-    """Return the folder that an id names, seen from another; None where there is none, or it says what else it is.
+    """Return the folder, or the file of word vectors, that an id names; None where there is none, or it is another's.
 
-    A folder that is there is meant, although the hub may have a model of that name: that one is `hub:NAME`.
+    near: the folder it is seen from. What is there is meant, although the hub may have such a model: `hub:NAME`.
     """
     if identifier.startswith(("package:", "hub:")):
         return None
     place = near / Path(identifier).expanduser()
-    return place.resolve() if place.is_dir() else None
+    return place.resolve() if place.is_dir() or place.is_file() else None
 
 
 def corpus_name(path: Path) -> str:
@@ -233,7 +234,7 @@ class _Reader:
             self._fail(f"part must be {' or '.join(CHOICES['part'])}, got {entry['part']!r}", "models", index, "part")
         folder = folder_of(entry["id"], self._path.parent)
         if folder is None and self._is_folder(entry["id"]):
-            self._fail(f"there is no model folder {entry['id']}", "models", index, "id")
+            self._fail(f"there is no model folder or file {entry['id']}", "models", index, "id")
         given = {"untrained": entry.get("untrained", False), "seed": entry.get("seed", 0), "part": entry.get("part")}
         name = entry.get("name") or model_name(entry["id"], **given)
         return ModelSpec(**{**entry, "name": name, "folder": folder})

@@ -61,8 +61,12 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
             tokens = WordTokenizer(tokenizer, located.spec.name)
             shown = [kind for kind in kinds if kind in HOOKS and HOOKS[kind].fits(config)]
             how = {key: value for kind in shown for key, value in HOOKS[kind].loading.items()}
-            whole = _model(located, source, config, dtype, how)
-            model = _part(adapted(whole, located) if located.adapter else whole, source, located)
+            if located.spec.part is not None and not config.is_encoder_decoder:
+                raise BadRequest(f"{located.spec.name} is no encoder-decoder: leave part out")
+            model = _model(located, source, config, dtype, how)
+            model = adapted(model, located) if located.adapter else model
+            if model.config.is_encoder_decoder and not source.decoder and hasattr(model, "get_encoder"):
+                model = model.get_encoder()
             pad = next((i for i in (tokenizer.pad_token_id, config.pad_token_id) if i is not None), 0)
             model = model.eval().to(device)
     encoder = TransformerEncoder(
@@ -77,14 +81,6 @@ def _model(located: Located, source: Source, config: Any, dtype: torch.dtype, ho
     if located.spec.untrained:
         return source.control(config, located.spec.seed, dtype, how)
     return source.trained(config, dtype, how)
-
-
-def _part(model: Any, source: Source, located: Located) -> Any:
-    """Return the half of an encoder-decoder that is meant: its encoder, or all of it, whose decoder is then shown."""
-    both = bool(model.config.is_encoder_decoder)
-    if located.spec.part is not None and not both:
-        raise BadRequest(f"{located.spec.name} is no encoder-decoder: leave part out")
-    return model.get_encoder() if both and not source.decoder and hasattr(model, "get_encoder") else model
 
 
 class TransformerEncoder:

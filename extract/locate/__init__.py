@@ -18,10 +18,14 @@ from layeratlas.store.files import Remembered
 from layeratlas.store.identity import fingerprint
 from layeratlas.store.study import ModelSpec
 
+VECTORS = "static-vectors"  # the model_type of a file of word vectors
+
 
 @dataclass(frozen=True)
 class Located:
     """A model's files and identity. `weights` is the fingerprint; `config` what config.json says.
+
+    folder: where its files are; of word vectors, their file.
 
     base: of an adapter, the model that it was made for, whose folder and configuration these are. adapter: its own.
     """
@@ -46,11 +50,11 @@ def locate(spec: ModelSpec, remembered: Remembered) -> Located:
     Raises BadRequest when there is no such model, LayeratlasError when it cannot be fetched or lacks files.
     """
     if spec.folder is not None:
-        found = _from_folder(spec, spec.folder, remembered)
+        found = _from_path(spec, spec.folder, remembered)
     elif spec.id.startswith("package:"):
         found = _from_folder(spec, _package_folder(spec.id), remembered)
     elif spec.id.startswith((".", "/", "~")):
-        found = _from_folder(spec, Path(spec.id).expanduser().resolve(), remembered)
+        found = _from_path(spec, Path(spec.id).expanduser().resolve(), remembered)
     else:
         found = _from_hub(replace(spec, id=spec.id.removeprefix("hub:")), remembered)
     if spec.part == "decoder":
@@ -71,6 +75,17 @@ def _package_folder(identifier: str) -> Path:
             f"{identifier}: the package {package} is not installed: pip install {package.replace('_', '-')}"
         )
     return Path(found.submodule_search_locations[0]) / inside
+
+
+def _from_path(spec: ModelSpec, path: Path, remembered: Remembered) -> Located:
+    return (_from_file if path.is_file() else _from_folder)(spec, path, remembered)
+
+
+def _from_file(spec: ModelSpec, file: Path, remembered: Remembered) -> Located:
+    if spec.untrained or spec.revision or spec.part:
+        raise BadRequest(f"{spec.name}: word vectors have no control, no revision and no part")
+    (content,) = files.hashes([file], remembered).values()
+    return Located(spec, file, fingerprint({"vectors": content}), {"model_type": VECTORS})
 
 
 def _from_folder(spec: ModelSpec, folder: Path, remembered: Remembered) -> Located:

@@ -18,7 +18,8 @@ from layeratlas.store.files import Remembered
 from layeratlas.store.identity import fingerprint
 from layeratlas.store.study import ModelSpec
 
-VECTORS = "static-vectors"  # the model_type of a file of word vectors
+#: The model_type of what has no config.json: a file of word vectors, AllenNLP's ELMo.
+VECTORS, ALLENNLP = "static-vectors", "allennlp-elmo"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,9 @@ def _from_folder(spec: ModelSpec, folder: Path, remembered: Remembered) -> Locat
     adapted = _adapted(spec, folder, None, remembered)
     if adapted is not None:
         return adapted
+    if not (folder / "config.json").exists() and files.is_allennlp(folder):
+        known = fingerprint({"files": files.hashes(files.allennlp_files(folder), remembered)})
+        return Located(spec, folder, known, {"model_type": ALLENNLP})
     config = files.config(folder)
     files.require_weights(spec, folder)
     if spec.untrained:

@@ -24,7 +24,19 @@ ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 ADAPTER = ("adapter_config.json", *ADAPTER_WEIGHTS)
 
 
+_ALLENNLP = ("*options.json", "*weights.hdf5")
 _LARGEST_JSON = 64 * 2**20
+
+
+def is_allennlp(folder: Path) -> bool:
+    """Tell whether a folder holds an ELMo as AllenNLP keeps it."""
+    return all(len(matching(folder, (pattern,))) == 1 for pattern in _ALLENNLP)
+
+
+def allennlp_files(folder: Path) -> tuple[Path, Path]:
+    """Return the files of an ELMo of AllenNLP: its options and its weights."""
+    options, weights = (matching(folder, (pattern,))[0] for pattern in _ALLENNLP)
+    return options, weights
 
 
 def weight_files(folder: Path) -> list[Path]:

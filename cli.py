@@ -22,7 +22,7 @@ from layeratlas.queries.commands.options import format_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
 from layeratlas.queries.core.visible import visible
-from layeratlas.store.errors import BadRequest, LayeratlasError, unwritable
+from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, unwritable
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import CHOICES, ResultsSpec, study_of
@@ -36,6 +36,11 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does, over several lines where one is too short: click would cut it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(limit=1000)) for name, each in self.commands.items()])
 
 
 class Bytes(click.ParamType[int]):
@@ -103,9 +108,14 @@ def run(store: Store, study: Path, **means: Any) -> None:
 @click.option("--window", type=click.IntRange(min=3), help="Most tokens at once; else the model's own limit.")
 @click.option("--precision", type=click.Choice(CHOICES["precision"]), default="float32", help="Of the forward pass.")
 @click.option("--storage", type=click.Choice(CHOICES["storage"]), default="float32", help="Of the files.")
+@click.option("--unknown-tokens", type=click.Choice(CHOICES["unknown_tokens"]), default="refuse", help="If most are.")
 @click.option("--batch-tokens", type=click.IntRange(min=1), default=4096, help="Tokens in one forward pass.")
 @click.option("--revision", help="Of a hub model.")
+@click.option("--name", help="Of the model, when one is given; else the last part of its id.")
 @click.option("--family", help="Instead of the configuration's model_type.")
+@click.option("--finetuned-from", help="Name of the model that it was tuned from.")
+@click.option("--objective", help="What it was trained for: 'masked words', 'next word' …")
+@click.option("--part", type=click.Choice(CHOICES["part"]), help="Of an encoder-decoder; its encoder otherwise.")
 @click.option("--untrained", is_flag=True, help="A control: the same configuration, initialised at random.")
 @click.option("--seed", type=int, default=0, help="Of the control's initialisation.")
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a model.")
@@ -266,6 +276,8 @@ def verify(store: Store) -> None:
     from layeratlas.store.verify import verify as verify_all
 
     count = len(store.artifacts())
+    if not store.root.exists():
+        raise NothingYet(f"there is no store {store.root} to verify")
     with TerminalProgress().task("verifying artifacts", count) as advance:
         found = verify_all(store, advance)
     for line in found.damaged:

@@ -100,6 +100,7 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
     store.merge()
     measures = measuring.chosen_measures(study.measures, study.kinds)
     tasks, known = extraction.plan(store, study), extraction.present(store, study)
+    said = (*said, *extraction.restate(store, study))
     if not (means.refresh or tasks or measuring.plan(store, known, measures)):
         return Outcome((*said, f"nothing to do: {len(known)} layers are extracted and every pair is measured"))
     with _working(store, means) as work:
@@ -113,12 +114,12 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
 def extract(store: Store, study: Study, means: Means) -> Outcome:
     """Extract what a study names and the store lacks."""
     store.merge()
-    tasks = extraction.plan(store, study)
+    tasks, said = extraction.plan(store, study), tuple(extraction.restate(store, study))
     if not tasks:
-        return Outcome(("nothing to do: every layer is extracted",))
+        return Outcome((*said, "nothing to do: every layer is extracted"))
     with _working(store, means) as work:
         extracted = work.extract(study, tasks)
-    return Outcome(parts=(extracted,), waiting=store.waiting())
+    return Outcome(said, parts=(extracted,), waiting=store.waiting())
 
 
 def measure(

@@ -60,14 +60,14 @@ def plan(store: Store, study: Study) -> list[Task]:
     """
     contents = [(spec, corpora.facts(spec, store.remembered)) for spec in study.corpora]
     _distinct_corpora(contents)
-    found = [_found(spec, store) for spec in study.models]
+    located = [find_model(spec, store) for spec in study.models]
     known = store.models()
-    _distinct_models([located for located, _ in found if located], known)
+    _distinct_models([one for one, _ in located if one], known)
     rows = store.artifacts()
     tasks = [
-        Task(spec, corpus, content, study, located, problem=problem)
+        Task(spec, corpus, content, study, one, problem=problem)
         for corpus, content in contents
-        for spec, (located, problem) in zip(study.models, found, strict=True)
+        for spec, (one, problem) in zip(study.models, located, strict=True)
     ]
     tasks = sorted(tasks, key=lambda task: study.models.index(task.model))  # a model is loaded once for all corpora
     planned = (replace(task, missing=missing(store, task, known, rows)) for task in tasks)
@@ -78,7 +78,7 @@ def present(store: Store, study: Study) -> list[ArtifactRow]:
     """Return the artifacts that a study names and the store has, sound ones only, in the study's order."""
     rows = [row for row in store.artifacts() if sound(store, row)]
     contents = [corpora.facts(spec, store.remembered).corpus for spec in study.corpora]
-    weights = [located.weights for located, _ in (_found(spec, store) for spec in study.models) if located]
+    weights = [located.weights for located, _ in (find_model(spec, store) for spec in study.models) if located]
     named = {
         _identity(study, row.weights, row.corpus, (kind, row.layer)).artifact
         for row in rows
@@ -143,11 +143,14 @@ def resting_place(task: Task, place: Place) -> str:
     return str(artifact_path(task.identity(place), task.model.name))
 
 
-def _found(spec: ModelSpec, store: Store) -> tuple[Located | None, str | None]:
+def find_model(spec: ModelSpec, store: Store) -> tuple[Located | None, str | None]:
+    """Return where a model is, or why it cannot be had."""
     try:
         return locate(spec, store.remembered), None
     except LayeratlasError as error:
         return None, str(error)
+    except (OSError, ValueError) as error:  # files that cannot be read, numbers that no identity can hold
+        return None, f"{spec.name} cannot be read: {' '.join(str(error).split())[:400]}"
 
 
 def _distinct_models(found: Sequence[Located], known: Sequence[ModelRow]) -> None:

@@ -10,18 +10,22 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from layeratlas.extract import corpora
+from layeratlas.extract import corpora, vocabulary
+from layeratlas.extract.foreign import is_out_of_memory, reason_of
 from layeratlas.extract.plan import Place, Task, by_kind, missing, places, plan, present, resting_place, sound
+from layeratlas.extract.restate import restate
 from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import ArtifactDamaged, BadRequest, LayeratlasError
 from layeratlas.store.files import make_room
 from layeratlas.store.kinds import KINDS, kind_of
+from layeratlas.store.places import shown_path, without_places
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
-from layeratlas.store.study import Study
+from layeratlas.store.study import Study, model_name
 
 if TYPE_CHECKING:
     from layeratlas.extract.encoders.base import Encoder, Shape
+    from layeratlas.extract.locate import Located
     from layeratlas.extract.takes.base import Take
     from layeratlas.extract.windows import Windowing
     from layeratlas.store.artifacts.base import Artifact
@@ -50,10 +54,10 @@ class Summary:
         return 1 if self.failures else 0
 
     def lines(self) -> list[str]:
-        """What to tell the user."""
+        """What to tell the user. Why a model failed was a note when it did, and is in `failures` and the catalog."""
         adopted = f", found {self.adopted:,} that an interrupted run had finished" if self.adopted else ""
-        failed = [f"not extracted: {gone.model} over {gone.corpus}: {gone.reason}" for gone in self.failures]
-        return [f"extracted {self.written:,} layers{adopted}", *failed]
+        gone = ", ".join(f"{one.model} over {one.corpus}" for one in self.failures)
+        return [f"extracted {self.written:,} layers{adopted}", *([f"not extracted: {gone}"] if gone else [])]
 
 
 def extract(
@@ -75,11 +79,13 @@ class _Extraction:
     def __init__(self, store: Store, study: Study, device: str, progress: Progress, run: str) -> None:
         self._store, self._study, self._device, self._progress, self._run = store, study, device, progress, run
         self._loaded: tuple[str, Encoder] | None = None
+        self._names: dict[str, str] = {}  # of the study's models, by weights
         self._summary = Summary()
 
     def all(self, tasks: Sequence[Task], cores: Callable[[], AbstractContextManager[None]]) -> Summary:
         """Work through the tasks; those that another process is busy with come last."""
         busy: list[Task] = []
+        self._names = {task.located.weights: task.model.name for task in tasks if task.located}
         for task in tasks:
             with cores():
                 if not self._attempt(task, wait=False):
@@ -106,8 +112,8 @@ class _Extraction:
     def _failed(self, task: Task, reason: str) -> None:
         self._summary.failures.append(Failure(task.model.name, task.corpus.name, reason))
         self._progress.note(f"{task.title} failed: {reason}")
-        row = {"model": task.model.name, "corpus": task.content.corpus, "reason": reason, "run": self._run}
-        self._store.stage("failures", [row])
+        row = {"model": task.model.name, "corpus": task.content.corpus, "reason": without_places(reason)}
+        self._store.stage("failures", [{**row, "run": self._run}])
 
     def _task(self, task: Task) -> None:
         if task.located is None:
@@ -142,7 +148,8 @@ class _Extraction:
     def _note_lacking(self, task: Task, shape: Shape, kinds: Iterable[str]) -> None:
         for kind in kinds:
             if kind not in shape.units:
-                self._progress.note(f"{task.title}: {shape.architecture} has no {kind}, which is left out")
+                why = shape.absent.get(kind, f"{shape.architecture} has no {kind}")
+                self._progress.note(f"{task.title}: {why}, which is left out")
 
     def _adopt(self, task: Task, wanted: Iterable[Place]) -> tuple[Place, ...]:
         """Register finished files that the catalog does not know; return what is still missing."""
@@ -180,28 +187,46 @@ class _Extraction:
         key = task.located.weights
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # one model in memory at a time
+            if task.model.could_be_elsewhere:
+                self._progress.note(
+                    f"{task.model.name}: {task.model.id} is the folder here; the hub's is hub:{task.model.id}"
+                )
             self._loaded = key, load(task.located, self._study.settings, self._device, self._study.kinds)
         return self._loaded[1]
 
     def _register_model(self, task: Task, encoder: Encoder) -> None:
-        from layeratlas.extract.encoders import family_of
-
         located, shape, content = task.located, encoder.shape, task.content
         if located is None:
             return
         spec = task.model
         model = {
-            "weights": located.weights, "name": spec.name, "family": family_of(located),
-            "architecture": shape.architecture, "origin": spec.id, "revision": located.revision,
-            "finetuned_from": spec.finetuned_from, "untrained_seed": spec.seed if spec.untrained else None,
+            "weights": located.weights, "name": spec.name, "family": self._family(located),
+            "architecture": shape.architecture, "origin": shown_path(spec.id), "revision": located.revision,
+            "finetuned_from": spec.finetuned_from or self._base(task), "objective": spec.objective,
+            "untrained_seed": spec.seed if spec.untrained else None,
             "layers": shape.layers, "parameters": shape.parameters, "source": "own", **self._units(shape),
         }  # fmt: skip
         corpus = {
-            "corpus": content.corpus, "name": task.corpus.name, "origin": str(task.corpus.path),
+            "corpus": content.corpus, "name": task.corpus.name, "origin": shown_path(task.corpus.path),
             "sentences": content.sentences, "words": content.words,
         }  # fmt: skip
         self._store.stage("models", [model])
         self._store.stage("corpora", [corpus])
+
+    def _family(self, located: Located) -> str:
+        """The family that the user states, or stated before, or else what the literature calls the architecture."""
+        from layeratlas.extract.encoders import family_of
+
+        known = (row.family for row in self._store.models() if row.weights == located.weights)
+        return located.spec.family or next(known, None) or family_of(located)
+
+    def _base(self, task: Task) -> str | None:
+        """The name of an adapter's base: the catalog's, the study's, or else the one that it would be given."""
+        base = task.located.base if task.located else None
+        if base is None:
+            return None
+        known = {row.weights: row.name for row in self._store.models()}
+        return known.get(base.weights) or self._names.get(base.weights) or model_name(base.spec.id)
 
     def _units(self, shape: Shape) -> dict[str, int]:
         """What the catalog keeps of a model's units; of a kind that was asked for, also that there is none."""
@@ -221,6 +246,9 @@ class _Extraction:
         name, study = task.model.name, self._study
         windowing = Windowing(encoder, study.settings, name)
         windowing.refuse_early(corpora.read(task.corpus), task.content.longest)
+        keep = study.unknown_tokens == "keep"
+        if not keep:
+            vocabulary.refuse_early(encoder, corpora.read(task.corpus), name)
         takes = [take_of(kind)(name, encoder.shape, layers, study) for kind, layers in by_kind(wanted).items()]
         stream = Pass(encoder, windowing, takes, study.batch_tokens)
         background = BackgroundWriter({take.kind: self._writers(task, take) for take in takes})
@@ -228,10 +256,15 @@ class _Extraction:
             for chunk in stream.chunks(corpora.read(task.corpus)):
                 background.write(chunk)
                 advance(chunk.sentences)
+            if not keep:
+                windowing.vocabulary.refuse(name)
+            background.describe({"batching": encoder.shape.batching, **windowing.vocabulary.found})
         for artifact in background.artifacts:
             self._store.stage_artifact(artifact, self._run)
         self._summary.written += len(background.artifacts)
-        self._report(task, windowing, takes)
+        self._report(task, encoder, windowing, takes)
+        for remark in encoder.shape.remarks:
+            self._progress.note(f"{task.title}: {remark}")
 
     def _writers(self, task: Task, take: Take) -> dict[int, Any]:
         """What writes the take's layers, by layer; whatever else stands in the place of their files is set aside."""
@@ -244,9 +277,11 @@ class _Extraction:
             for layer in take.layers
         }
 
-    def _report(self, task: Task, windowing: Windowing, takes: Sequence[Take]) -> None:
+    def _report(self, task: Task, encoder: Encoder, windowing: Windowing, takes: Sequence[Take]) -> None:
         words = f"of {task.content.words:,} words left out"
-        notes = windowing.without_token.notes(f"{words}, its tokenizer gives them no token")
+        lacking = getattr(encoder, "lacking", "its tokenizer gives them no token")
+        notes = windowing.without_token.notes(f"{words}, {lacking}")
+        notes += windowing.vocabulary.notes()
         notes += windowing.too_long.notes(f"{words}, each alone is longer than the window")
         for take in takes:
             notes += take.notes(windowing, task.content.sentences)
@@ -260,16 +295,11 @@ def _out_of_memory(task: Task) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        said = " ".join(str(error).split())
-        if type(error).__name__ not in ("MemoryError", "OutOfMemoryError") and not any(
-            sign in said.lower() for sign in _NO_MEMORY
-        ):
+        if not is_out_of_memory(error):
             raise
         raise LayeratlasError(
-            f"out of memory: lower batch_tokens in the study's [extraction] ({said[:200]})"
+            f"out of memory: lower batch_tokens in the study's [extraction] ({reason_of(error)[:200]})"
         ) from error
 
 
-_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
-
-__all__ = ["Failure", "Summary", "Task", "extract", "plan", "present"]
+__all__ = ["Failure", "Summary", "Task", "extract", "plan", "present", "restate"]

@@ -62,7 +62,8 @@ class Pass:
         parts = {take.kind: take.begin(windows) for take in self.takes}
         wanted: dict[str, Sequence[int]] = {take.kind: take.layers for take in self.takes}
         pairs = min((take.most_pairs for take in self.takes), default=math.inf)
-        for batch in batches(windows, self.tokens, self.encoder.specials, pairs):
+        shape, specials = self.encoder.shape, self.encoder.specials
+        for batch in batches(windows, self.tokens, specials, pairs, shape.batching):
             hidden = self.encoder.run([window.pieces for window in batch], wanted)
             for part in parts.values():
                 part.add(batch, hidden)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from layeratlas.extract.encoders.base import Piece
+from layeratlas.extract.foreign import foreign
 from layeratlas.store.errors import LayeratlasError
 
 PROBE = ("The", "cats", "saw", "42", "dogs", ",", "too", "!")
@@ -24,7 +25,7 @@ class WordTokenizer:
     """Cuts words into token ids, and knows the special tokens around them.
 
     prefix, suffix: special tokens before and after. prefix_types, suffix_types: their token types, None for a
-    tokenizer that gives none (the words' own type is 0).
+    tokenizer that gives none (the words' own type is 0). unknown: the piece of what the vocabulary lacks, or None.
     Raises LayeratlasError for a tokenizer whose tokens cross the spaces between words.
     """
 
@@ -43,10 +44,16 @@ class WordTokenizer:
                 "so no activation belongs to one word"
             )
         end = start + len(content)
-        self.pieces: Cut = cut
+        self._cut, self._name = cut, name
+        self.unknown: Piece | None = getattr(tokenizer, "unk_token_id", None)
         self.prefix, self.suffix = ids[:start], ids[end:]
         self.prefix_types = None if types is None else list(types[:start])
         self.suffix_types = None if types is None else list(types[end:])
+
+    def pieces(self, sentences: Sequence[Sequence[str]]) -> list[list[list[Piece]]]:
+        """Cut words. Raises LayeratlasError for whatever the tokenizer's own code raises."""
+        with foreign(lambda reason: f"{self._name}'s tokenizer fails: {reason}"):
+            return self._cut(sentences)
 
 
 def _ways(tokenizer: Any) -> list[Cut]:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from layeratlas.extract.corpora import size
-from layeratlas.extract.encoders.base import Encoder, Piece
+from layeratlas.extract.encoders.base import Batching, Encoder, Piece
+from layeratlas.extract.leftout import LeftOut
+from layeratlas.extract.vocabulary import Unknown
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.identity import Settings
+
+_SHORT = 1024  # bytes: for sentences up to this long nobody asks whether there is memory
 
 
 @dataclass(frozen=True)
@@ -48,35 +53,19 @@ class Words:
         )
 
 
-@dataclass
-class LeftOut:
-    """What a model gives nothing for, words or sentences: how many, and the first few."""
-
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, word: str) -> None:
-        """Count one more."""
-        self.count += 1
-        if len(self.examples) < 5 and repr(word) not in self.examples:
-            self.examples.append(repr(word))
-
-    def notes(self, what: str) -> list[str]:
-        """What to tell the user: how many of `what`, and which; nothing when nothing was left out."""
-        more = ", …" if self.count > len(self.examples) else ""
-        return [f"{self.count:,} {what}: {', '.join(self.examples)}{more}"] if self.count else []
-
-
 class Windowing:
     """Cuts sentences for one model under one setting.
 
-    `without_token` and `too_long` count words that are left out, `split` the sentences that took several windows.
+    `without_token` and `too_long` count words that are left out, `split` the sentences that took several windows,
+    `vocabulary` the tokens that are unknown.
     """
 
     def __init__(self, encoder: Encoder, settings: Settings, name: str) -> None:
         self._encoder, self._settings, self._name = encoder, settings, name
         self._limit = _limit(encoder, settings, name)
+        self._most: int | None = None  # pieces in one pass that memory is there for
         self.without_token, self.too_long, self.split = LeftOut(), LeftOut(), LeftOut()
+        self.vocabulary = Unknown(getattr(encoder, "unknown", None))
 
     def windows(self, numbered: Sequence[tuple[int, list[str]]]) -> list[Window]:
         """Return the windows of some sentences, in order; a sentence that is not split is one window.
@@ -86,6 +75,8 @@ class Windowing:
         cut = self._encoder.pieces([sentence for _, sentence in numbered])
         found: list[Window] = []
         for (number, sentence), pieces in zip(numbered, cut, strict=True):
+            self.vocabulary.add(sentence, pieces)
+            self._require_memory(number, sentence, pieces)
             found.extend(self._sentence(number, sentence, pieces))
         return found
 
@@ -95,12 +86,32 @@ class Windowing:
         longest: the `size` of the longest sentence; where that fits, sentences are not read.
         A token covers at least a byte of what the tokenizer sees; normalisation may lengthen that, and is caught later.
         """
-        if self._limit is None or self._settings.long_sentences != "refuse" or longest <= self._limit:
+        if longest > _SHORT:
+            self._most = self._encoder_allows()
+        refusing = self._settings.long_sentences == "refuse"
+        limits = [self._limit if refusing else None, self._most]
+        least = min((limit for limit in limits if limit is not None), default=math.inf)
+        if longest <= least:
             return
         for number, sentence in enumerate(sentences):
-            if size(sentence) > self._limit:
+            if size(sentence) > least:
                 pieces = self._encoder.pieces([sentence])[0]
-                self._refuse(number, sentence, sum(map(len, pieces)))
+                if refusing:
+                    self._refuse(number, sentence, sum(map(len, pieces)))
+                self._require_memory(number, sentence, pieces)
+
+    def _encoder_allows(self) -> int | None:
+        """How many pieces memory is there for; None where it is enough for any window, or nobody knows."""
+        asked = getattr(self._encoder, "most_tokens", None)
+        most = None if asked is None else asked(self._settings.window)
+        return None if most is None else max(0, most - self._encoder.specials)
+
+    def _require_memory(self, number: int, sentence: list[str], pieces: list[list[Piece]]) -> None:
+        together = sum(map(len, pieces))
+        if self._limit is not None:
+            together = min(together, self._limit)
+        if self._most is not None and together > self._most:
+            self._refuse_for_memory(number, sentence, sum(map(len, pieces)), self._most)
 
     def _sentence(self, number: int, sentence: list[str], pieces: list[list[Piece]]) -> Iterator[Window]:
         if self._settings.long_sentences == "refuse":
@@ -133,17 +144,28 @@ class Windowing:
                 "to split it between words, or take it out of the corpus"
             )
 
+    def _refuse_for_memory(self, number: int, sentence: list[str], length: int, most: int) -> NoReturn:
+        fits = 2 ** max(3, int(math.log2(max(8, min(most, 512)))))
+        raise LayeratlasError(
+            f"there is memory for about {most:,} tokens in one pass of {self._name}, but sentence {number} "
+            f'("{" ".join(sentence[:6])[:60]} …", {len(sentence):,} words) has {length:,}: set window = {fits} and '
+            'long_sentences = "split" to split such sentences between words, or take it out of the corpus'
+        )
 
-def batches(windows: Sequence[Window], tokens: int, specials: int, squares: float = math.inf) -> Iterator[list[Window]]:
+
+def batches(
+    windows: Sequence[Window], tokens: int, specials: int, squares: float = math.inf, batching: Batching = "padded"
+) -> Iterator[list[Window]]:
     """Group windows by length, longest first, so that a padded batch has at most `tokens` tokens, or one window.
 
-    squares: the most (query, key) pairs of tokens in a batch.
+    squares: the most (query, key) pairs of tokens in a batch. batching: which windows may share one at all.
     """
     batch: list[Window] = []
     for window in sorted(windows, key=lambda window: -len(window.pieces)):
         if batch:
             longest, many = len(batch[0].pieces) + specials, len(batch) + 1
-            if many * longest > tokens or many * longest**2 > squares:
+            apart = batching == "alone" or (batching == "equal" and len(window.pieces) < len(batch[0].pieces))
+            if apart or many * longest > tokens or many * longest**2 > squares:
                 yield batch
                 batch = []
         batch.append(window)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
+from typing import Any
 
 from layeratlas.extract.stream import Chunk
 from layeratlas.store.artifacts.base import Artifact, ArtifactWriter
@@ -39,6 +40,11 @@ class BackgroundWriter:
     def artifacts(self) -> list[Artifact]:
         """The files that were finished."""
         return [writer.artifact for writer in self._writers if writer.artifact is not None]
+
+    def describe(self, found: Mapping[str, Any]) -> None:
+        """Say in every file how it was made: provenance that is no identity. Before the block ends."""
+        for writer in self._writers:
+            writer.made = dict(found)
 
     def __enter__(self) -> BackgroundWriter:
         self._thread.start()

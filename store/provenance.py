@@ -10,11 +10,13 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from layeratlas.store.places import without_places
+
 
 def begun(*, device: str, threads: int) -> dict[str, Any]:
     """Return the row of a run that begins now, in this process."""
     return {
-        "run": uuid.uuid4().hex, "command": shlex.join(["layeratlas", *sys.argv[1:]]), "started": now(),
+        "run": uuid.uuid4().hex, "command": without_places(shlex.join(["layeratlas", *sys.argv[1:]])), "started": now(),
         "outcome": "running", "host": platform.node(), "device": device, "threads": threads,
         "versions": json.dumps(_versions()),
     }  # fmt: skip

@@ -45,11 +45,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "precision": ("float32", "float16", "bfloat16"),
     "storage": ("float32", "float16"),
     "special_tokens": ("drop", "keep-mass"),
+    "unknown_tokens": ("refuse", "keep"),
+    "part": ("encoder", "decoder"),
 }
 RANGES: dict[str, tuple[int, int]] = {
     "limit": (1, INTEGERS[1]), "window": (3, INTEGERS[1]), "batch_tokens": (1, INTEGERS[1]),
     "seed": (-(2**31), 2**31 - 1), "layers": (0, 2**31 - 1),
 }  # fmt: skip
+_OTHERS = ("batch_tokens", "special_tokens", "unknown_tokens")  # of a study's [extraction], beside settings
 USUAL = ("activations",)  # the kinds that are taken when none is named
 
 
@@ -65,6 +68,15 @@ class ModelSpec:
     untrained: bool = False
     seed: int = 0
     trust_remote_code: bool = False
+    part: str | None = None  # of an encoder-decoder: encoder (the same as None) or decoder
+    objective: str | None = None
+    folder: Path | None = None  # or a file of word vectors, which the id names; else the model is found by the id
+
+    @property
+    def could_be_elsewhere(self) -> bool:
+        """Whether the hub, too, may have a model of this id, although a folder is meant."""
+        is_folder = self.folder is not None and self.folder.is_dir()
+        return is_folder and not self.id.startswith((".", "/", "~")) and self.id.count("/") <= 1
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,8 @@ class ResultsSpec:
 class Study:
     """What to extract, measure and import. No layers means every layer, no measures every measure of these kinds.
 
-    settings are those of activations; special_tokens is what attention has instead of pooling.
+    settings are those of activations; special_tokens is what attention has instead of pooling. unknown_tokens: `refuse`
+    or `keep` a model of whose tokens most are unknown.
     """
 
     models: tuple[ModelSpec, ...]
@@ -111,6 +124,7 @@ class Study:
     kinds: tuple[str, ...] = USUAL
     special_tokens: SpecialTokens = "drop"
     results: tuple[ResultsSpec, ...] = ()
+    unknown_tokens: str = "refuse"
 
     def settings_of(self, kind: str) -> AnySettings:
         """The settings that are part of the identity of artifacts of one kind."""
@@ -136,22 +150,29 @@ def study_of(
     layers: Sequence[int] = (),
     batch_tokens: int = 4096,
     revision: str | None = None,
+    name: str | None = None,
     family: str | None = None,
+    finetuned_from: str | None = None,
+    objective: str | None = None,
+    part: str | None = None,
     untrained: bool = False,
     seed: int = 0,
     trust_remote_code: bool = False,
     attention: bool = False,
     special_tokens: SpecialTokens = "drop",
+    unknown_tokens: str = "refuse",
     **settings: Any,
 ) -> Study:
     """Return the study that an `extract` command line stands for; `settings` are the fields of Settings."""
     low, high = RANGES["seed"]
     if not low <= seed <= high:
         raise BadRequest(f"seed must be from {low:,} to {high:,}, got {seed}")
+    if name is not None and len(models) > 1:
+        raise BadRequest(f"'{name}' can be the name of one model only, {len(models)} are given: use a study")
     specs = tuple(
         ModelSpec(
-            identifier, model_name(identifier, untrained=untrained, seed=seed), revision, family, None, untrained, seed,
-            trust_remote_code,
+            identifier, name or model_name(identifier, untrained=untrained, seed=seed, part=part), revision, family,
+            finetuned_from, untrained, seed, trust_remote_code, part, objective, folder_of(identifier, Path()),
         )
         for identifier in models
     )  # fmt: skip
@@ -161,14 +182,29 @@ def study_of(
     files = tuple(CorpusSpec(path, corpus_name(path)) for path in corpora)
     return Study(
         specs, files, Settings(**settings), tuple(layers) or None, batch_tokens,
-        kinds=tuple(KINDS) if attention else USUAL, special_tokens=special_tokens,
+        kinds=tuple(KINDS) if attention else USUAL, special_tokens=special_tokens, unknown_tokens=unknown_tokens,
     )  # fmt: skip
 
 
-def model_name(identifier: str, *, untrained: bool = False, seed: int = 0) -> str:
-    """Return the name a model has when none is given: the last part of its id, marked when untrained."""
-    name = identifier.rstrip("/").rsplit("/", 1)[-1] or identifier
+def model_name(identifier: str, *, untrained: bool = False, seed: int = 0, part: str | None = None) -> str:
+    """Return the name a model has when none is given: the last part of its id, marked when untrained or a decoder."""
+    name = identifier.removeprefix("hub:").rstrip("/").rsplit("/", 1)[-1] or identifier
+    name = f"{name}-decoder" if part == "decoder" else name
     return f"{name}-untrained-{seed}" if untrained else name
+
+
+def folder_of(identifier: str, near: Path) -> Path | None:
+    """Return the folder, or the file of word vectors, that an id names; None where there is none, or it is another's.
+
+    near: the folder it is seen from. What is there is meant, although the hub may have such a model: `hub:NAME`.
+    """
+    if identifier.startswith(("package:", "hub:")):
+        return None
+    try:
+        place = near / Path(identifier).expanduser()
+        return place.resolve() if place.is_dir() or place.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, of a user that there is not
+        return None
 
 
 def corpus_name(path: Path) -> str:
@@ -199,14 +235,17 @@ class _Reader:
         )
 
     def _model(self, entry: dict[str, Any], index: int) -> ModelSpec:
-        self._keys(entry, [f.name for f in fields(ModelSpec)], "models", index)
+        self._keys(entry, [f.name for f in fields(ModelSpec) if f.name != "folder"], "models", index)
         self._require(entry, "id", "models", index)
         self._types(entry, {"untrained": bool, "seed": int, "trust_remote_code": bool}, "models", index)
-        identifier, untrained, seed = entry["id"], entry.get("untrained", False), entry.get("seed", 0)
-        if self._is_folder(identifier):
-            identifier = str(self._place(entry, "id", "model folder", "models", index))
-        name = entry.get("name") or model_name(entry["id"], untrained=untrained, seed=seed)
-        return ModelSpec(**{**entry, "id": identifier, "name": name})
+        if entry.get("part") not in (None, *CHOICES["part"]):
+            self._fail(f"part must be {' or '.join(CHOICES['part'])}, got {entry['part']!r}", "models", index, "part")
+        folder = folder_of(entry["id"], self._path.parent)
+        if folder is None and self._is_folder(entry["id"]):
+            self._fail(f"there is no model folder or file {entry['id']}", "models", index, "id")
+        given = {"untrained": entry.get("untrained", False), "seed": entry.get("seed", 0), "part": entry.get("part")}
+        name = entry.get("name") or model_name(entry["id"], **given)
+        return ModelSpec(**{**entry, "name": name, "folder": folder})
 
     def _corpus(self, entry: dict[str, Any], index: int) -> CorpusSpec:
         self._keys(entry, [f.name for f in fields(CorpusSpec)], "corpora", index)
@@ -243,7 +282,7 @@ class _Reader:
         if not isinstance(entry, dict):
             self._fail("write the settings as [extraction]", "extraction", 0, "extraction")
         settings = [f.name for f in fields(Settings)]
-        self._keys(entry, [*settings, "layers", "batch_tokens", "kinds", "special_tokens"], "extraction")
+        self._keys(entry, [*settings, "layers", *_OTHERS, "kinds"], "extraction")
         self._types(entry, {"window": int, "layers": list, "batch_tokens": int, "kinds": list}, "extraction")
         for key, choices in CHOICES.items():
             if key in entry and entry[key] not in choices:
@@ -264,7 +303,7 @@ class _Reader:
             self._fail(f"{' and '.join(kinds)} is numbered by block, from {first}: layer 0 has none", "extraction", 0,
                        "layers")  # fmt: skip
         chosen["kinds"] = tuple(kind for kind in KINDS if kind in kinds)
-        return {**chosen, **{key: entry[key] for key in ("batch_tokens", "special_tokens") if key in entry}}
+        return {**chosen, **{key: entry[key] for key in _OTHERS if key in entry}}
 
     @staticmethod
     def _is_folder(identifier: str) -> bool:

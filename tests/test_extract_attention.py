@@ -263,12 +263,12 @@ def test_what_a_file_holds(store: Store, study: Study, monkeypatch: pytest.Monke
     row = next(row for row in rows_of(store) if row.model == "gpt2" and row.layer == 2)
     path = store.root / row.path
     table = pq.read_table(path, partitioning=None)
-    assert table.schema.names == ["sentence", "head", "words", "weights", "word", "model", "layer"]
+    assert table.schema.names == ["sentence", "head", "words", "weights", "word"]
     assert table["sentence"].to_pylist() == [number for number in range(len(SENTENCES)) for _ in (0, 1)]
     assert table["head"].to_pylist() == [0, 1] * len(SENTENCES)
     assert table["words"].to_pylist() == [len(sentence) for sentence in SENTENCES for _ in (0, 1)]
     assert [len(weights) for weights in table["weights"]] == [len(s) ** 2 for s in SENTENCES for _ in (0, 1)]
-    assert set(table["word"].to_pylist()) == {None} and set(table["layer"].to_pylist()) == {2}
+    assert set(table["word"].to_pylist()) == {None}
     assert read_keys(path).tolist() == [[i, j] for i, s in enumerate(SENTENCES) for j in range(len(s))]
     assert read_longest(path) == max(map(len, SENTENCES))
     described = describe(store.root, path)

@@ -208,7 +208,7 @@ def test_the_descriptions_of_results_are_read_as_carefully(folder: Path) -> None
         ("window = 8", "window = 0", "20: window must be at least 3, got 0"),
         ('path = "c.txt"', r'path = "\u0000"', "14: there is no corpus file \0"),
         ('file = "r.csv"', r'file = "a\u0000b"', "34: there is no file a\0b"),
-        ('id = "./m"', r'id = "./\u0000"', "2: there is no model folder ./\0"),
+        ('id = "./m"', r'id = "./\u0000"', "2: there is no model folder or file ./\0"),
         ("variance = 0.95", f"variance = {'[' * 5000}", "28: brackets stand within brackets, too many of them"),
         ("limit = 5", f"limit = {'9' * 5000}", "16: a number has thousands of digits"),
         ("limit = 5", f"limit = 0x{'f' * 9999}", "16: limit must be at most 9,223,372,036,854,775,807, got what no"),
@@ -226,7 +226,7 @@ def test_what_is_wrong_is_said_with_file_line_and_key(folder: Path, line: str, v
 def test_a_folder_of_the_users_home_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
     (folder / "home.toml").write_text('[[models]]\nid = "~/m"\n[[corpora]]\npath = "c.txt"\n')
-    assert load_study(folder / "home.toml").models[0].id == str(folder / "m")
+    assert load_study(folder / "home.toml").models[0].folder == folder / "m"
 
 
 def test_a_seed_that_the_catalog_cannot_hold_is_refused_on_the_command_line() -> None:

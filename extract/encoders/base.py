@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     import torch
 
 #: One piece of a word as a model takes it: a token id, or whatever else its own encoder understands.
 Piece = int
+
+#: Which windows may share a batch without changing one another's numbers: any, those of equal length, or none.
+Batching = Literal["padded", "equal", "alone"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Shape:
     units: how many neurons, heads, … each layer has, by kind; no entry for a kind that the architecture has not, or
     that it was not loaded for. Activations are always there.
     causal: no token attends to a later one, as far as attention was asked for.
+    absent: why it shows none of a kind that its architecture has, by kind.
+    remarks: how it is run, where that is not as most models are.
     """
 
     architecture: str
@@ -43,10 +48,16 @@ class Shape:
     parameters: int
     units: Mapping[str, Mapping[int, int]]
     causal: bool = False
+    batching: Batching = "padded"
+    absent: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 class Encoder(Protocol):
-    """A loaded model with its tokenizer."""
+    """A loaded model with its tokenizer.
+
+    It may have `unknown`, the piece that stands for what its vocabulary lacks: such pieces are then counted.
+    """
 
     shape: Shape
     window: int | None  # the most tokens it sees at once, special tokens included; None when there is no limit

@@ -13,6 +13,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -63,6 +64,8 @@ class Elmo(nn.Module):
         self.backwards = nn.ModuleList(_lstm(config) for _ in range(2))
         self.dropout = nn.Dropout(config.dropout)
         self.next_word = nn.Linear(config.width, config.words)
+        self.width, self.layers = config.width, len(self.forwards)
+        self.size = sum(parameter.numel() for parameter in self.parameters())
 
     def encode(self, words: Sequence[str]) -> Tensor:
         """Character ids of words, [words, characters]; bytes of UTF-8, cut to fit."""
@@ -88,9 +91,9 @@ class Elmo(nn.Module):
 
     def states(self, vectors: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
         """All layers, each [batch, words, 2 * width], from word vectors [batch, words, width]."""
-        order = _reversal(vectors, lengths)
+        order = reversal(vectors, lengths)
         forward = self._run(self.forwards, vectors)
-        backward = [_reorder(layer, order) for layer in self._run(self.backwards, _reorder(vectors, order))]
+        backward = [reorder(layer, order) for layer in self._run(self.backwards, reorder(vectors, order))]
         first = torch.cat([vectors, vectors], dim=-1)
         return [first, *(torch.cat(halves, dim=-1) for halves in zip(forward, backward, strict=True))]
 
@@ -111,19 +114,35 @@ class Elmo(nn.Module):
         return spelled + [_PADDING] * (self.config.characters - len(spelled))
 
 
+class BiLanguageModel(Protocol):
+    """What an encoder needs of a network. width: of one direction; layers: of LSTMs; size: how many parameters."""
+
+    width: int
+    layers: int
+    size: int
+
+    def to(self, device: Any) -> Any:
+        """Move it to a device; return it."""
+
+    def encode(self, words: Sequence[str]) -> Tensor:
+        """Return the characters of words, [words, characters]."""
+
+    def __call__(self, char_ids: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Return every layer, [windows, words, 2 * width]."""
+
+
 class ElmoEncoder:
     """A network as extraction takes it: every word is one piece, the number under which it was first met."""
 
     window: int | None = None
     specials = 0
 
-    def __init__(self, network: Elmo, device: str) -> None:
+    def __init__(self, network: BiLanguageModel, device: str) -> None:
         self._network, self._device = network.to(device), device
         self._words: dict[str, Piece] = {}
         self._spelled: list[str] = []
-        width = 2 * network.config.width
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        self.shape = Shape("Elmo", 2, parameters, {"activations": dict.fromkeys(range(3), width)})
+        units = dict.fromkeys(range(network.layers + 1), 2 * network.width)
+        self.shape = Shape("Elmo", network.layers, network.size, {"activations": units})
 
     def pieces(self, sentences: Sequence[Sequence[str]]) -> list[list[list[Piece]]]:
         """Number the words; memory grows with how many different ones there are."""
@@ -184,7 +203,7 @@ def _lstm(config: ElmoConfig) -> nn.LSTM:
     return nn.LSTM(config.width, config.width, batch_first=True)
 
 
-def _reversal(vectors: Tensor, lengths: Tensor | None) -> Tensor:
+def reversal(vectors: Tensor, lengths: Tensor | None) -> Tensor:
     """Where each position's word comes from when every row is turned round within its own length, [batch, words]."""
     batch, words, _ = vectors.shape
     place = torch.arange(words, device=vectors.device).expand(batch, words)
@@ -192,5 +211,5 @@ def _reversal(vectors: Tensor, lengths: Tensor | None) -> Tensor:
     return torch.where(place < ends, ends - 1 - place, place)
 
 
-def _reorder(rows: Tensor, order: Tensor) -> Tensor:
+def reorder(rows: Tensor, order: Tensor) -> Tensor:
     return rows.gather(1, order[..., None].expand_as(rows))

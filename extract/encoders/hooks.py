@@ -65,13 +65,14 @@ class HiddenStates(Hook):
     _embeds_apart = False
 
     def states(self, inputs: dict[str, torch.Tensor], output: Any) -> States:
-        """Return every layer, the embeddings first."""
-        states = output.hidden_states
+        """Return every layer, the embeddings first; the last is what the model gives as its last hidden state."""
+        states = getattr(output, "hidden_states", None)
         if not states:
             raise LayeratlasError(f"{self._title} gives no hidden states in transformers")
         if self._embeds_apart:  # [block 1, …, block L, final norm]: the normed one is the last block's, as elsewhere
             states = (self._model.get_input_embeddings()(inputs["input_ids"]), *states[:-2], states[-1])
-        return tuple(states)
+        last = getattr(output, "last_hidden_state", None)
+        return (*states[:-1], states[-1] if last is None else last)  # Reformer's final norm is in the latter alone
 
     def learn(self, probe: Probe) -> tuple[int, ...]:
         """Learn the layers from two small windows, and whether the first of them is the embeddings.
@@ -86,6 +87,12 @@ class HiddenStates(Hook):
                 f"{self._title} gives {len(states)} hidden states for {probe.blocks} blocks: "
                 f"expected {probe.blocks + 1}, the embeddings and one a block"
             )
+        for layer, state in enumerate(states):
+            if state.ndim != 3 or state.shape[:2] != (2, probe.tokens):
+                raise LayeratlasError(
+                    f"{self._title} gives a hidden state {list(state.shape)} in layer {layer}: expected one a token, "
+                    f"[2, {probe.tokens}, neurons]"
+                )
         last = probe.first + len(rest) + 1
         self._embeds_apart = not torch.equal(states[0][0, last], states[0][1, last])
         if self._embeds_apart:
@@ -112,17 +119,14 @@ class Attentions(Hook):
         """Learn the heads of every block, and whether a token sees later ones, from one small window."""
         weights = probe.show([probe.window])
         for block, own in enumerate(weights, start=1):
-            if own is None or own.ndim != 4 or own.shape[2:] != (probe.tokens, probe.tokens):
-                got = "none" if own is None else list(own.shape)
+            shape = list(own.shape) if isinstance(own, torch.Tensor) else None
+            if shape is None or len(shape) != 4 or shape[2:] != [probe.tokens, probe.tokens]:
                 raise AttentionMissing(
-                    f"{self._title} gives no attention [windows, heads, {probe.tokens}, "
-                    f'{probe.tokens}] in block {block}, but {got}: extract it with kinds = ["activations"]'
+                    f"{self._title} gives no attention [windows, heads, {probe.tokens}, {probe.tokens}] in block "
+                    f"{block}, but {shape or 'none'}"
                 )
         if len(weights) != probe.blocks:
-            raise AttentionMissing(
-                f"{self._title} gives attention of {len(weights)} blocks, expected "
-                f'{probe.blocks}: extract it with kinds = ["activations"]'
-            )
+            raise AttentionMissing(f"{self._title} gives attention of {len(weights)} blocks, expected {probe.blocks}")
         self.causal = not any(own.triu(diagonal=1).any() for own in weights)
         return tuple(own.shape[1] for own in weights)
 

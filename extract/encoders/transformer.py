@@ -5,31 +5,35 @@ causal models never see the padding, and the mask hides it from the others.
 
 Layer 0 is the embedding layer's output as it enters the first block. The last layer is what the model gives as its
 last hidden state: GPT-2, Llama, T5, Mamba and others have a final norm after their last block, and it is included.
-Of an encoder-decoder model only the encoder is run.
+Of an encoder-decoder the encoder is run, or with `part = "decoder"` both on the same sentence: each token of the
+decoder then sees those before it, and the whole sentence through the encoder.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
+from layeratlas.extract.encoders.adapting import adapted, require_peft
 from layeratlas.extract.encoders.base import Hidden, Piece, Shape
+from layeratlas.extract.encoders.footprint import Footprint
 from layeratlas.extract.encoders.hooks import HOOKS, Probe, States
+from layeratlas.extract.encoders.loading import Source, loading, prepare, source_of, unusable
+from layeratlas.extract.encoders.probing import together
+from layeratlas.extract.encoders.rehearsal import rehearse
+from layeratlas.extract.foreign import foreign
 from layeratlas.extract.locate import Located
-from layeratlas.extract.locate.files import weight_files
+from layeratlas.extract.memory import available
 from layeratlas.extract.tokens import WordTokenizer
-from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.errors import AttentionMissing, BadRequest, LayeratlasError
 from layeratlas.store.identity import Settings
 from layeratlas.store.kinds import kind_of
-
-_TEXT_ENCODERS = {"t5", "mt5", "umt5"}  # their encoders load without the decoder's weights
-_UNUSED = ("pooler",)  # heads that no hidden state depends on: a checkpoint may lack them
 
 #: model_type → family, where the literature has another name for it; all others are called as their configuration does.
 FAMILIES = {
@@ -44,32 +48,54 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    with _loading(located):
-        remote = located.spec.trust_remote_code
-        config = transformers.AutoConfig.from_pretrained(located.folder, trust_remote_code=remote)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(located.folder, trust_remote_code=remote)
+    require_peft(located)
+    with loading(located):
+        prepare(located.model_type)
+    with source_of(located) as source:
         dtype = getattr(torch, settings.precision)
-        shown = [kind for kind in kinds if kind in HOOKS and HOOKS[kind].fits(config)]
-        how = {key: value for kind in shown for key, value in HOOKS[kind].loading.items()}
-        model = (_control if located.spec.untrained else _trained)(located, config, dtype, how)
-    encoder = model.get_encoder() if config.is_encoder_decoder and hasattr(model, "get_encoder") else model
-    tokens = WordTokenizer(tokenizer, located.spec.name)
-    pad = next((i for i in (tokenizer.pad_token_id, config.pad_token_id) if i is not None), 0)
-    return TransformerEncoder(
-        encoder.eval().to(device), tokens, name=located.spec.name, pad=pad, device=device, kinds=shown
+        refused = rehearse(located, source, dtype)
+        if refused is not None:
+            raise unusable(located, refused)
+        with loading(located):
+            config, tokenizer = source.config(), source.tokenizer()
+            tokens = WordTokenizer(tokenizer, located.spec.name)
+            shown = [kind for kind in kinds if kind in HOOKS and HOOKS[kind].fits(config)]
+            how = {key: value for kind in shown for key, value in HOOKS[kind].loading.items()}
+            if located.spec.part is not None and not config.is_encoder_decoder:
+                raise BadRequest(f"{located.spec.name} is no encoder-decoder: leave part out")
+            model = _model(located, source, config, dtype, how)
+            model = adapted(model, located) if located.adapter else model
+            if model.config.is_encoder_decoder and not source.decoder and hasattr(model, "get_encoder"):
+                model = model.get_encoder()
+            pad = next((i for i in (tokenizer.pad_token_id, config.pad_token_id) if i is not None), 0)
+            model = model.eval().to(device)
+    encoder = TransformerEncoder(
+        model, tokens, name=located.spec.name, pad=pad, device=device, kinds=shown, decoder=source.decoder
     )
+    if source.ignored:
+        encoder.shape = replace(encoder.shape, remarks=(*encoder.shape.remarks, source.ignored))
+    return encoder
+
+
+def _model(located: Located, source: Source, config: Any, dtype: torch.dtype, how: dict[str, str]) -> Any:
+    if located.spec.untrained:
+        return source.control(config, located.spec.seed, dtype, how)
+    return source.trained(config, dtype, how)
 
 
 class TransformerEncoder:
     """A transformers model and its tokenizer behind the Encoder protocol."""
 
     def __init__(
-        self, model: Any, tokens: WordTokenizer, *, name: str, pad: int, device: str, kinds: Collection[str]
-    ) -> None:
-        self._model, self._tokens, self._pad, self._device = model, tokens, pad, device
-        title = f"{name} ({type(model).__name__})"
-        shown = dict.fromkeys([_DEPTH, *kinds])
-        self._hooks = {kind: HOOKS[kind](model, title) for kind in shown}
+        self, model: Any, tokens: WordTokenizer, *, name: str, pad: int, device: str, kinds: Collection[str],
+        decoder: bool = False,
+    ) -> None:  # fmt: skip
+        """`decoder`: of an encoder-decoder, its decoder's states are meant."""
+        self._model, self._tokens, self._pad, self._device, self._decoder = model, tokens, pad, device, decoder
+        self._title = f"{name} ({type(model).__name__})"
+        self._asked, shown = list(kinds), dict.fromkeys([_DEPTH, *kinds])
+        self._hooks = {kind: HOOKS[kind](model, self._title) for kind in shown}
+        self._draws = False
         accepted = inspect.signature(model.forward).parameters
         asked = (*(switch for hook in self._hooks.values() for switch in hook.switches), "return_dict")
         switches = {**dict.fromkeys(asked, True), "use_cache": False, "use_mems": False}
@@ -77,7 +103,8 @@ class TransformerEncoder:
         always = asked if anything else ()
         self._switches = {key: value for key, value in switches.items() if key in accepted or key in always}
         self._types = "token_type_ids" in accepted and tokens.prefix_types is not None
-        self.pieces = tokens.pieces
+        self.pieces, self.unknown = tokens.pieces, tokens.unknown
+        self._embedded = _embedded(model)
         self.specials = len(tokens.prefix) + len(tokens.suffix)
         self.window = position_limit(model)
         self.shape = self._learn()
@@ -91,19 +118,50 @@ class TransformerEncoder:
         }
         return Hidden(chosen, len(self._tokens.prefix))
 
+    def most_tokens(self, window: int | None) -> int | None:
+        """Return the most tokens that there is memory for in one pass; None when any window that is allowed fits."""
+        sizes = [size for size in (self.window, window) if size is not None]
+        if sizes and min(sizes) <= _SMALL:
+            return None
+        free = available(self._device)
+        if free is None:
+            return None
+        try:
+            footprint = Footprint(self._model, self._run_alone)
+        except (RuntimeError, NotImplementedError, TypeError):  # a model that cannot be watched
+            return None
+        longest = min(sizes, default=2**22)
+        most = bisect_right(range(longest + 1), free, key=footprint.bytes) - 1
+        return None if most >= longest else most
+
+    def _run_alone(self, tokens: int) -> object:
+        piece = self._tokens.pieces([_PROBE_WORDS[:1]])[0][0][0]
+        return self._model(**self._inputs([[piece] * (tokens - self.specials)]), **self._switches)
+
     def _show(self, kind: str, windows: list[list[Piece]]) -> States:
         return self._pass(windows, [kind])[kind]
 
-    def _pass(self, windows: list[list[Piece]], kinds: Iterable[str]) -> dict[str, States]:
-        """Return all states of these kinds."""
+    def _pass(self, windows: list[list[Piece]], kinds: Iterable[str], *, seed: int = 0) -> dict[str, States]:
+        """Return all states of these kinds. seed: of the random generator, for models that draw when they run.
+
+        Raises LayeratlasError for whatever the model's own code raises.
+        """
         inputs = self._inputs(windows)
+        with foreign(lambda reason: f"{self._title} cannot be run: {reason}"), torch.inference_mode():
+            if self._draws or seed:
+                with torch.random.fork_rng():
+                    torch.manual_seed(seed)
+                    output = self._model(**inputs, **self._switches)
+            else:
+                output = self._model(**inputs, **self._switches)
+        shown = _Decoded(output) if self._decoder else output
         with torch.inference_mode():
-            output = self._model(**inputs, **self._switches)
-            return {kind: self._hooks[kind].states(inputs, output) for kind in kinds}
+            return {kind: self._hooks[kind].states(inputs, shown) for kind in kinds}
 
     def _inputs(self, windows: list[list[Piece]]) -> dict[str, torch.Tensor]:  # each [windows, tokens]
         tokens = self._tokens
         full = [[*tokens.prefix, *window, *tokens.suffix] for window in windows]
+        self._require_embedded(full)
         longest = max(map(len, full))
         inputs = {
             "input_ids": [ids + [self._pad] * (longest - len(ids)) for ids in full],
@@ -112,22 +170,48 @@ class TransformerEncoder:
         if self._types and tokens.prefix_types is not None and tokens.suffix_types is not None:
             types = [[*tokens.prefix_types, *[0] * len(window), *tokens.suffix_types] for window in windows]
             inputs["token_type_ids"] = [row + [0] * (longest - len(row)) for row in types]
+        if self._decoder:  # it sees the sentence up to each token, and all of it through the encoder
+            inputs |= {f"decoder_{key}": inputs[key] for key in ("input_ids", "attention_mask")}
         return {key: torch.tensor(value, device=self._device) for key, value in inputs.items()}
 
+    def _require_embedded(self, windows: list[list[Piece]]) -> None:
+        largest = max(max(window, default=0) for window in windows)
+        if self._embedded is not None and largest >= self._embedded:
+            raise LayeratlasError(
+                f"{self._title} has embeddings of {self._embedded:,} tokens, its tokenizer gives token {largest:,}: "
+                "the tokenizer's files are another model's"
+            )
+
     def _learn(self) -> Shape:
-        """Learn from a small window what the model has of every kind."""
+        """Learn from small windows what the model has of every kind, and which windows may share a batch."""
         window = [piece for word in self._tokens.pieces([_PROBE_WORDS])[0] for piece in word]
-        blocks, units = _blocks(self._model.config), dict[str, dict[int, int]]()
+        if self.window is not None:
+            window = window[: max(2, self.window - self.specials)]
+        blocks, units, absent = _blocks(self._model.config, self._decoder), dict[str, dict[int, int]](), {}
         for kind, hook in self._hooks.items():
             show = partial(self._show, kind)
             probe = Probe(window, len(self._tokens.prefix), len(window) + self.specials, blocks, show)
-            units[kind] = dict(enumerate(hook.learn(probe), start=kind_of(kind).first_layer))
+            try:
+                units[kind] = dict(enumerate(hook.learn(probe), start=kind_of(kind).first_layer))
+            except AttentionMissing as error:
+                absent[kind] = str(error)
             blocks = max(units[_DEPTH])
+        if absent and not set(self._asked) & units.keys():
+            raise AttentionMissing(f'{next(iter(absent.values()))}: extract it with kinds = ["activations"]')
         parameters = sum(parameter.numel() for parameter in self._model.parameters())
         causal = any(hook.causal for hook in self._hooks.values())
-        return Shape(type(self._model).__name__, max(units[_DEPTH]), parameters, units, causal)
+        shape = Shape(type(self._model).__name__, max(units[_DEPTH]), parameters, units, causal, absent=absent)
+        return self._apart(shape, window)
+
+    def _apart(self, shape: Shape, window: list[Piece]) -> Shape:
+        """Find out which windows may share a batch."""
+        room = None if self.window is None else self.window - self.specials
+        found = together(lambda given, seed: self._pass(given, shape.units, seed=seed), window, room, self.specials)
+        self._draws = found.draws
+        return replace(shape, batching=found.batching, remarks=found.remarks(shape.architecture))
 
 
+_SMALL = 1024  # tokens: no model needs much memory for so many
 _DEPTH = "activations"  # by which it is learned how many layers there are
 _PROBE_WORDS = ("The", "cats", "saw", "dogs", ",", "too")
 
@@ -147,62 +231,26 @@ def position_limit(model: Any) -> int | None:
     return limit
 
 
-def _blocks(config: Any) -> int | None:
-    blocks = getattr(config, "num_hidden_layers", None)
-    return blocks if isinstance(blocks, int) else None
+def _blocks(config: Any, decoder: bool) -> int | None:
+    names = ("num_decoder_layers", "decoder_layers", "num_hidden_layers") if decoder else ("num_hidden_layers",)
+    found = [getattr(config, name, None) for name in names]
+    return next((blocks for blocks in found if isinstance(blocks, int)), None)
 
 
-@contextmanager
-def _loading(located: Located) -> Iterator[None]:
-    """Say in one line what the libraries raise for files that they cannot load."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except UnpicklingError as error:
-        reason = "its pickled weights hold more than weights: convert them to safetensors"
-        raise _unusable(located, reason) from error
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _unusable(located, str(error) or type(error).__name__) from error
-    except Exception as error:
-        if type(error) is not Exception:  # what the tokenizers library raises for a broken tokenizer.json
-            raise
-        raise _unusable(located, str(error) or type(error).__name__) from error
+def _embedded(model: Any) -> int | None:
+    """Return how many tokens have an embedding; None where the model has no plain table of them."""
+    with foreign(lambda reason: reason):
+        try:
+            table = model.get_input_embeddings()
+        except NotImplementedError:
+            return None
+    return table.num_embeddings if isinstance(table, torch.nn.Embedding) else None
 
 
-def _unusable(located: Located, reason: str) -> LayeratlasError:
-    reason = " ".join(reason.split())
-    return LayeratlasError(f"{located.spec.name} cannot be loaded from {located.folder}: {reason[:400]}")
+class _Decoded:
+    """What a forward pass shows of the decoder, under the names that encoders have for it."""
 
-
-def _auto(config: Any) -> Any:
-    import transformers
-
-    return transformers.AutoModelForTextEncoding if config.model_type in _TEXT_ENCODERS else transformers.AutoModel
-
-
-def _trained(located: Located, config: Any, dtype: torch.dtype, how: dict[str, str]) -> Any:
-    safe = any(file.suffix == ".safetensors" for file in weight_files(located.folder))
-    model, report = _auto(config).from_pretrained(
-        located.folder, config=config, dtype=dtype, use_safetensors=safe, weights_only=True, output_loading_info=True,
-        trust_remote_code=located.spec.trust_remote_code, **how,
-    )  # fmt: skip
-    missing = sorted(key for key in report["missing_keys"] if not any(part in key for part in _UNUSED))
-    if missing:
-        raise ValueError(
-            f"the checkpoint lacks {len(missing)} of the model's weights ({', '.join(missing[:3])}, …), which would be "
-            "random: take a whole checkpoint, or set untrained = true"
-        )
-    return model
-
-
-def _control(located: Located, config: Any, dtype: torch.dtype, how: dict[str, str]) -> Any:
-    """Initialise at random, from the seed alone; the caller's random state stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(located.spec.seed)
-        model = _auto(config).from_config(
-            config, dtype=torch.float32, trust_remote_code=located.spec.trust_remote_code, **how
-        )
-    for parameter in model.parameters():  # buffers, such as rotary frequencies, keep their precision
-        parameter.data = parameter.data.to(dtype)
-    return model
+    def __init__(self, output: Any) -> None:
+        self.hidden_states = getattr(output, "decoder_hidden_states", None)
+        self.attentions = getattr(output, "decoder_attentions", None)
+        self.last_hidden_state = output.last_hidden_state

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from layeratlas.extract.locate.files import DESCRIPTION, INDEX, PICKLED, SAFE, weight_files
+from layeratlas.extract.locate.adapters import is_adapter
+from layeratlas.extract.locate.files import ADAPTER_WEIGHTS, DESCRIPTION, INDEX, PICKLED, SAFE, weight_files
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.study import ModelSpec
 
@@ -30,15 +31,16 @@ def snapshot(spec: ModelSpec) -> Path:
 
 
 def _description(spec: ModelSpec) -> list[str]:
-    return [*DESCRIPTION, *(["*.py"] if spec.trust_remote_code else [])]
+    return [*DESCRIPTION, "adapter_config.json", *(["*.py"] if spec.trust_remote_code else [])]
 
 
 def _weight_patterns(spec: ModelSpec) -> list[list[str]]:
-    return [[]] if spec.untrained else [[SAFE, INDEX], [PICKLED, INDEX]]
+    return [[]] if spec.untrained else [[SAFE, INDEX], [PICKLED, INDEX, *ADAPTER_WEIGHTS]]
 
 
 def _complete(spec: ModelSpec, folder: Path) -> bool:
-    return (folder / "config.json").exists() and (spec.untrained or bool(weight_files(folder)))
+    whole = (folder / "config.json").exists() and (spec.untrained or bool(weight_files(folder)))
+    return whole or is_adapter(folder)
 
 
 def _require_network(spec: ModelSpec) -> None:

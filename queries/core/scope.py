@@ -1,7 +1,8 @@
 """What a question is about: which measures, configuration, corpus and source, found from what the user named.
 
 What is not named is chosen, and the scope says what: our own scores before imported ones, the usual measure (ckasim,
-where only attention was measured attsim) before others, the default configuration, the corpus with the most scores.
+where only attention was measured attsim) before others, the default configuration, the corpus with the most scores, and
+of several with as many the one that came first.
 Scores of several sources or corpora are never mixed.
 """
 
@@ -93,6 +94,7 @@ class Scope:
     models: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
     limit: int | None = None
+    corpora: int = 1  # that it was chosen from, when none was named
 
     @property
     def first(self) -> Measured:
@@ -143,7 +145,8 @@ class Scope:
         """Of which scores, apart from the measure, in words."""
         named = [*self.models, *self.families]
         only = [f"only {', '.join(named)}"] if named else []
-        return (self.corpus, _count(self.first.words), *only, f"source {self.source}")
+        chosen = f"{self.corpus} (one of {self.corpora} corpora)" if self.corpora > 1 else self.corpus
+        return (chosen, _count(self.first.words), *only, f"source {self.source}")
 
 
 def find_one(catalog: DuckDBPyConnection, asked: Asked, *, naming: Sequence[str] = ()) -> Scope:
@@ -171,6 +174,7 @@ def find(
     chosen = _measures(there, asked.measures, every_measure=every_measure)
     there = [row for row in there if row["measure"] in chosen]
     there, called = _configured(there, asked.configuration)
+    corpora = 1 if asked.corpus else len({row["corpus"] for row in there})
     there = _of_corpus(there, asked.corpus)
     there = _pooled(there, asked.pooling)
     found = {row["measure"]: _measured(row) for row in there}
@@ -182,7 +186,7 @@ def find(
             )
     return Scope(
         there[0]["source"], there[0]["corpus"], called, tuple(found[name] for name in chosen if name in found),
-        asked.models, asked.families, asked.limit,
+        asked.models, asked.families, asked.limit, corpora,
     )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
--- Grain: one row a source × measure × configuration × corpus × pooling that has scores, most scores first.
+-- Grain: one row a source × measure × configuration × corpus × pooling that has scores, most scores first; of as many,
+-- the corpus that came first, so that one which is added later does not take its place.
 -- Columns: source, measure, configuration, presets, corpus, pooling, kind, scores, least_words, most_words (null where a
 -- source does not say), direction, low, high (of its values; null: no bound), models (their names).
 WITH counted AS (                   -- by number alone: a few thousand rows from a million scores
@@ -13,4 +14,4 @@ SELECT m.source, k.measure, k.label AS configuration, k.presets, c.name AS corpu
        k.direction, k.low, k.high, list_sort(list(DISTINCT m.name)) AS models
 FROM counted s JOIN current k ON k.id = s.configuration JOIN base.artifacts a ON a.id = s.artifact_a
 JOIN base.models m USING (weights) JOIN base.corpora c USING (corpus)
-GROUP BY ALL ORDER BY scores DESC, source, measure, configuration, corpus, pooling
+GROUP BY ALL ORDER BY scores DESC, source, measure, configuration, min(c.id), pooling

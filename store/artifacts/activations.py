@@ -1,7 +1,7 @@
 """Activation artifacts: a row a word.
 
-Columns `sentence int32, word int32, token string, activation FixedSizeList<float32>[neurons], model string,
-layer int32`.
+Columns `sentence int32, word int32, token string, activation FixedSizeList<float32>[neurons]`. Model and layer are
+in the path, from which readers of folders take them, and in the file's own metadata; older files have them as columns.
 """
 
 from __future__ import annotations
@@ -57,8 +57,6 @@ class ActivationWriter(ArtifactWriter):
                     pa.array(word, pa.int32()),
                     pa.array(token, pa.string()),
                     pa.FixedSizeListArray.from_arrays(pa.array(flat), type=self._schema.field("activation").type),
-                    pa.array([self._model] * rows, pa.string()),
-                    pa.array(np.full(rows, self._identity.layer, np.int32)),
                 ],
                 schema=self._schema,
             )
@@ -98,8 +96,6 @@ def _schema(neurons: int, dtype: np.dtype[Any]) -> pa.Schema:
             pa.field("word", pa.int32(), nullable=False),
             pa.field("token", pa.string(), nullable=False),
             pa.field("activation", pa.list_(value, neurons), nullable=False),
-            pa.field("model", pa.string(), nullable=False),
-            pa.field("layer", pa.int32(), nullable=False),
         ]
     )
 

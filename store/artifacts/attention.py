@@ -1,8 +1,8 @@
 """Attention artifacts: a row a (sentence, head).
 
-Columns `sentence int32, head int32, words int32, weights list<float32>[words²], word list<int32>, model string,
-layer int32`. `weights` is row-major (query, key), rows sum to one; `word` says which words of the sentence these are
-where some are left out, else it is null. A row group holds whole sentences.
+Columns `sentence int32, head int32, words int32, weights list<float32>[words²], word list<int32>`; model and layer as
+in `activations.py`. `weights` is row-major (query, key), rows sum to one; `word` says which words of the sentence these
+are where some are left out, else it is null. A row group holds whole sentences.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ SCHEMA = pa.schema(
         pa.field("words", pa.int32(), nullable=False),
         pa.field("weights", pa.list_(pa.field("item", pa.float32(), nullable=False)), nullable=False),
         pa.field("word", pa.list_(pa.field("item", pa.int32(), nullable=False))),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("layer", pa.int32(), nullable=False),
     ]
 )
 
@@ -107,8 +105,6 @@ class AttentionWriter(ArtifactWriter):
                 pa.array(np.full(heads, words, np.int32)),
                 pa.ListArray.from_arrays(offsets, values, type=SCHEMA.field("weights").type),
                 pa.array([kept] * heads, SCHEMA.field("word").type),
-                pa.array([self._model] * heads, pa.string()),
-                pa.array(np.full(heads, self._identity.layer, np.int32)),
             ],
             schema=SCHEMA,
         )

@@ -66,6 +66,7 @@ class ArtifactWriter:
         self._path, self._schema = artifact_path(identity, model), schema
         self._word_set = hashlib.sha256()
         self.words = 0
+        self.made: dict[str, Any] = {}  # how, where that is worth knowing and no identity
         self.artifact: Artifact | None = None
 
     def __enter__(self) -> Self:
@@ -93,6 +94,7 @@ class ArtifactWriter:
         description = {
             "artifact": self._identity.artifact, "identity": asdict(self._identity), "model": self._model,
             "words": self.words, "units": self._units, "word_set": self._word_set.hexdigest(), **self._more(),
+            **({"made": self.made} if self.made else {}),
         }  # fmt: skip
         self._writer.add_key_value_metadata({METADATA: json.dumps(description)})
         self._writer.close()

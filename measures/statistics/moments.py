@@ -6,26 +6,35 @@ products are in the dtype of the data, sums and each layer's own covariance in f
 decided exactly.
 
 Axes: words · neurons · pairs (compared at once, of layers with the same widths) · neurons_a, neurons_b · kept
-(components of a layer, largest variance first) · shared (canonical directions of a pair).
+(components of a layer, largest variance first) · rank (all that there are) · shared (canonical directions of a pair).
+
+A layer has two bases. Its *components* are those of standardised neurons, with which the paper's measures work; all of
+them, whitened, are the layer's *directions*: any measure that is blind to invertible maps needs nothing else, and they
+are well conditioned whatever the neurons' scales are. Its *principal* ones are those of the neurons as the model has
+them; they are a rotation of the directions, so that products of two layers in the one give those in the other.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from layeratlas.measures.linalg import add_product, add_square, column_norms, product, symmetric_eigen
+from layeratlas.measures.linalg import add_product, add_square, column_norms, product, singular_values, symmetric_eigen
 from layeratlas.measures.score import ConstantLayer, TooFewWords
+from layeratlas.measures.statistics.bases import PrincipalBasis
 from layeratlas.measures.statistics.centring import Block
+from layeratlas.measures.statistics.norms import CrossNorms, Norms, OwnNorms
 from layeratlas.measures.statistics.strips import strips
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
+_ABSENT = 1e-12  # of the largest eigenvalue: below, a direction is the rounding of sums in float64
 
 
 class Layer:
@@ -33,7 +42,8 @@ class Layer:
 
     def __init__(self, name: str, words: int, mean: Tensor, covariance: Tensor, dtype: torch.dtype) -> None:
         # mean [neurons], covariance [neurons, neurons], both float64; dtype: of the products of a pair
-        self.name, self.words, self.dtype = name, words, dtype
+        self.name, self.words, self.dtype, self.mean = name, words, dtype, mean
+        self.norms: OwnNorms | None = None  # where the statistic gathers them
         variance = covariance.diagonal().clamp(min=0)
         self.std = variance.sqrt()  # [neurons]
         self.alive = self.std > _ROUNDING * mean.abs()  # [neurons]
@@ -47,6 +57,8 @@ class Layer:
         self.covariance_norm = float(torch.linalg.matrix_norm(covariance / self.std.max() ** 2))
         self._correlation = covariance * self.inverse_std[:, None] * self.inverse_std
         self._whitener = self._loadings = torch.empty(0, 0)
+        self.widest = float(self.std.max())  # spread of a neuron
+        self.relative = self.std / self.widest  # [neurons]; squares of these cannot overflow
 
     @property
     def neurons(self) -> int:
@@ -59,6 +71,46 @@ class Layer:
         values, vectors = symmetric_eigen(self._correlation)
         del self._correlation  # a layer keeps one matrix, not two
         return values.clamp(min=0), vectors
+
+    @cached_property
+    def directions(self) -> int:
+        """Count all directions in which the layer varies.
+
+        Left out is what rounding makes: of sums in float64, and of float32 values, whose rounding is a share of the
+        means. LayerNorm leaves one such direction, repeated neurons one each.
+        """
+        values = self.spectrum[0]
+        rounding = (_ROUNDING * self.mean)[self.alive].square().sum() / self.std.square().sum()
+        return int((values > torch.maximum(_ABSENT * values[0], rounding)).sum())
+
+    @cached_property
+    def principal(self) -> tuple[Tensor, Tensor]:
+        """Shares of variance [rank], largest first, and the rotation [rank, rank] of directions to principal ones."""
+        values, vectors = (part[..., : self.directions] for part in self.spectrum)
+        factor = self.relative[:, None] * vectors * values.sqrt()  # [neurons, rank]: covariances with directions
+        shares, rotation = symmetric_eigen(factor.T @ factor)
+        shares = shares.clamp(min=0)
+        return shares / shares.sum(), rotation.to(self.dtype)
+
+    @cached_property
+    def mean_among_directions(self) -> tuple[Tensor, bool]:
+        """The mean along whitened directions, [rank], and whether a part of it is along none of them.
+
+        Where one is, a combination of neurons is constant and not 0: what all words have in common can be read off.
+        """
+        values, vectors = (part[..., : self.directions] for part in self.spectrum)
+        mean = self.mean * self.inverse_std  # [neurons], of standardised ones; 0 where dead
+        inside = vectors.T @ mean
+        outside = (mean - vectors @ inside).square().sum()
+        apart = outside > _ABSENT * (values[0] + mean.square().sum())
+        dead = self.mean[~self.alive].square().sum()
+        at_all = (self.mean.square() + self.std.square()).sum()
+        return inside * values.rsqrt(), bool(apart or dead > _ABSENT * at_all)
+
+    @cached_property
+    def total(self) -> float:
+        """The variances of all neurons together, over that of the widest one."""
+        return float(self.relative.square().sum())
 
     def rank(self, tolerance: float) -> int:
         """Count the directions that hold more than `tolerance` times the variance of an average live neuron."""
@@ -81,8 +133,7 @@ class Layer:
         """Covariance of each whitened component with each neuron as the model has it: roots × eigenvectors × spread."""
         if len(self._loadings) < kept:
             values, vectors = self.spectrum
-            spread = self.std / self.std.max()
-            self._loadings = (values[:kept].sqrt()[:, None] * vectors[:, :kept].T * spread).to(self.dtype)
+            self._loadings = (values[:kept].sqrt()[:, None] * vectors[:, :kept].T * self.relative).to(self.dtype)
         return self._loadings[:kept]
 
 
@@ -100,6 +151,9 @@ class Canonical:
         return Canonical(self.correlations, self.right, self.left)
 
 
+T = TypeVar("T")
+
+
 class Cross:
     """The correlations of a batch of pairs; products that several measures need are made once.
 
@@ -111,13 +165,46 @@ class Cross:
         self.counts = {"words": words}  # what the diagnostics of every score say
         self.correlation = correlation  # [pairs, neurons_a, neurons_b]
         self._explained: Tensor | None = None  # [pairs, most kept so far, neurons_a]
+        self._whitened: Tensor | None = None  # [pairs, most kept so far of a, of b]
         self._canonical: dict[tuple[int, int], Canonical] = {}
+        self._kept: dict[Hashable, Any] = {}
+        self.norms: CrossNorms | None = None  # where the statistic gathers them
         self.flipped = flipped or Cross(words, correlation.mT, flipped=self)
 
     def count(self, **counts: int) -> None:
         """Have the diagnostics say more, or otherwise, of what entered."""
         self.counts.update(counts)
         self.flipped.counts.update(counts)
+
+    def once(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Return what several measures of this batch need, made when it is first asked for; see `transposed`."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        found: T = self._kept[name]
+        return found
+
+    def transposed(self, name: Hashable, make: Callable[[], Tensor]) -> Tensor:  # [pairs, …_a, …_b]
+        """Return a matrix that is the same, transposed, seen from b."""
+        if name in self.flipped._kept:
+            matrix: Tensor = self.flipped._kept[name]
+            return matrix.mT
+        return self.once(name, make)
+
+    def covariance(self, relative_a: Tensor, relative_b: Tensor) -> Tensor:  # [pairs, neurons] of a and of b
+        """Return the covariances [pairs, neurons_a, neurons_b] of neurons whose spreads are these, float64."""
+
+        def scaled() -> Tensor:
+            return self.correlation.double() * relative_a[:, :, None] * relative_b[:, None, :]
+
+        return self.transposed("covariance", scaled)
+
+    def squared_covariance(self, relative_a: Tensor, relative_b: Tensor) -> Tensor:
+        """Return the sum of the squares of these covariances, [pairs]."""
+
+        def summed() -> Tensor:
+            return self.covariance(relative_a, relative_b).square().sum(dim=(1, 2))
+
+        return self.flipped.once("squared", summed) if "squared" in self.flipped._kept else self.once("squared", summed)
 
     def explained(self, whitener_b: Tensor) -> Tensor:  # [pairs, neurons_b, kept] -> [pairs, kept, neurons_a]
         """Return how each neuron of a correlates with each of b's whitened components."""
@@ -126,14 +213,54 @@ class Cross:
             self._explained = product(whitener_b.mT, self.correlation.mT)
         return self._explained[:, :kept]
 
+    def whitened(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:  # [pairs, neurons, kept] of a and of b
+        """Return the correlations [pairs, kept_a, kept_b] of a's whitened components with b's."""
+        kept_a, kept_b = whitener_a.shape[2], whitener_b.shape[2]
+        own, theirs = self._whitened, self.flipped._whitened
+        for found in (own, None if theirs is None else theirs.mT):
+            if found is not None and found.shape[1] >= kept_a and found.shape[2] >= kept_b:
+                return found[:, :kept_a, :kept_b]
+        self._whitened = product(self.explained(whitener_b), whitener_a).mT
+        return self._whitened
+
     def canonical(self, whitener_a: Tensor, whitener_b: Tensor) -> Canonical:  # [pairs, neurons, kept] of a and of b
         """Return the canonical correlations of these components."""
         kept = whitener_a.shape[2], whitener_b.shape[2]
         if kept[0] > kept[1] or kept[::-1] in self.flipped._canonical:
             return self.flipped.canonical(whitener_b, whitener_a).flipped
         if kept not in self._canonical:
-            self._canonical[kept] = _canonical(product(self.explained(whitener_b), whitener_a).mT)
+            self._canonical[kept] = _canonical(self.whitened(whitener_a, whitener_b))
         return self._canonical[kept]
+
+    def exact_canonical(self, whitener_a: Tensor, whitener_b: Tensor) -> Canonical:
+        """Return the canonical correlations of all directions, float64: among so many, some are next to nothing.
+
+        Of those the single precision that `canonical` works in would leave no direction of b.
+        """
+        kept = whitener_a.shape[2], whitener_b.shape[2]
+        if kept[0] > kept[1] or "exact" in self.flipped._kept:
+            return self.flipped.exact_canonical(whitener_b, whitener_a).flipped
+        return self.once("exact", lambda: _canonical(self.whitened(whitener_a, whitener_b).double()))
+
+    def canonical_correlations(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:
+        """Return the canonical correlations [pairs, shared] of all directions alone, in no promised order.
+
+        Without directions they take half the time.
+        """
+        if "exact" in self._kept or "exact" in self.flipped._kept:
+            return self.exact_canonical(whitener_a, whitener_b).correlations
+        values = self.transposed(
+            "correlations", lambda: singular_values(self.whitened(whitener_a, whitener_b))[..., None]
+        )
+        return values.flatten(1).clamp(max=1)
+
+    def principal(self, a: PrincipalBasis, b: PrincipalBasis) -> Tensor:  # batched
+        """Return the correlations [pairs, rank_a, rank_b] of a's principal directions with b's."""
+
+        def turned() -> Tensor:
+            return product(product(a.rotation.mT, self.whitened(a.whitener, b.whitener)), b.rotation)
+
+        return self.transposed("principal", turned)
 
 
 def _canonical(whitened: Tensor) -> Canonical:  # [pairs, kept_a, kept_b], kept_a ≤ kept_b
@@ -161,7 +288,7 @@ class Moments:
 
     def __init__(
         self, names: list[str], units: list[int], pairs: Iterable[tuple[int, int]], dtype: torch.dtype,
-        device: torch.device,
+        device: torch.device, *, norms: bool = False,
     ) -> None:  # fmt: skip
         self._names, self._units, self._dtype, self._device = names, units, dtype, device
         edges = torch.tensor([0, *units]).cumsum(0).tolist()
@@ -176,6 +303,7 @@ class Moments:
             (a, b): strip for strip in self._cross for a in range(*strip.rows) for b in range(*strip.columns)
         }
         self._sum = torch.zeros(edges[-1], dtype=torch.float64, device=self._device)
+        self._norms = Norms(len(units), edges[-1], device) if norms else None
         self._pivot: Tensor | None = None
         largest = max((products.numel() for products in self._cross.values()), default=0)
         self._product = torch.empty(largest, dtype=self._dtype, device=self._device)  # reused: fresh pages cost more
@@ -188,6 +316,8 @@ class Moments:
         self._pivot = block.pivot
         self._sum += block.centred.sum(dim=0)
         self.words += block.words
+        if self._norms is not None:
+            self._norms.add(block.centred, self._columns)
         for own, columns in zip(self._own, self._columns, strict=True):
             add_square(own, block.centred[:, columns])
         for strip, products in self._cross.items():
@@ -206,7 +336,10 @@ class Moments:
                 shift = self._shift(index)[:, None]
                 covariance = self._own[index] / self.words - shift @ shift.T
                 mean = self._pivot[self._columns[index]].double() + shift[:, 0]
-                self._layers[index] = Layer(self._names[index], self.words, mean, covariance, self._dtype)
+                layer = Layer(self._names[index], self.words, mean, covariance, self._dtype)
+                if self._norms is not None:
+                    layer.norms = self._norms.own(index, self._columns[index], shift[:, 0], covariance, layer.widest)
+                self._layers[index] = layer
                 self._own[index] = covariance[:0].clone()
             return self._layers[index]
 
@@ -218,7 +351,13 @@ class Moments:
         covariance -= shift_a[:, :, None] * shift_b[:, None, :]
         covariance *= scale_a[:, :, None]
         covariance *= scale_b[:, None, :]
-        return Cross(self.words, covariance.to(self._dtype))
+        cross = Cross(self.words, covariance.to(self._dtype))
+        if self._norms is not None:
+            widest = {end: self._layers[end].widest for pair in pairs for end in pair}
+            found = [self._norms.cross(a, b, self._columns, (widest[a], widest[b])) for a, b in pairs]
+            cross.norms = CrossNorms(*(_stacked(list(parts)) for parts in zip(*found, strict=True)))
+            cross.flipped.norms = cross.norms.flipped
+        return cross
 
     def _products(self, a: int, b: int) -> Tensor:  # [neurons_a, neurons_b]
         strip = self._strip_of[a, b]

@@ -102,6 +102,7 @@ class Measure:
     equal_widths: ClassVar[bool] = False  # whether both layers need the same number of units
     needs: ClassVar[Statistic]  # what one pass over the words must gather; see `statistic`
     groups: ClassVar[tuple[str, ...]] = ()  # by which it can be asked for with others, beside those of its presets
+    whole: ClassVar[bool] = False  # whether it takes all of a layer's directions: others then find theirs made
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # parameters that reproduce somebody's conventions
     usual: ClassVar[tuple[Mapping[str, Any], ...]] = ()  # parameters it is computed with when no measure is named
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()  # further parameters that tests must go over

@@ -165,9 +165,10 @@ def usual_measures(kinds: Collection[str], preset: str = "default") -> list[Meas
 def in_order(measures: Sequence[Measure]) -> list[Measure]:
     """Return measures from single neurons to whole layers: what they share is then made for the one that needs most.
 
-    Those that tell the two directions apart come first: they need the vectors of what others need the values of.
+    Those that tell the two directions apart come first, since they need the vectors of what others need the values of;
+    among them those that take all directions of a layer, of which others take the first.
     """
-    return sorted(measures, key=lambda measure: (LEVELS.index(measure.level), measure.symmetric))
+    return sorted(measures, key=lambda measure: (LEVELS.index(measure.level), measure.symmetric, not measure.whole))
 
 
 def configuration(measure: Measure) -> Configuration:

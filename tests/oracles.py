@@ -74,18 +74,20 @@ def ckasim(a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "similarity") -
     return as_form((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()), form)
 
 
-def cka_of_kernels(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """CKA of U-centred kernels (Székely and Rizzo 2014), diagonals left out."""
+def cka_of_kernels(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "similarity", diagonal: str = "unbiased"
+) -> float:
+    """CKA of U-centred kernels (Székely and Rizzo 2014), diagonals left out; or of centred ones without diagonals."""
     kernels = []
     for x in (a, b):
         n, kernel = len(x), centred(x) @ centred(x).T
         np.fill_diagonal(kernel, 0)
-        rows = kernel.sum(axis=0)
+        rows = kernel.sum(axis=0) * (diagonal == "unbiased")
         kernel = kernel - (rows[:, None] + rows) / (n - 2) + rows.sum() / ((n - 1) * (n - 2))
         np.fill_diagonal(kernel, 0)
         kernels.append(kernel)
     left, right = kernels
-    return float((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()))
+    return as_form((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()), form)
 
 
 def as_form(similarity: float, form: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from layeratlas.measures.declaration import measure
@@ -26,11 +27,12 @@ class SoftMatch(Matching):
 
     def compare(self, a: Living, b: Living, cross: Cross) -> Scores:
         """Score the pairs."""
-        found = self.correlations(cross)
-        low = -2.0  # of what is dead, below all
-        best, matches = found.masked_fill(~b.alive[:, None, :], low).max(dim=2)  # [pairs, neurons_a]
-        back = found.masked_fill(~a.alive[:, :, None], low).amax(dim=1)  # [pairs, neurons_b]
+        found = cross.correlation if self.signed else cross.correlation.abs()
         dead_a, dead_b = ~a.alive, ~b.alive
-        neurons = best.masked_fill(dead_a, float("nan"))
-        values = (neurons.nanmean(dim=1) + back.masked_fill(dead_b, float("nan")).nanmean(dim=1)) / 2
+        if self.signed and (a.dead or b.dead):  # a dead neuron's 0 must not be better than a negative correlation
+            found = found.masked_fill(dead_a[:, :, None] | dead_b[:, None, :], -2)
+        best, matches = found.max(dim=2)  # [pairs, neurons_a]
+        back = found.amax(dim=1).double().clamp(-1, 1)  # [pairs, neurons_b]
+        neurons = best.double().clamp(-1, 1).masked_fill(dead_a, math.nan)
+        values = (neurons.nanmean(dim=1) + back.masked_fill(dead_b, math.nan).nanmean(dim=1)) / 2
         return Scores(values, neurons, matches.masked_fill(dead_a, -1), self.counts(a, b, cross))

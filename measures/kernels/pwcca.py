@@ -40,6 +40,7 @@ class PWCCA(Formed):
 
     name = "pwcca"
     version = 1
+    whole = True
     symmetric = False
     range = Range(0, 1)
     needs: ClassVar[Statistic] = CrossMoments()
@@ -66,10 +67,9 @@ class PWCCA(Formed):
         """Score a towards b."""
         from layeratlas.measures.linalg import product
 
-        canonical = cross.exact_canonical(a.whitener, b.whitener)
-        left = canonical.left.mT.to(a.loadings.dtype)
-        weights = product(left, a.loadings).double().abs().sum(dim=2)  # [pairs, shared]
-        values = (weights * canonical.correlations).sum(dim=1) / weights.sum(dim=1)
+        canonical = cross.all_canonical(a.whitener, b.whitener)
+        weights = product(canonical.left.mT, a.loadings).abs().sum(dim=2).double()  # [pairs, shared]
+        values = (weights * canonical.correlations.double()).sum(dim=1) / weights.sum(dim=1)
         repeated = {"repeated": _repeated(canonical.correlations)}
         return Scores(formed(values, self.form), diagnostics={**a.counts(b, cross), **repeated})
 

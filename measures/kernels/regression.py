@@ -39,6 +39,7 @@ class Regression(Measure):
     name = "regression"
     version = 1
     level = "mixed"
+    whole = True
     symmetric = False
     range = Range(0, 1)
     needs: ClassVar[Statistic] = CrossMoments()

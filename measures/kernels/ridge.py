@@ -47,6 +47,7 @@ class Ridge(Measure):
     name = "ridge"
     version = 1
     level = "mixed"
+    whole = True
     symmetric = False
     range = Range(0, 1)
     itself = None

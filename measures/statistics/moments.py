@@ -232,23 +232,20 @@ class Cross:
             self._canonical[kept] = _canonical(self.whitened(whitener_a, whitener_b))
         return self._canonical[kept]
 
-    def exact_canonical(self, whitener_a: Tensor, whitener_b: Tensor) -> Canonical:
-        """Return the canonical correlations of all directions, float64: among so many, some are next to nothing.
-
-        Of those the single precision that `canonical` works in would leave no direction of b.
-        """
+    def all_canonical(self, whitener_a: Tensor, whitener_b: Tensor) -> Canonical:
+        """Return the canonical correlations of all directions: among so many, some are next to nothing."""
         kept = whitener_a.shape[2], whitener_b.shape[2]
-        if kept[0] > kept[1] or "exact" in self.flipped._kept:
-            return self.flipped.exact_canonical(whitener_b, whitener_a).flipped
-        return self.once("exact", lambda: _canonical(self.whitened(whitener_a, whitener_b).double()))
+        if kept[0] > kept[1] or "all" in self.flipped._kept:
+            return self.flipped.all_canonical(whitener_b, whitener_a).flipped
+        return self.once("all", lambda: _canonical(self.whitened(whitener_a, whitener_b), complete=False))
 
     def canonical_correlations(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:
         """Return the canonical correlations [pairs, shared] of all directions alone, in no promised order.
 
         Without directions they take half the time.
         """
-        if "exact" in self._kept or "exact" in self.flipped._kept:
-            return self.exact_canonical(whitener_a, whitener_b).correlations
+        if "all" in self._kept or "all" in self.flipped._kept:
+            return self.all_canonical(whitener_a, whitener_b).correlations.double()
         values = self.transposed(
             "correlations", lambda: singular_values(self.whitened(whitener_a, whitener_b))[..., None]
         )
@@ -263,21 +260,23 @@ class Cross:
         return self.transposed("principal", turned)
 
 
-def _canonical(whitened: Tensor) -> Canonical:  # [pairs, kept_a, kept_b], kept_a ≤ kept_b
+def _canonical(whitened: Tensor, *, complete: bool = True) -> Canonical:  # [pairs, kept_a, kept_b], kept_a ≤ kept_b
     """Singular values and vectors through the eigenvectors of the smaller Gram matrix, at a third of an SVD's time.
 
     The Gram matrix alone would give small singular values to half the digits. Their Rayleigh quotients, the norms of
     `whitenedᵀ left`, are right to second order in the error of the vectors. Directions without correlation have no
     counterpart that could be computed so; then the SVD completes them. The Gram matrix is float64 whatever the data:
     it squares the distances between directions, and pwsim needs each of them.
+    complete: not of float32 that holds many directions. Some of them always correlate less than its rounding can tell;
+    what it leaves of their counterparts is as good as what the SVD makes of that rounding.
     """
     exact = whitened.double()
     left = symmetric_eigen(product(exact, exact.mT))[1].to(whitened.dtype)
     right = product(whitened.mT, left)  # [pairs, kept_b, shared], not yet of length one
     correlations = column_norms(right) / column_norms(left)
-    right = right / correlations[:, None]
+    right = right / correlations.clamp(min=torch.finfo(whitened.dtype).tiny)[:, None]
     lost = correlations.amin(dim=1) < torch.finfo(whitened.dtype).eps ** 0.5
-    if lost.any():
+    if lost.any() and (complete or whitened.dtype == torch.float64):
         left[lost], correlations[lost], right_rows = torch.linalg.svd(whitened[lost], full_matrices=False)
         right[lost] = right_rows.mT
     return Canonical(correlations.clamp(max=1), left, right)

@@ -34,6 +34,7 @@ pictures: $(VENV)/installed
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/measure.py
+	$(BIN)/python bench/moments.py
 	$(BIN)/python bench/small.py
 	$(BIN)/python bench/sharing.py
 	$(BIN)/python bench/attention.py

@@ -175,10 +175,11 @@ def shape(
 ) -> float:
     whitened = []
     for x in (a, b):
-        if alpha == 0:
-            vectors, values = basis(x)
-        else:
-            vectors, values = basis(x, scales=False)
+        vectors, values = basis(x)
+        if alpha > 0:
+            rank = len(values)
+            vectors, values, _ = scipy.linalg.svd(centred(x), full_matrices=False)
+            vectors, values = vectors[:, :rank], values[:rank]
         of = {"one": np.linalg.norm(values), "scatter": 1, "covariance": np.sqrt(len(x))}[scale]
         part = vectors * (alpha * values / of + 1 - alpha)
         whitened.append(part / np.linalg.norm(part))

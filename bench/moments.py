@@ -42,10 +42,8 @@ def main() -> None:
     print(f"{options.layers} layers × {options.neurons} neurons × {options.words:,} words, {options.threads} threads")
     least = statistics.median(times["the five"])
     for what, taken in times.items():
-        took = statistics.median(taken)
-        print(
-            f"{what:20} {len(asked[what]):3} measures {took:8.1f} s  {took / least:5.2f} ×   {[round(x, 1) for x in taken]}"
-        )
+        took, count = statistics.median(taken), len(asked[what])
+        print(f"{what:18} {count:3} measures {took:8.1f} s  {took / least:5.2f} ×   {[round(x, 1) for x in taken]}")
 
 
 def measured(root: Path, names: list[str], threads: int) -> float:

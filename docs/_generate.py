@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from layeratlas import cli
-from layeratlas.measures import MEASURES, PRESETS
+from layeratlas.measures import MEASURES
 from layeratlas.measures.declaration import INVARIANCES, Range
 from layeratlas.store import catalog
 
@@ -65,19 +67,24 @@ VIEWS = (
 
 def measures_table(of: str = "activations") -> str:
     """One row a measure of a kind of artifact: what it asks, and what it declares."""
-    columns = ("measure", "what it is", "range", "direction", "symmetric", "blind to", "parameters", "`wu2020` changes")
+    columns = ("measure", "what it is", "range", "direction", "symmetric", "blind to", "parameters", "presets")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, declared in ((name, declared) for name, declared in MEASURES.items() if declared.kind == of):
         parameters = (
             ", ".join(f"`{field.name} = {field.default!r}`" for field in dataclasses.fields(declared)) or "none"
         )
-        changes = ", ".join(f"`{key} = {value!r}`" for key, value in declared.presets[PRESETS[1]].items()) or "nothing"
+        changes = "; ".join(_preset(preset, changed) for preset, changed in declared.presets.items()) or "none"
         first = inspect.cleandoc(declared.__doc__).splitlines()[0]
         blind = ", ".join(change for change in INVARIANCES if change in declared.invariant_to) or "nothing"
         cells = (f"`{name}`", first, _range(declared.range), declared.direction, "yes" if declared.symmetric else "no",
                  blind, parameters, changes)  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _preset(name: str, changed: Mapping[str, Any]) -> str:
+    """Say what a preset changes of the defaults."""
+    return f"`{name}`: " + (", ".join(f"`{key} = {value!r}`" for key, value in changed.items()) or "as they are")
 
 
 def _range(ends: Range) -> str:

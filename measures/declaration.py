@@ -26,7 +26,7 @@ PERMUTATION, NEURON_SCALES, SCALE, TRANSLATION, ROTATION, INVERTIBLE = INVARIANC
 )  # fmt: skip
 
 #: Names for sets of parameters: ours, and those that follow the conventions of a paper's released code.
-PRESETS = ("default", "wu2020")
+PRESETS = ("default", "wu2020", "resi", "rsatoolbox", "platonic", "google", "repsim")
 
 
 class Range(NamedTuple):
@@ -91,6 +91,7 @@ class Measure:
     direction: ClassVar[Direction] = "similarity"  # of a similarity larger is closer, of a distance smaller
     itself: ClassVar[float | None] = 1.0  # of a layer towards itself; None where that depends on the layer
     invariant_to: ClassVar[frozenset[str]] = frozenset()  # some of INVARIANCES
+    of_words: ClassVar[bool] = True  # whether it asks how each word does in both layers; else only shapes are compared
     equal_widths: ClassVar[bool] = False  # whether both layers need the same number of units
     needs: ClassVar[Statistic]  # what one pass over the words must gather; see `statistic`
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # parameters that reproduce somebody's conventions
@@ -106,6 +107,11 @@ class Measure:
     def self_value(self) -> float | None:
         """The value of a layer towards itself under these parameters."""
         return self.itself
+
+    @property
+    def blind_to(self) -> frozenset[str]:
+        """What changes of b leave the value as it is under these parameters."""
+        return self.invariant_to
 
     @property
     def statistic(self) -> Statistic:

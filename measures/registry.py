@@ -111,7 +111,8 @@ def in_order(measures: Sequence[Measure]) -> list[Measure]:
 def configuration(measure: Measure) -> Configuration:
     """Return a measure's identity, with what the catalog keeps of its declaration."""
     declared, parameters = type(measure), dataclasses.asdict(measure)  # type: ignore[call-overload]
-    presets = tuple(preset for preset in PRESETS if declared(**declared.presets.get(preset, {})) == measure)
+    own = {PRESETS[0]: {}, **declared.presets}
+    presets = tuple(preset for preset in PRESETS if preset in own and declared(**own[preset]) == measure)
     return Configuration(measure.name, measure.version, parameters, measure.symmetric, presets)
 
 
@@ -129,7 +130,7 @@ def configuration_row(measure: Measure) -> dict[str, Any]:
 def _label(measure: Measure) -> str:
     """Name a configuration by the preset that it is nearest to, and what differs: `wu2020, similarity=frobenius`."""
     labels: list[list[str]] = []
-    for preset in PRESETS:
+    for preset in (preset for preset in PRESETS if preset == PRESETS[0] or preset in type(measure).presets):
         base = configure(measure.name, preset)
         parameters = dataclasses.asdict(measure)  # type: ignore[call-overload]
         changes = [f"{key}={value}" for key, value in parameters.items() if value != getattr(base, key)]

@@ -20,7 +20,9 @@ from layeratlas.measures.engine import How, compare_pairs, tiles_of
 from layeratlas.measures.statistics.strips import size, strips
 from layeratlas.store.errors import BadRequest
 
-MEASURES = {name: declared for name, declared in measures.MEASURES.items() if declared.kind == "activations"}
+MEASURES = {  # the paper's five
+    name: declared for name, declared in measures.MEASURES.items() if declared.kind == "activations" and declared.usual
+}
 GOLDEN = Path(__file__).parent / "golden"
 Matrix = npt.NDArray[Any]
 

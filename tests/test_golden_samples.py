@@ -1,0 +1,66 @@
+"""What other projects' code returns, entry by entry of tests/golden/measures_samples.toml, and what is not followed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from layeratlas import measures
+
+GOLDEN = Path(__file__).parent / "golden"
+ENTRIES = json.loads((GOLDEN / "measures.json").read_text())
+ABOUT = ENTRIES.pop("_about")
+TABLE = tomllib.loads((GOLDEN / "measures_samples.toml").read_text())
+
+#: Entries that need words against words, and no sums over all of them.
+OURS = re.compile(
+    r"(definition|google)\.cka\.rbf|(definition|torch_cka)\.(cka\.)?minibatch|platonic\.(?!.*cka\.raw)"
+    r"|definition\.(knn|cknna|rsa|rsm_difference|stress|distance_correlation|uniformity)|imd\.|rtd\."
+    r"|repsim\.(AngularCKA\.SqExp|Stress|Affine)"
+    r"|resi\.(RSA|RSM|Jaccard|Rank|joint_rank|SecondOrder|DistanceCorr|IMD|Geometry|Uniformity)"
+    r"|rsatoolbox\.(correlation\.|euclidean\.(?!bures))"
+)
+
+
+@cache
+def inputs() -> dict[str, npt.NDArray[np.float64]]:
+    """Return the arrays [words, neurons] by name."""
+    found = dict(np.load(GOLDEN / "measures.npz"))
+    real = np.load(GOLDEN / "minilm.npz")
+    return found | {name: real[name][:500].astype(np.float64) for name in real.files}
+
+
+def test_every_entry_is_listed_and_nothing_else() -> None:
+    assert set(TABLE) == {name for name in ENTRIES if OURS.match(name)}
+    for row in TABLE.values():
+        assert ("measure" in row) != ("reason" in row)
+
+
+@pytest.mark.parametrize("entry", [name for name, row in TABLE.items() if "measure" in row])
+def test_golden_value(entry: str) -> None:
+    row = TABLE[entry]
+    measure = measures.configure(row["measure"], row.get("preset", "default"), row.get("parameters"))
+    pairs = {pair: value for pair, value in ENTRIES[entry]["values"].items() if not isinstance(value, str)}
+    assert len(pairs) >= 5
+    for pair, value in pairs.items():
+        a, b = pair.split("|")
+        found = measures.compare_all({"a": inputs()[a], "b": inputs()[b]}, [measure])[measure.name, "a", "b"].value
+        expected = math.cos(value) if row.get("cosine") else value
+        assert found == pytest.approx(expected, **tolerance(row, entry, pair)), pair
+
+
+def tolerance(row: dict[str, Any], entry: str, pair: str) -> dict[str, float]:
+    """Return how far a value may be from the peer's."""
+    if "spread" in row:
+        return {"abs": row["spread"] * ENTRIES[entry]["spread"][pair]}
+    within = row.get("repeats", row["tolerance"]) if pair in ABOUT["pairs_with_duplicate_rows"] else row["tolerance"]
+    return {"abs": within, "rel": within}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from layeratlas.measures.declaration import PERMUTATION, ROTATION, SCALE, TRANSLATION, Range, check_choice, measure
 from layeratlas.measures.kernels._sampled import Distinct, OfSample
 from layeratlas.measures.score import Scores
-from layeratlas.measures.statistics.sample import Dissimilarity, Entries, Metric, View
+from layeratlas.measures.statistics.sample import Dissimilarity, Entries, Form, Metric, View
 
 if TYPE_CHECKING:
     from layeratlas.measures.statistics.sampled import SampleCross
@@ -56,11 +56,12 @@ class RSMDifference(OfSample):
     @property
     def views(self) -> tuple[View, ...]:
         """The distances."""
-        return (Entries(Dissimilarity(self.metric), "plain"),)
+        forms: dict[str, Form] = {"none": "plain", "rms": "over_rms", "median": "over_median"}
+        return (Entries(Dissimilarity(self.metric), forms[self.rescale]),)
 
     def compare(self, a: Distinct, b: Distinct, cross: SampleCross) -> Scores:
         """Score the pairs."""
         from layeratlas.measures.statistics.entries import norm_of_difference
 
-        values = cross.each(self.views[0], lambda x, y: norm_of_difference(x, y, self.norm, self.rescale))
+        values = cross.each(self.views[0], lambda x, y: norm_of_difference(x, y, self.norm))
         return Scores(values, diagnostics=self.diagnostics(a, b, cross))

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from layeratlas.measures.score import MeasureError
-
 Whole = npt.NDArray[np.int32]
+_DIRECT = 5  # bits of the groups within which pairs are compared
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,11 @@ class Ordered:
     tied: int
 
     @classmethod
-    def of(cls, values: npt.NDArray[Any], name: str) -> Ordered:
-        """Order values. Raises MeasureError where all are equal."""
+    def of(cls, values: npt.NDArray[Any]) -> Ordered:
+        """Order values."""
         order = np.argsort(values)
         changes = np.diff(values[order]) != 0
         ranks = np.r_[0, np.cumsum(changes)]
-        if not ranks[-1]:
-            raise MeasureError(f"{name}: all pairs of sampled words are equally far apart, so that they have no order")
         rank = np.empty(len(values), np.int32)
         rank[order] = ranks
         return cls(rank, order.astype(np.int32), _pairs(np.bincount(ranks)))
@@ -54,27 +51,35 @@ def kendall(a: Ordered, b: Ordered, *, tau_a: bool) -> float:
 def inversions(values: Whole) -> int:  # [values], whole numbers from 0
     """Count the pairs whose first is larger.
 
-    From the highest bit down, values that agree in all higher bits stand together, in their first order: a pair differs
-    first in one bit, and is counted where a 1 stands before a 0.
+    Values become different ones, equals in the order in which they stand, and are filled up to a power of 2. From the
+    highest bit down, those that agree in all higher bits stand together, in their first order, half of them with a 1: a
+    pair is counted in the bit in which it first differs, where the 1 stands before the 0. How many ones stand before a
+    zero is its place, less the zeros before it; what stands in earlier groups is known.
     """
     count = len(values)
-    below = np.r_[0, np.cumsum(np.bincount(values, minlength=int(values.max()) + 1))]  # how many are smaller
-    bits = int(values.max()).bit_length()
+    if np.bincount(values).max() > 1:
+        values = _different(values)
+    bits = max(_DIRECT, (count - 1).bit_length())
+    current = np.r_[values, np.arange(count, 2**bits, dtype=np.int32)]
     found = 0
-    for bit in reversed(range(bits)):
-        high = values >> (bit + 1)
-        is_one = ((values >> bit) & 1).astype(bool)
-        ones = np.cumsum(is_one, dtype=np.int32) - is_one  # before each value, groups together
-        start = below[np.minimum(high << (bit + 1), len(below) - 1)]  # of its group
-        ones -= ones[start]  # before it in its group
-        zero = ~is_one
-        found += int(ones[zero].sum(dtype=np.int64))
-        if bit:
-            middle = below[np.minimum((2 * high + 1) << bit, len(below) - 1)]
-            place = np.where(is_one, middle + ones, np.arange(count) - ones)
-            moved = np.empty_like(values)
-            moved[place] = values
-            values = moved
+    for bit in reversed(range(_DIRECT, bits)):
+        is_one = (current & (1 << bit)) != 0
+        groups, half = 2 ** (bits - 1 - bit), 2**bit
+        zeros = np.flatnonzero(~is_one)
+        earlier = half * half * (groups * (groups - 1) // 2)
+        found += int(zeros.sum()) - len(zeros) * (len(zeros) - 1) // 2 - earlier
+        halves = np.empty((groups, 2, half), np.int32)
+        halves[:, 0] = current[zeros].reshape(groups, half)
+        halves[:, 1] = current[is_one].reshape(groups, half)
+        current = halves.ravel()
+    columns = np.ascontiguousarray(current.reshape(-1, 2**_DIRECT).T)  # [in a group, groups]
+    return found + sum(int(np.count_nonzero(columns[:place] > columns[place])) for place in range(1, len(columns)))
+
+
+def _different(values: Whole) -> Whole:
+    """Return ranks without ties: of equals, the first is the least."""
+    found = np.empty_like(values)
+    found[np.argsort(values, kind="stable")] = np.arange(len(values), dtype=values.dtype)
     return found
 
 

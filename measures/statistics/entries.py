@@ -23,14 +23,15 @@ _EQUAL = 1e-11  # entries whose spread is a smaller share of their size are equa
 
 def entries(matrix: Matrix, form: str, rows: Wordwise, dtype: Any) -> Vector:
     """Return the vector [entries]. Raises MeasureError where it vanishes: then it has no cosine."""
-    words = len(matrix)
     rows.need(4 if form == "u_centred" else 3, "this comparison of pairs of words")
-    if form == "ranks":
-        return _centred_ranks(condensed(matrix), rows.name)
     pairs = condensed(matrix)
+    if form == "ranks":
+        return _centred_ranks(in_an_order(pairs, rows.name))
     size = float(np.abs(pairs).max())
-    if form in ("plain", "less_mean"):
-        found = pairs - pairs.mean() if form == "less_mean" else pairs
+    if form in ("plain", "over_rms", "over_median"):
+        found = pairs / _scale(pairs, form, rows.name)
+    elif form == "less_mean":
+        found = pairs - pairs.mean()
     elif form == "u_centred":
         found = condensed(_u_centred(matrix))
     else:
@@ -40,8 +41,32 @@ def entries(matrix: Matrix, form: str, rows: Wordwise, dtype: Any) -> Vector:
         centred = _centred(matrix)
         found = np.concatenate([np.sqrt(2) * condensed(centred), centred.diagonal()])
     if not size > 0 or not float(np.abs(found).max()) > _EQUAL * size:
-        raise MeasureError(f"{rows.name}: all pairs of the {words:,} sampled words are equally far apart")
+        raise _equally_far(rows.name)
     return found.astype(dtype, copy=False)
+
+
+def _scale(pairs: Matrix, form: str, name: str) -> float:
+    """Return what entries are divided by. Raises MeasureError where that is 0."""
+    if form == "plain":
+        return 1.0
+    scale = float(np.median(pairs) if form == "over_median" else np.sqrt(np.square(pairs).mean()))
+    if not scale > 0:
+        raise MeasureError(f"{name}: half of all pairs of sampled words are equal, so that the median distance, which "
+                           "all others are divided by, is 0")  # fmt: skip
+    return scale
+
+
+def in_an_order(pairs: Matrix, name: str) -> Matrix:
+    """Return the entries of pairs of words as they are. Raises MeasureError where all are equal but for rounding."""
+    if not pairs.max() - pairs.min() > _EQUAL * np.abs(pairs).max():
+        raise _equally_far(name)
+    return pairs
+
+
+def _equally_far(name: str) -> MeasureError:
+    return MeasureError(
+        f"{name}: all pairs of sampled words are equally far apart, so that there is nothing to compare"
+    )
 
 
 def condensed(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:  # [words, words] -> [pairs of words]
@@ -72,12 +97,10 @@ def _u_centred(matrix: Matrix) -> Matrix:
     return found
 
 
-def _centred_ranks(values: Matrix, name: str) -> Vector:  # [entries]
+def _centred_ranks(values: Matrix) -> Vector:  # [entries]
     """Return twice the ranks, equals sharing their mean rank, less their mean: whole numbers, exact in float32."""
     order = np.argsort(values)
     changes = np.flatnonzero(np.diff(values[order])) + 1
-    if not len(changes):
-        raise MeasureError(f"{name}: all pairs of sampled words are equally far apart, so that they have no order")
     count = len(values)
     if len(changes) == count - 1:
         doubled = np.arange(2, 2 * count + 2, 2)
@@ -89,19 +112,13 @@ def _centred_ranks(values: Matrix, name: str) -> Vector:  # [entries]
     return ranks
 
 
-def norm_of_difference(a: Vector, b: Vector, norm: str, rescale: str) -> float:  # a, b [pairs of words]
-    """Return the `vector`, `rms` or `spectral` norm of a - b, each first divided by its `rms`, `median` or nothing."""
-    difference = _rescaled(a, rescale) - _rescaled(b, rescale)
+def norm_of_difference(a: Vector, b: Vector, norm: str) -> float:  # a, b [pairs of words]
+    """Return the `vector`, `rms` or `spectral` norm of a - b."""
+    difference = a - b
     if norm == "spectral":
         return float(np.abs(np.linalg.eigvalsh(_square(difference))[[0, -1]]).max())
     length = np.sqrt(float(np.dot(difference, difference)))
     return float(length / np.sqrt(len(difference)) if norm == "rms" else length)
-
-
-def _rescaled(values: Vector, by: str) -> Vector:
-    if by == "none":
-        return values
-    return values / (np.median(values) if by == "median" else np.sqrt(np.square(values, dtype=np.float64).mean()))
 
 
 def _square(values: Vector) -> Matrix:  # [pairs of words] -> [words, words]

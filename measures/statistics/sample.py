@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 Metric = Literal["cosine", "correlation", "euclidean", "sqeuclidean"]
 Near = Literal["cosine", "euclidean", "dot"]
 Bandwidth = Literal["median", "median_pairs", "fixed"]
-#: What a matrix's entries become: as they are, less their mean, ranks, centred in both directions, U-centred.
-Form = Literal["plain", "less_mean", "ranks", "centred", "less_mean_centred", "u_centred"]
+#: What a matrix's entries become: as they are, over their root mean square or median, less their mean, ranks, centred
+#: in both directions, U-centred.
+Form = Literal["plain", "over_rms", "over_median", "less_mean", "ranks", "centred", "less_mean_centred", "u_centred"]
 
 FLOAT = 4  # bytes of what is kept of a layer, in the float32 of a store
 _WORKING = 10  # float64 matrices [words, words] that making one layer's views takes
@@ -98,9 +99,10 @@ class Order:
     def of(self, rows: Wordwise, dtype: Any) -> Any:
         """Order the entries."""
         from layeratlas.measures.statistics.concordance import Ordered
-        from layeratlas.measures.statistics.entries import condensed
+        from layeratlas.measures.statistics.entries import condensed, in_an_order
 
-        return Ordered.of(condensed(self.matrix.matrix(rows)), rows.name)
+        rows.need(3, "an order of pairs of words")
+        return Ordered.of(in_an_order(condensed(self.matrix.matrix(rows)), rows.name))
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Neighbours:
 
     def bytes(self, words: int) -> int:
         """Lists, values, and every other word's place."""
-        return words * self.k * 3 * 8 + words**2 * (1 if self.k < 2**8 else 2)
+        return words * self.k * 4 * 8 + words**2 * (1 if self.k < 2**8 else 2)
 
     def of(self, rows: Wordwise, dtype: Any) -> Any:
         """Find them."""

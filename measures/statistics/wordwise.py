@@ -20,6 +20,7 @@ from layeratlas.measures.score import ConstantLayer, MeasureError, TooFewWords
 Matrix = npt.NDArray[np.float64]
 T = TypeVar("T")
 _NOTHING = 1e-13  # a row shorter than this share of the longest has no direction
+_PARALLEL = 1e-12  # 1 - cosine of rows that differ by rounding
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,12 @@ class Wordwise:
             rows = rows - rows.mean(axis=1, keepdims=True)
         found = 1 - self._product(self._unit(rows))
         found.clip(0, 2, out=found)
+        if not found.max() > _PARALLEL:
+            raise ConstantLayer(f"{self.name}: all sampled words point the same way, so that there are no angles")
         return self._equal_words(found, 0.0)
 
     def _unit(self, rows: Matrix) -> Matrix:  # [words, neurons]
-        scaled = rows / np.abs(rows).max()  # so that squares neither vanish nor overflow
+        scaled = rows / (np.abs(rows).max() or 1)  # so that squares neither vanish nor overflow
         lengths = np.sqrt(np.square(scaled).sum(axis=1))
         nothing = np.flatnonzero(lengths <= _NOTHING * lengths.max())
         if len(nothing):

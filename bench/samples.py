@@ -29,8 +29,9 @@ import scipy.stats
 import torch
 
 from layeratlas.measures.declaration import Measure
-from layeratlas.measures.engine import How, compare_pairs, source_of, tiles_of
+from layeratlas.measures.engine import How, compare_pairs, tiles_of
 from layeratlas.measures.registry import configure
+from layeratlas.measures.sources.activations import ArrayRows
 
 Matrix = npt.NDArray[Any]
 NAMES = (
@@ -48,10 +49,10 @@ def main() -> None:
     print(f"{options.layers} layers × {options.neurons} neurons, {options.words:,} words: {len(pairs):,} pairs, "
           f"{options.threads} threads")  # fmt: skip
     chosen = [configure(name, parameters={"words": options.words}) for name in NAMES]
+    before = _peak()
     ours = run(layers, pairs, chosen, options.memory)
     print(f"layeratlas, {len(chosen)} measures {ours:21.1f} s, {1e3 * ours / len(pairs):.2f} ms a pair")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB, layers and baseline's "
-          "libraries among it", flush=True)  # fmt: skip
+    print(f"peak memory {_peak() / 2**30:.2f} GiB, {before / 2**30:.2f} of it before", flush=True)
     theirs = 0.0
     for name, formula in BASELINE.items():
         took = baseline(layers, pairs[:: len(pairs) // options.sample][: options.sample], formula)
@@ -67,7 +68,7 @@ def main() -> None:
 
 
 def make(count: int, neurons: int, words: int) -> list[Matrix]:  # each [words, neurons], float32
-    """Make layers, each a step away from the one before, with an outlying mean and repeated words in the first."""
+    """Make layers, each a step away from the one before, with means of their own and repeated words in the first."""
     rng = np.random.default_rng(0)
     state, mean = rng.standard_normal((words, neurons)), 3 * rng.standard_normal(neurons)
     layers = []
@@ -80,13 +81,13 @@ def make(count: int, neurons: int, words: int) -> list[Matrix]:  # each [words, 
 
 def run(layers: list[Matrix], pairs: list[tuple[int, int]], chosen: list[Measure], memory: int = 2 * 2**30) -> float:
     """Return the seconds that the engine takes for all pairs."""
-    sources = [source_of("activations").from_array(f"l{index}", layer) for index, layer in enumerate(layers)]
+    sources = [ArrayRows(f"l{index}", layer) for index, layer in enumerate(layers)]
     tiles = tiles_of("activations", sources, pairs, chosen, memory)
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     for outcomes in compare_pairs("activations", sources, pairs, chosen, How(torch.float32, memory=memory)):
         assert not any(one.reasons() for one in outcomes)
     took = time.perf_counter() - began
-    print(f"  {len(tiles)} tiles")
+    print(f"  {len(tiles)} tiles, {time.process_time() - processor:.1f} s of processor time")
     return took
 
 
@@ -219,6 +220,11 @@ BASELINE: dict[str, Callable[[Matrix, Matrix], float]] = {
     "second_order_cosine": second_order,
     "imd": lambda a, b: float(np.abs(heat_trace(a) - heat_trace(b)).max()),
 }  # fmt: skip
+
+
+def _peak() -> int:
+    """Return the most bytes that this process has had in memory."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _options() -> argparse.Namespace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 import sample_oracles as oracle
 import scipy.stats
 import torch
+from extract_tiny import save_model
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from test_laws import CONFIGURATIONS, title
 from test_measures import KINDS, layers
 
+import layeratlas
 from layeratlas import measures
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.engine import How, compare_pairs, source_of, tiles_of
@@ -26,6 +29,7 @@ from layeratlas.measures.score import ConstantLayer, MeasureError, TooFewWords
 from layeratlas.measures.statistics.concordance import Ordered, kendall
 from layeratlas.measures.statistics.sample import AT_ONCE, Sample
 from layeratlas.measures.statistics.sampled import Sampled, draw
+from layeratlas.running import open_store
 from layeratlas.store.errors import BadRequest
 
 Matrix = npt.NDArray[Any]
@@ -333,3 +337,26 @@ def _kept(gathered: Sampled) -> int:
         return sum(size(getattr(thing, name)) for name in getattr(thing, "__dataclass_fields__", ()))
 
     return sum(size(view) for index in range(3) for view in gathered.made(index).views.values())
+
+
+# ---- a store
+
+
+def test_a_study_asks_for_them_and_the_catalog_knows_their_direction(tmp_path: Path) -> None:
+    for name, family in (("bert-a", "bert"), ("gpt2-a", "gpt2")):
+        save_model(family, tmp_path / name)
+    (tmp_path / "text.txt").write_text("The cats saw two dogs .\nNobody saw them , they say .\n" * 30)
+    asked = 'name = "rsa"\nwords = 100\n[[measures]]\nname = "imd"\n[[measures]]\nname = "mutual_knn"\nk = 5\n'
+    models = '[[models]]\nid = "./bert-a"\n[[models]]\nid = "./gpt2-a"\n'
+    study = f'{models}[[corpora]]\npath = "text.txt"\n[[measures]]\n{asked}'
+    (tmp_path / "study.toml").write_text(study)
+    done = layeratlas.run(tmp_path / "study.toml", store=tmp_path / "s")
+    assert done.lines()[-1] == "measured 90 scores"
+    rows = open_store(tmp_path / "s").rows(
+        "SELECT measure, min(words), max(words), any_value(direction), min(value), max(value), "
+        "min(CAST(diagnostics->>'sampled_from' AS INTEGER)) FROM all_layer_pairs GROUP BY measure ORDER BY measure"
+    )
+    assert [row[:4] for row in rows] == [
+        ("imd", 390, 390, "distance"), ("mutual_knn", 390, 390, "similarity"), ("rsa", 100, 100, "similarity"),
+    ]  # fmt: skip
+    assert all(np.isfinite(row[4:6]).all() and row[6] == 390 for row in rows)

@@ -97,8 +97,9 @@ class Measure:
     range: ClassVar[Range]  # what values there are; see `bounds`
     direction: ClassVar[Direction] = "similarity"  # larger is closer, or `distance`: smaller is; see `sense`
     itself: ClassVar[float | None] = 1.0  # of a layer towards itself; None where that depends on the layer
-    metric: ClassVar[bool] = False  # whether it is a distance that keeps the triangle inequality; see `is_metric`
+    triangle: ClassVar[bool] = False  # whether it is a distance that keeps the triangle inequality; see `is_metric`
     invariant_to: ClassVar[frozenset[str]] = frozenset()  # some of INVARIANCES; see `blind_to`
+    of_words: ClassVar[bool] = True  # whether it asks how each word does in both layers; else only shapes are compared
     equal_widths: ClassVar[bool] = False  # whether both layers need the same number of units
     needs: ClassVar[Statistic]  # what one pass over the words must gather; see `statistic`
     groups: ClassVar[tuple[str, ...]] = ()  # by which it can be asked for with others, beside those of its presets
@@ -120,7 +121,7 @@ class Measure:
     @property
     def is_metric(self) -> bool:
         """Whether the triangle inequality holds under these parameters."""
-        return self.metric
+        return self.triangle
 
     @property
     def blind_to(self) -> frozenset[str]:

@@ -19,7 +19,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from layeratlas.measures.batches import batched, shape_of
-from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, widest
+from layeratlas.measures.declaration import Ends, Gathering, Measure, Range
+from layeratlas.measures.joined import statistics_of
 from layeratlas.measures.registry import in_order
 from layeratlas.measures.score import MeasureError, Score, Scores, UnequalWidths
 from layeratlas.measures.sources.base import Source
@@ -93,7 +94,7 @@ def tiles_of(
 
 
 def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure]) -> Cost:
-    source, statistics = source_of(kind), set(widest(measure.statistic for measure in measures).values())
+    source, statistics = source_of(kind), set(statistics_of(measures).values())
 
     def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
         held: int = source.held([layers[index] for index in indices])
@@ -130,13 +131,13 @@ def _gather(
 ) -> _Gathered:  # fmt: skip
     """Read the layers once, and let every statistic take what it needs."""
     feed = source_of(kind).feed(layers, how.dtype, how.device)
-    needed = widest(measure.statistic for measure in measures)
+    needed = statistics_of(measures)
     statistics = {statistic: statistic.begin(layers, pairs, how) for statistic in dict.fromkeys(needed.values())}
     for block in feed.blocks():
         for statistic in statistics.values():
             statistic.add(block)
         advance(block.words)
-    of_measure = {measure: statistics[needed[measure.statistic]] for measure in measures}
+    of_measure = {measure: statistics[needed[measure]] for measure in measures}
     return _Gathered(layers, pairs, of_measure, feed.refused)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import attention_oracles
 import numpy as np
 import numpy.typing as npt
+import sample_oracles
 import scipy.linalg
 import scipy.optimize
 
@@ -276,4 +277,5 @@ ORACLES: dict[str, Callable[..., float]] = {
     "attention_ckasim": over_positions(ckasim), "attention_svsim": over_positions(svsim),
     "attention_pwsim": over_positions(pwsim),
     "attsim": lambda a, b, **parameters: attention_oracles.attsim(a, b, **parameters)[0],
+    **sample_oracles.ORACLES,
 }  # fmt: skip

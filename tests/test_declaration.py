@@ -142,3 +142,9 @@ def test_parameters_are_called_as_users_write_them() -> None:
 
 #: The fingerprint that stores have for ckasim.
 CKASIM = "v1:01db7b8ad2fb2ef80089f541657cd75e5a05ec4d3ca2d15248c57979e6024751"
+
+
+def test_a_parameter_called_metric_does_not_say_that_the_triangle_inequality_holds() -> None:
+    for metric in ("cosine", "euclidean"):
+        assert measures.configure("rsa", "default", {"metric": metric}).is_metric is False
+    assert measures.configure("ckasim", "default", {"form": "angular"}).is_metric

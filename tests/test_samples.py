@@ -27,6 +27,7 @@ from layeratlas.measures.joined import statistics_of
 from layeratlas.measures.registry import MEASURES, configure
 from layeratlas.measures.score import ConstantLayer, MeasureError, TooFewWords
 from layeratlas.measures.statistics.concordance import Ordered, kendall
+from layeratlas.measures.statistics.cross_moments import CrossMoments
 from layeratlas.measures.statistics.sample import AT_ONCE, Sample
 from layeratlas.measures.statistics.sampled import Sampled, draw
 from layeratlas.running import open_store
@@ -110,6 +111,19 @@ def test_one_sample_serves_all_measures_that_ask_for_the_same_words() -> None:
     assert len({id(gathered[measure]) for measure in DEFAULTS}) == 1
     assert len(set(gathered.values())) == 3
     assert gathered[DEFAULTS[0]].views == frozenset(view for measure in DEFAULTS for view in measure.views)
+
+
+def test_joined_samples_and_the_widest_moments_are_gathered_side_by_side() -> None:
+    """`cka_debiased` needs all that `ckasim` needs, and more: one gathering of moments, one of the sample."""
+    chosen = [configure("ckasim"), *DEFAULTS, configure("cka_debiased")]
+    gathered = statistics_of(chosen)
+    assert gathered[chosen[0]] == CrossMoments(norms=True) == gathered[chosen[-1]]
+    assert len(set(gathered.values())) == 2
+    a, b = layers("plain", "float64")
+    found = measures.compare_all({"a": a, "b": b}, chosen)
+    for measure in chosen:
+        alone = value(measure, a, b)
+        assert found[measure.name, "a", "b"].value == pytest.approx(alone, rel=1e-12, abs=1e-12)
 
 
 # ---- the numbers

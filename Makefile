@@ -34,7 +34,9 @@ pictures: $(VENV)/installed
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/measure.py
+	$(BIN)/python bench/moments.py
 	$(BIN)/python bench/small.py
+	$(BIN)/python bench/samples.py
 	$(BIN)/python bench/sharing.py
 	$(BIN)/python bench/attention.py
 	$(BIN)/python bench/extract.py

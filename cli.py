@@ -133,22 +133,44 @@ def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], de
 
 
 @cli.command()
-@click.option("--measure", "names", multiple=True, help="Only this measure; repeatable.")
-@click.option("--preset", default="default", help="default, or wu2020: the conventions of Wu et al.'s released code.")
+@click.option(
+    "--measure", "names", multiple=True, help="Only this measure, as ckasim or gulp:lambda=0.01, or all; repeatable."
+)
+@click.option("--group", "groups", multiple=True, help="The measures of a collection, as resi; repeatable.")
+@click.option("--preset", default="default", help="The conventions of somebody's code, as wu2020, resi or netrep.")
 @click.option("--model", "models", multiple=True, help="Only pairs among these models; repeatable.")
 @click.option("--refresh", is_flag=True, help="Measure again what is known.")
 @memory_option
 @device_option
 @store_option
-def measure(store: Store, names: tuple[str, ...], preset: str, models: tuple[str, ...], **how: Any) -> None:
-    """Measure all pairs of extracted layers that have no score yet.
+def measure(
+    store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, models: tuple[str, ...], **how: Any
+) -> None:
+    """Measure all pairs of extracted layers that have no score yet. `layeratlas measures` lists the measures.
 
-    Example: layeratlas measure --measure ckasim --measure svsim
+    Example: layeratlas measure --measure ckasim --measure gulp:lambda=0.01
     """
     from layeratlas import running
 
     means = running.Means(progress=_progress(), **how)
-    _finish(running.measure(store, means, names=names, preset=preset, models=models))
+    _finish(running.measure(store, means, names=names, groups=groups, preset=preset, models=models))
+
+
+@cli.command()
+@click.option("--group", help="Only the measures of a collection, as resi.")
+@format_option
+def measures(group: str | None, form: str) -> None:
+    """All measures that there are: range, direction, invariances, what they need, parameters, and where they are from.
+
+    Example: layeratlas measures --group resi
+    """
+    from layeratlas.measures.listing import COLUMNS, DETAILS, listing
+    from layeratlas.queries.core.table import Table
+    from layeratlas.queries.terminal import render
+
+    says = "--measure NAME:parameter=value computes one, --group NAME those of a collection; docs/measures.md"
+    answer = Table("Measures", COLUMNS, listing(group), says=says)
+    render.render(answer.without(DETAILS) if form == "table" else answer, form)
 
 
 @cli.command("import-results")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
 from layeratlas.measures.declaration import Measure
-from layeratlas.measures.registry import SYMMETRIC, VERSIONS
+from layeratlas.measures.registry import SYMMETRIC, VERSIONS, asked
 from layeratlas.measures.tiles import Tile
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.progress import Progress, Silent
@@ -123,17 +123,20 @@ def extract(store: Store, study: Study, means: Means) -> Outcome:
 
 
 def measure(
-    store: Store, means: Means, *, names: Sequence[str] = (), preset: str = "default", models: Sequence[str] = ()
-) -> Outcome:
+    store: Store, means: Means, *, names: Sequence[str] = (), groups: Sequence[str] = (), preset: str = "default",
+    models: Sequence[str] = (),
+) -> Outcome:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet, under these measures or the usual ones.
 
+    names: as `ckasim`, `gulp:lambda=0.01`, or `all`. groups: of measures, as `resi`.
     Raises NothingYet when nothing is extracted, BadRequest for an unknown name.
     """
     store.merge()
     artifacts = store.artifacts(models)
     if not artifacts:
         raise NothingYet("nothing is extracted yet: run `layeratlas extract MODEL --corpus FILE`")
-    specs = [MeasureSpec(name, preset) for name in names]
+    specs = [MeasureSpec(name, preset, given) for name, given in map(asked, names)]
+    specs += [MeasureSpec("", preset, group=group) for group in groups]
     measures = measuring.chosen_measures(specs, {row.kind for row in artifacts}, preset=preset)
     missing = measuring.plan(store, artifacts, measures, refresh=means.refresh)
     if not missing:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from layeratlas import cli
-from layeratlas.measures import MEASURES, PRESETS
-from layeratlas.measures.declaration import INVARIANCES, Range
+from layeratlas.measures import MEASURES, listing
+from layeratlas.measures.declaration import Measure, parameters_of
 from layeratlas.store import catalog
 
 #: What the columns of the views mean; a view column that is missing here fails the generation.
@@ -65,23 +65,28 @@ VIEWS = (
 
 def measures_table(of: str = "activations") -> str:
     """One row a measure of a kind of artifact: what it asks, and what it declares."""
-    columns = ("measure", "what it is", "range", "direction", "symmetric", "blind to", "parameters", "`wu2020` changes")
+    columns = ("measure", "what it is", "range", "direction", "symmetric", "blind to", "parameters", "presets change")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, declared in ((name, declared) for name, declared in MEASURES.items() if declared.kind == of):
-        parameters = (
-            ", ".join(f"`{field.name} = {field.default!r}`" for field in dataclasses.fields(declared)) or "none"
-        )
-        changes = ", ".join(f"`{key} = {value!r}`" for key, value in declared.presets[PRESETS[1]].items()) or "nothing"
-        first = inspect.cleandoc(declared.__doc__).splitlines()[0]
-        blind = ", ".join(change for change in INVARIANCES if change in declared.invariant_to) or "nothing"
-        cells = (f"`{name}`", first, _range(declared.range), declared.direction, "yes" if declared.symmetric else "no",
-                 blind, parameters, changes)  # fmt: skip
+        measure = declared()
+        cells = (
+            f"`{name}`", listing.summary(declared), listing.range_text(measure.bounds), measure.sense,
+            "yes" if measure.symmetric else "no", listing.blind_text(measure),
+            _assigned(parameters_of(measure)) or "none", _presets(declared),
+        )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _range(ends: Range) -> str:
-    return f"[{'-∞' if ends.low is None else ends.low}, {'∞' if ends.high is None else ends.high}]"
+def _assigned(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{name.rstrip('_')} = {value!r}`" for name, value in parameters.items())
+
+
+def _presets(declared: type[Measure]) -> str:
+    """What each preset changes; those that change nothing stand together."""
+    same = ", ".join(f"`{preset}`" for preset, changes in declared.presets.items() if not changes)
+    others = [f"`{preset}`: {_assigned(changes)}" for preset, changes in declared.presets.items() if changes]
+    return "; ".join([*([f"{same}: nothing"] if same else []), *others]) or "there are none"
 
 
 def views() -> str:

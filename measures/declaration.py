@@ -9,7 +9,8 @@ Nothing here imports torch, so that planning, `status` and the docs can read dec
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import dataclasses
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform
 
@@ -25,8 +26,11 @@ PERMUTATION, NEURON_SCALES, SCALE, TRANSLATION, ROTATION, INVERTIBLE = INVARIANC
     "permutation", "neuron scales", "scale", "translation", "rotation", "invertible map",
 )  # fmt: skip
 
-#: Names for sets of parameters: ours, and those that follow the conventions of a paper's released code.
-PRESETS = ("default", "wu2020")
+#: Names for sets of parameters: ours, and those that follow the conventions of a paper's released code, or of a
+#: collection of measures. A measure that has no set of that name is asked with its defaults.
+PRESETS = (
+    "default", "wu2020", "resi", "netrep", "repsim", "gulp", "google", "nbs", "rsatoolbox", "neuroai", "platonic",
+)  # fmt: skip
 
 
 class Range(NamedTuple):
@@ -65,7 +69,10 @@ class Gathering(Protocol):
 
 
 class Statistic(Protocol):
-    """What one pass over the words gathers. Hashable: measures that need the same one share it."""
+    """What one pass over the words gathers. Hashable: measures that need the same one share it.
+
+    It may have a method `covers(other)`, which tells whether it gives all that another statistic gives (`widest`).
+    """
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return how many bytes it takes for layers of these widths and pairs among them."""
@@ -88,11 +95,15 @@ class Measure:
     level: ClassVar[str] = "representation"  # one of LEVELS
     symmetric: ClassVar[bool]  # whether a towards b is always b towards a
     range: ClassVar[Range]  # what values there are; see `bounds`
-    direction: ClassVar[Direction] = "similarity"  # of a similarity larger is closer, of a distance smaller
+    direction: ClassVar[Direction] = "similarity"  # larger is closer, or `distance`: smaller is; see `sense`
     itself: ClassVar[float | None] = 1.0  # of a layer towards itself; None where that depends on the layer
-    invariant_to: ClassVar[frozenset[str]] = frozenset()  # some of INVARIANCES
+    triangle: ClassVar[bool] = False  # whether it is a distance that keeps the triangle inequality; see `is_metric`
+    invariant_to: ClassVar[frozenset[str]] = frozenset()  # some of INVARIANCES; see `blind_to`
+    of_words: ClassVar[bool] = True  # whether it asks how each word does in both layers; else only shapes are compared
     equal_widths: ClassVar[bool] = False  # whether both layers need the same number of units
     needs: ClassVar[Statistic]  # what one pass over the words must gather; see `statistic`
+    groups: ClassVar[tuple[str, ...]] = ()  # by which it can be asked for with others, beside those of its presets
+    whole: ClassVar[bool] = False  # whether it takes all of a layer's directions: others then find theirs made
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # parameters that reproduce somebody's conventions
     usual: ClassVar[tuple[Mapping[str, Any], ...]] = ()  # parameters it is computed with when no measure is named
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()  # further parameters that tests must go over
@@ -101,6 +112,21 @@ class Measure:
     def bounds(self) -> Range:
         """The range under these parameters."""
         return self.range
+
+    @property
+    def sense(self) -> Direction:
+        """The direction under these parameters."""
+        return self.direction
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether the triangle inequality holds under these parameters."""
+        return self.triangle
+
+    @property
+    def blind_to(self) -> frozenset[str]:
+        """What b may undergo under these parameters without moving a's value towards it."""
+        return self.invariant_to
 
     @property
     def self_value(self) -> float | None:
@@ -130,10 +156,41 @@ class Measure:
         raise NotImplementedError
 
 
+def added(default: Any) -> Any:
+    """Return the field of a parameter that a measure got after scores of it were kept.
+
+    At its default it is no part of the measure's identity, so that what is kept stays known.
+    """
+    return dataclasses.field(default=default, metadata={"added": True})
+
+
+def parameters_of(measure: Measure | type[Measure], *, of_identity: bool = False) -> dict[str, Any]:
+    """Return a measure's parameters, or a class's defaults, as users write them: `lambda_` is called `lambda`.
+
+    of_identity: without those that were added later and stand at their default.
+    """
+    return {
+        field.name.rstrip("_"): getattr(measure, field.name)
+        for field in dataclasses.fields(measure)  # type: ignore[arg-type]  # every measure is a dataclass
+        if not (of_identity and field.metadata.get("added") and getattr(measure, field.name) == field.default)
+    }
+
+
+def widest(statistics: Iterable[Statistic]) -> dict[Statistic, Statistic]:
+    """Return which statistic to gather for each that is needed: one that `covers` others is gathered in their place."""
+    needed = list(dict.fromkeys(statistics))
+    return {one: next((other for other in needed if _covers(other, one)), one) for one in needed}
+
+
+def _covers(statistic: Statistic, other: Statistic) -> bool:
+    covers = getattr(statistic, "covers", None)
+    return bool(statistic != other and covers is not None and covers(other))
+
+
 M = TypeVar("M", bound=Measure)
 
 
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(added, dataclasses.field))
 def measure(declared: type[M]) -> type[M]:
     """Make a measure of a class: a frozen dataclass whose declaration is whole. Raises TypeError where it is not."""
     missing = [name for name in ("name", "version", "symmetric", "range", "needs") if not hasattr(declared, name)]

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from layeratlas.measures.batches import batched, shape_of
 from layeratlas.measures.declaration import Ends, Gathering, Measure, Range
+from layeratlas.measures.joined import statistics_of
 from layeratlas.measures.registry import in_order
 from layeratlas.measures.score import MeasureError, Score, Scores, UnequalWidths
 from layeratlas.measures.sources.base import Source
@@ -93,7 +94,7 @@ def tiles_of(
 
 
 def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure]) -> Cost:
-    source, statistics = source_of(kind), {measure.statistic for measure in measures}
+    source, statistics = source_of(kind), set(statistics_of(measures).values())
 
     def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
         held: int = source.held([layers[index] for index in indices])
@@ -130,13 +131,13 @@ def _gather(
 ) -> _Gathered:  # fmt: skip
     """Read the layers once, and let every statistic take what it needs."""
     feed = source_of(kind).feed(layers, how.dtype, how.device)
-    needed = dict.fromkeys(measure.statistic for measure in measures)
-    statistics = {statistic: statistic.begin(layers, pairs, how) for statistic in needed}
+    needed = statistics_of(measures)
+    statistics = {statistic: statistic.begin(layers, pairs, how) for statistic in dict.fromkeys(needed.values())}
     for block in feed.blocks():
         for statistic in statistics.values():
             statistic.add(block)
         advance(block.words)
-    of_measure = {measure: statistics[measure.statistic] for measure in measures}
+    of_measure = {measure: statistics[needed[measure]] for measure in measures}
     return _Gathered(layers, pairs, of_measure, feed.refused)
 
 
@@ -235,7 +236,7 @@ class _Gathered:
             return [Outcomes(measure, some, refused) for some in (pairs, back)]
         a, b = batched(left), batched(right)
         there = self._scores(measure, pairs, (left[0], right[0], cross.words), lambda: measure.compare(a, b, cross))
-        if measure.symmetric:
+        if measure.symmetric and not _detailed(there):
             return [Outcomes(measure, pairs, there), Outcomes(measure, back, there)]
         turned = (right[0], left[0], cross.words)
         again = self._scores(measure, back, turned, lambda: measure.compare(b, a, cross.flipped))
@@ -290,6 +291,13 @@ class _Gathered:
             f"{measure.name} gives {value:.6g} of {left} towards {right}, which is outside its range "
             f"{measure.bounds.low} to {measure.bounds.high}"
         )
+
+
+def _detailed(scores: Scores | list[Score | MeasureError]) -> bool:
+    """Tell whether scores say something of a's single neurons: then b's are another matter, whatever the value."""
+    if isinstance(scores, Scores):
+        return scores.units is not None
+    return any(isinstance(score, Score) and score.units is not None for score in scores)
 
 
 def _within(bounds: Range, values: torch.Tensor) -> torch.Tensor:  # [pairs] -> [pairs]

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from layeratlas.measures.declaration import Measure
-from layeratlas.measures.registry import configuration, configure, usual_measures
+from layeratlas.measures.registry import configuration, configure, group, groups, usual_measures
 from layeratlas.measures.tiles import Pair, Tile
-from layeratlas.store.errors import BadRequest
+from layeratlas.store.errors import BadRequest, unknown
 from layeratlas.store.store import ArtifactRow, Store
 from layeratlas.store.study import MeasureSpec
 
@@ -25,19 +25,34 @@ def chosen_measures(
     """
     if not specs:
         return usual_measures(kinds, preset)
-    measures = []
+    measures: list[Measure] = []
     for spec in specs:
         try:
-            measures.append(configure(spec.name, spec.preset, spec.parameters))
+            measures += _chosen(spec, kinds)
         except BadRequest as error:
             raise BadRequest(f"{spec.where}{error}") from None
-        kind = measures[-1].kind
-        if kind not in kinds:
-            raise BadRequest(
-                f"{spec.where}{spec.name} compares {kind}, and there are none: extract them, with "
-                f'kinds = ["{kind}"] in a study\'s [extraction], or with `layeratlas extract` and its options'
-            )
-    return measures
+    return list(dict.fromkeys(measures))
+
+
+def _chosen(spec: MeasureSpec, kinds: Collection[str]) -> list[Measure]:
+    """Return the measure that one request names, or those of the group that it names. Raises BadRequest."""
+    if spec.group or spec.name == "all":
+        name = spec.group or spec.name
+        if name not in (known := groups()):
+            raise BadRequest(unknown("group", name, known))
+        if spec.parameters:
+            raise BadRequest(f"parameters are of one measure, not of the group '{name}'")
+        return group(name, kinds, spec.preset)
+    measure = configure(spec.name, spec.preset, spec.parameters)
+    if spec.preset not in ("default", *measure.presets):
+        knowing = ", ".join(groups().get(spec.preset, ()))
+        raise BadRequest(f"{spec.name} has no preset '{spec.preset}'; it is for {knowing or 'no measure here'}")
+    if measure.kind not in kinds:
+        raise BadRequest(
+            f"{spec.name} compares {measure.kind}, and there are none: extract them, with "
+            f'kinds = ["{measure.kind}"] in a study\'s [extraction], or with `layeratlas extract` and its options'
+        )
+    return [measure]
 
 
 def plan(

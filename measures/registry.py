@@ -6,20 +6,21 @@ Only what is asked for is imported.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
 from layeratlas.measures import kernels
-from layeratlas.measures.declaration import LEVELS, PRESETS, Measure
+from layeratlas.measures.declaration import LEVELS, PRESETS, Measure, parameters_of
 from layeratlas.store.errors import BadRequest, LayeratlasError, unknown
 from layeratlas.store.identity import Configuration, canonical_json
 from layeratlas.store.kinds import KINDS
 
 ENTRY_POINTS = "layeratlas.measures"
+_FIELDS = {"lambda": "lambda_"}  # parameters whose name is a word of Python
 
 
 class Registry(Mapping[str, type[Measure]]):
@@ -80,17 +81,75 @@ def configure(name: str, preset: str = "default", parameters: Mapping[str, Any] 
     if preset not in PRESETS:
         raise BadRequest(unknown("preset", preset, PRESETS))
     declared = MEASURES[name]
-    chosen = {**declared.presets.get(preset, {}), **(parameters or {})}
-    allowed = {field.name: getattr(declared, field.name) for field in dataclasses.fields(declared)}  # type: ignore[arg-type]
-    for key, value in chosen.items():
-        if key not in allowed:
-            raise BadRequest(f"{name}: {unknown('parameter', key, allowed)}")
-        if type(value) is not type(allowed[key]):
-            raise BadRequest(f"{name}: {key} must be like {allowed[key]!r}, got {value!r}")
+    defaults = parameters_of(declared)
+    chosen = dict(declared.presets.get(preset, {}))
+    for given, value in (parameters or {}).items():
+        key = given.rstrip("_")
+        if key not in defaults:
+            raise BadRequest(f"{name}: {unknown('parameter', given, defaults)}")
+        chosen[_FIELDS.get(key, key)] = _like(defaults[key], value, f"{name}: {key}")
     try:
         return declared(**chosen)
     except ValueError as error:
         raise BadRequest(f"{name}: {error}") from None
+
+
+def _like(default: Any, value: Any, what: str) -> Any:
+    """Return a parameter's value in its default's type; a whole number will do for a number. Raises BadRequest."""
+    if type(default) is float and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise BadRequest(f"{what} must be like {default!r}, got {value!r}")
+    return value
+
+
+def asked(text: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and the parameters that `gulp:lambda=0.01` asks for. Raises BadRequest.
+
+    Parameters follow a colon, with commas between them; a group of measures, or `all`, takes none.
+    """
+    name, colon, rest = text.partition(":")
+    if not colon:
+        return name, {}
+    if name not in MEASURES:
+        raise BadRequest(unknown("measure", name, MEASURES))
+    defaults, given = parameters_of(MEASURES[name]), {}
+    for part in rest.split(","):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (key and equals):
+            raise BadRequest(f"{name}: write parameters as {name}:name=value,name=value, got '{part}'")
+        if key not in defaults:
+            raise BadRequest(f"{name}: {unknown('parameter', key, defaults)}")
+        given[key] = _read(defaults[key], value)
+    return name, given
+
+
+def _read(default: Any, text: str) -> Any:
+    """Read a parameter's value in its default's type; what cannot be read so stays text, and is refused as such."""
+    with suppress(ValueError):
+        if isinstance(default, bool):
+            return {"true": True, "false": False}.get(text.lower(), text)
+        if isinstance(default, int | float):
+            return type(default)(text)
+    return text
+
+
+def groups() -> dict[str, list[str]]:
+    """Return the measures of every group: `all`, those that a preset is for, and those that declare a group."""
+    found: dict[str, list[str]] = {"all": list(MEASURES)}
+    for name, declared in MEASURES.items():
+        for group in dict.fromkeys((*declared.groups, *declared.presets)):
+            found.setdefault(group, []).append(name)
+    return found
+
+
+def group(name: str, kinds: Collection[str], preset: str = "default") -> list[Measure]:
+    """Return the measures of a group that compare one of these kinds, each as it is usual or else by its defaults."""
+    return list(dict.fromkeys(
+        configure(member, preset, parameters)
+        for member in groups()[name] if MEASURES[member].kind in kinds
+        for parameters in MEASURES[member].usual or ({},)
+    ))  # fmt: skip
 
 
 def usual_measures(kinds: Collection[str], preset: str = "default") -> list[Measure]:
@@ -104,14 +163,19 @@ def usual_measures(kinds: Collection[str], preset: str = "default") -> list[Meas
 
 
 def in_order(measures: Sequence[Measure]) -> list[Measure]:
-    """Return measures from single neurons to whole layers: what they share is then made for the one that needs most."""
-    return sorted(measures, key=lambda measure: LEVELS.index(measure.level))
+    """Return measures from single neurons to whole layers: what they share is then made for the one that needs most.
+
+    Those that tell the two directions apart come first, since they need the vectors of what others need the values of;
+    among them those that take all directions of a layer, of which others take the first.
+    """
+    return sorted(measures, key=lambda measure: (LEVELS.index(measure.level), measure.symmetric, not measure.whole))
 
 
 def configuration(measure: Measure) -> Configuration:
     """Return a measure's identity, with what the catalog keeps of its declaration."""
-    declared, parameters = type(measure), dataclasses.asdict(measure)  # type: ignore[call-overload]
-    presets = tuple(preset for preset in PRESETS if declared(**declared.presets.get(preset, {})) == measure)
+    declared, parameters = type(measure), parameters_of(measure, of_identity=True)
+    own = [preset for preset in PRESETS if preset in ("default", *declared.presets)]
+    presets = tuple(preset for preset in own if declared(**declared.presets.get(preset, {})) == measure)
     return Configuration(measure.name, measure.version, parameters, measure.symmetric, presets)
 
 
@@ -121,7 +185,7 @@ def configuration_row(measure: Measure) -> dict[str, Any]:
     return {
         "configuration": identity.configuration, "measure": identity.measure, "version": identity.version,
         "label": _label(measure), "presets": list(identity.presets), "parameters": canonical_json(identity.parameters),
-        "is_symmetric": measure.symmetric, "direction": measure.direction, "low": measure.bounds.low,
+        "is_symmetric": measure.symmetric, "direction": measure.sense, "low": measure.bounds.low,
         "high": measure.bounds.high,
     }  # fmt: skip
 
@@ -130,9 +194,8 @@ def _label(measure: Measure) -> str:
     """Name a configuration by the preset that it is nearest to, and what differs: `wu2020, similarity=frobenius`."""
     labels: list[list[str]] = []
     for preset in PRESETS:
-        base = configure(measure.name, preset)
-        parameters = dataclasses.asdict(measure)  # type: ignore[call-overload]
-        changes = [f"{key}={value}" for key, value in parameters.items() if value != getattr(base, key)]
+        base = parameters_of(configure(measure.name, preset))
+        changes = [f"{key}={value}" for key, value in parameters_of(measure).items() if value != base[key]]
         labels.append(changes if changes and preset == PRESETS[0] else [preset, *changes])
     nearest: list[str] = min(labels, key=len)
     return ", ".join(nearest)

@@ -17,9 +17,9 @@ class Score:
     """What a measure says of a towards b.
 
     value: the number, in the measure's range.
-    units: float64 [units_a], the score of each neuron (of attention, each head) of a; NaN where it is dead. None if the
-    measure has no such detail.
-    matches: int32 [units_a], the neuron (head) of b that matches it best; -1 where it is dead. None if not defined.
+    units: float64 [units_a], the score of each neuron (of attention, each head) of a; NaN where it is dead, or has no
+    partner in a matching of one to one. None if the measure has no such detail.
+    matches: int32 [units_a], the neuron (head) of b that matches it best; -1 where there is none. None if not defined.
     diagnostics: words, dead neurons, components kept, rank: what one needs to judge the number.
     """
 
@@ -31,12 +31,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a measure says of several pairs that were compared at once, all with the same diagnostics."""
+    """What a measure says of several pairs that were compared at once; they share the diagnostics that are numbers."""
 
     values: Tensor  # [pairs]
     units: Tensor | None = None  # [pairs, units_a]
     matches: Tensor | None = None  # [pairs, units_a]
-    diagnostics: Mapping[str, int | float] = field(default_factory=dict)
+    diagnostics: Mapping[str, int | float | Tensor] = field(default_factory=dict)  # tensors [pairs]
 
     def __len__(self) -> int:
         """How many pairs there are."""
@@ -46,7 +46,12 @@ class Scores:
         """Return the score of one pair."""
         units = None if self.units is None else self.units[pair].double().cpu().numpy()
         matches = None if self.matches is None else self.matches[pair].int().cpu().numpy()
-        return Score(float(self.values[pair]), units, matches, self.diagnostics)
+        return Score(float(self.values[pair]), units, matches, self.diagnosed(pair))
+
+    def diagnosed(self, pair: int) -> dict[str, int | float]:
+        """Return the diagnostics of one pair."""
+        said = self.diagnostics.items()
+        return {name: one if isinstance(one, int | float) else one[pair].item() for name, one in said}
 
 
 class MeasureError(ValueError):

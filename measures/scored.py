@@ -37,13 +37,15 @@ def _table(outcomes: Outcomes, identity: str, artifacts: Sequence[str], run: str
 
 
 def _scored(scores: Scores) -> dict[str, Any]:
-    """Columns of a batch, all of whose pairs have a score and share their diagnostics."""
+    """Columns of a batch, all of whose pairs have a score."""
     count = len(scores)
+    shared = all(isinstance(said, int | float) for said in scores.diagnostics.values())
+    diagnosed = [json.dumps(scores.diagnosed(pair)) for pair in range(1 if shared else count)]
     return {
         "value": pa.array(scores.values.double().cpu().numpy()),
         "words": _same(scores.diagnostics.get("words"), count, pa.int64()),
         "refused": pa.nulls(count, pa.string()),
-        "diagnostics": _same(json.dumps(dict(scores.diagnostics)), count),
+        "diagnostics": _same(diagnosed[0], count) if shared else pa.array(diagnosed, pa.string()),
         "units": _lists(scores.units, count, np.float32),
         "matches": _lists(scores.matches, count, np.int32),
     }

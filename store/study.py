@@ -16,8 +16,9 @@ pooling = "last"
 kinds = ["activations", "attention"]   # optional: activations alone otherwise
 
 [[measures]]
-name = "svsim"
-variance = 0.95
+name = "svsim"                    # or "all", or group = "resi" in place of a name
+variance = 0.95                   # its parameters
+preset = "wu2020"                 # optional: the conventions of somebody's code
 
 [[results]]                       # similarities that were computed elsewhere; a study may have these alone
 file = "published/scores.parquet"
@@ -90,12 +91,13 @@ class CorpusSpec:
 
 @dataclass(frozen=True)
 class MeasureSpec:
-    """A measure as a user asks for it; `where` is said in errors."""
+    """A measure as a user asks for it, or a group of them instead; `where` is said in errors."""
 
     name: str
     preset: str = "default"
     parameters: dict[str, Any] = field(default_factory=dict)
     where: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -263,13 +265,17 @@ class _Reader:
         return ResultsSpec(found["file"], entry["name"], found.get("models"))
 
     def _measure(self, entry: dict[str, Any], index: int) -> MeasureSpec:
-        self._require(entry, "name", "measures", index)
+        named = "group" if "group" in entry and "name" not in entry else "name"
+        self._require(entry, named, "measures", index)
         self._types({key: entry[key] for key in ("preset",) if key in entry}, {}, "measures", index)
         for key, value in entry.items():
             self._plain(key, value, index)
-        parameters = {key: value for key, value in entry.items() if key not in ("name", "preset")}
-        where = f"{self._path}:{self._line('measures', index, 'name')}: "
-        return MeasureSpec(entry["name"], entry.get("preset", "default"), parameters, where)
+        parameters = {key: value for key, value in entry.items() if key not in (named, "preset")}
+        where = f"{self._path}:{self._line('measures', index, named)}: "
+        return MeasureSpec(
+            entry.get("name", ""), entry.get("preset", "default"), parameters, where,
+            entry[named] if named == "group" else "",
+        )  # fmt: skip
 
     def _plain(self, key: str, value: object, index: int) -> None:
         """Refuse what no parameter of a measure is."""

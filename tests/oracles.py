@@ -11,7 +11,9 @@ from typing import Any
 import attention_oracles
 import numpy as np
 import numpy.typing as npt
+import sample_oracles
 import scipy.linalg
+import scipy.optimize
 
 Matrix = npt.NDArray[np.float64]
 
@@ -63,14 +65,190 @@ def pwsim(a: npt.NDArray[Any], b: npt.NDArray[Any], **cut: Any) -> float:
     return float(weights @ correlations / weights.sum())
 
 
-def ckasim(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
+def ckasim(a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "similarity") -> float:
     """CKA by its definition over words: the similarity of two [words, words] kernels."""
     kernels = []
     for x in (a, b):
         centred = x.astype(np.float64) - x.mean(axis=0, dtype=np.float64)
         kernels.append(centred @ centred.T)
     left, right = kernels
-    return float((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()))
+    return as_form((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()), form)
+
+
+def cka_of_kernels(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "similarity", diagonal: str = "unbiased"
+) -> float:
+    """CKA of U-centred kernels (Székely and Rizzo 2014), diagonals left out; or of centred ones without diagonals."""
+    kernels = []
+    for x in (a, b):
+        n, kernel = len(x), centred(x) @ centred(x).T
+        np.fill_diagonal(kernel, 0)
+        rows = kernel.sum(axis=0) * (diagonal == "unbiased")
+        kernel = kernel - (rows[:, None] + rows) / (n - 2) + rows.sum() / ((n - 1) * (n - 2))
+        np.fill_diagonal(kernel, 0)
+        kernels.append(kernel)
+    left, right = kernels
+    return as_form((left * right).sum() / np.sqrt((left**2).sum() * (right**2).sum()), form)
+
+
+def as_form(similarity: float, form: str) -> float:
+    """A form of a similarity (`measures/kernels/_forms.py`)."""
+    s = min(max(similarity, -1), 1)
+    return {
+        "similarity": s, "complement": 1 - s, "squared": 2 - 2 * s, "distance": np.sqrt(2 - 2 * s),
+        "angular": np.arccos(s),
+    }[form]  # fmt: skip
+
+
+def centred(x: npt.NDArray[Any], about_mean: bool = True) -> Matrix:
+    x = x.astype(np.float64)
+    return x - x.mean(axis=0) if about_mean else x
+
+
+def basis(x: npt.NDArray[Any], scales: bool = True, about_mean: bool = True) -> tuple[Matrix, Matrix]:
+    """Left singular vectors [words, rank] and singular values; of neurons of one scale, where none may be lost."""
+    x = centred(x, about_mean)
+    rms = np.sqrt((x**2).mean(axis=0))
+    x = x[:, rms > 1e-9 * np.abs(x).max()] / (rms[rms > 1e-9 * np.abs(x).max()] if scales else 1)
+    vectors, values, _ = scipy.linalg.svd(x, full_matrices=False)
+    rank = int((values > 1e-6 * values[0]).sum())
+    return vectors[:, :rank], values[:rank]
+
+
+def directions(x: npt.NDArray[Any]) -> Matrix:
+    return basis(x)[0]
+
+
+def correlations(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Matrix:
+    return np.minimum(scipy.linalg.svdvals(directions(a).T @ directions(b)), 1)
+
+
+def cca(a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "similarity", summary: str = "mean") -> float:
+    found, ranks = correlations(a, b), (directions(a).shape[1], directions(b).shape[1])
+    value = {
+        "mean": found.mean(), "r2": (found**2).mean(), "yanai": (found**2).sum() / np.sqrt(ranks[0] * ranks[1]),
+    }[summary]  # fmt: skip
+    return as_form(value, form)
+
+
+def pwcca(a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "similarity") -> float:
+    left, found, _ = scipy.linalg.svd(directions(a).T @ directions(b), full_matrices=False)
+    weights = np.abs((directions(a) @ left).T @ centred(a)).sum(axis=1)
+    return as_form(weights @ np.minimum(found, 1) / weights.sum(), form)
+
+
+def svcca(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "similarity", variance: float = 0.99, components: int = 0
+) -> float:
+    bases = []
+    for x in (a, b):
+        vectors, values, _ = scipy.linalg.svd(centred(x), full_matrices=False)
+        reach = int((np.cumsum(values**2) / np.sum(values**2) < variance - 1e-12).sum()) + 1
+        bases.append(vectors[:, : components or reach])
+    return as_form(scipy.linalg.svdvals(bases[0].T @ bases[1]).mean(), form)
+
+
+def moved(overlap: float, a: Matrix, b: Matrix, form: str) -> float:
+    if form.startswith("size"):
+        distance = np.sqrt(max(0, (a**2).sum() + (b**2).sum() - 2 * overlap))
+        return float(distance if form == "size-of-all" else distance / np.sqrt(len(a)))
+    return as_form(overlap / (np.linalg.norm(a) * np.linalg.norm(b)), form)
+
+
+def procrustes(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "similarity", centred: bool = True
+) -> float:  # fmt: skip
+    left, right = (_centred(x, centred) for x in (a, b))
+    return moved(scipy.linalg.svdvals(left.T @ right).sum(), left, right, form)
+
+
+def permutation_shape(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "angular", centred: bool = True, signed: bool = True
+) -> float:
+    left, right = (_centred(x, centred) for x in (a, b))
+    products = left.T @ right if signed else np.abs(left.T @ right)
+    rows, columns = scipy.optimize.linear_sum_assignment(-products)
+    return moved(products[rows, columns].sum(), left, right, form)
+
+
+def shape(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "angular", alpha: float = 0.5, scale: str = "one"
+) -> float:
+    whitened = []
+    for x in (a, b):
+        vectors, values = basis(x)
+        if alpha > 0:
+            rank = len(values)
+            vectors, values, _ = scipy.linalg.svd(centred(x), full_matrices=False)
+            vectors, values = vectors[:, :rank], values[:rank]
+        of = {"one": np.linalg.norm(values), "scatter": 1, "covariance": np.sqrt(len(x))}[scale]
+        part = vectors * (alpha * values / of + 1 - alpha)
+        whitened.append(part / np.linalg.norm(part))
+    return as_form(scipy.linalg.svdvals(whitened[0].T @ whitened[1]).sum(), form)
+
+
+def regression(a: npt.NDArray[Any], b: npt.NDArray[Any], adjusted: bool = False) -> float:
+    left, right = centred(a), directions(b)
+    value = ((right.T @ left) ** 2).sum() / (left**2).sum()
+    return float(1 - (1 - value) * (len(a) - 1) / (len(a) - right.shape[1] - 1) if adjusted else value)
+
+
+def ridge(a: npt.NDArray[Any], b: npt.NDArray[Any], lambda_: float = 0.01) -> float:
+    """By the closed form, of b scaled to total variance 1."""
+    left, right = centred(a), centred(b)
+    right = right / np.sqrt((right**2).sum() / len(b))
+    products = right.T @ right / len(b) + lambda_ * np.eye(right.shape[1])
+    fitted = right @ np.linalg.solve(products, right.T @ left / len(b))
+    return float(1 - ((left - fitted) ** 2).sum() / (left**2).sum())
+
+
+def gulp(a: npt.NDArray[Any], b: npt.NDArray[Any], lambda_: float = 0.01, form: str = "squared") -> float:
+    """From the predictors [words, words] themselves."""
+    predictors = []
+    for x in (a, b):
+        vectors, values = basis(x, scales=lambda_ == 0)
+        shares = values**2 / (values**2).sum()
+        predictors.append((vectors * (shares / (shares + lambda_))) @ vectors.T)
+    squared = ((predictors[0] - predictors[1]) ** 2).sum()
+    return float(squared if form == "squared" else np.sqrt(squared))
+
+
+def eigenspace_overlap(a: npt.NDArray[Any], b: npt.NDArray[Any], over: str = "larger-rank") -> float:
+    left, right = (basis(x, about_mean=False)[0] for x in (a, b))
+    ranks, widths = (left.shape[1], right.shape[1]), (a.shape[1], b.shape[1])
+    by = {"larger-rank": max(ranks), "smaller-rank": min(ranks), "larger-width": max(widths)}[over]
+    return float(((left.T @ right) ** 2).sum() / by)
+
+
+def correlation(a: npt.NDArray[Any], b: npt.NDArray[Any], signed: bool) -> Matrix:
+    """Of the neurons that vary, [neurons_a, neurons_b]."""
+    left, right = (x[:, x.any(axis=0)] for x in (standardised(a), standardised(b)))
+    found: Matrix = left.T @ right / len(a)
+    return found if signed else np.abs(found)
+
+
+def match_soft(a: npt.NDArray[Any], b: npt.NDArray[Any], signed: bool = False) -> float:
+    found = correlation(a, b, signed)
+    return float((found.max(axis=0).mean() + found.max(axis=1).mean()) / 2)
+
+
+def match_hard(a: npt.NDArray[Any], b: npt.NDArray[Any], signed: bool = False) -> float:
+    found = correlation(a, b, signed)
+    rows, columns = scipy.optimize.linear_sum_assignment(-found)
+    return float(found[rows, columns].mean())
+
+
+def match_transport(a: npt.NDArray[Any], b: npt.NDArray[Any], signed: bool = False) -> float:
+    """Every neuron as often as the other layer has neurons, and one to one."""
+    found = correlation(a, b, signed)
+    rows, columns = found.shape
+    common = np.lcm(rows, columns)
+    many = np.repeat(np.repeat(found, common // rows, axis=0), common // columns, axis=1)
+    first, second = scipy.optimize.linear_sum_assignment(-many)
+    return float(many[first, second].mean())
+
+
+_centred = centred
 
 
 def over_positions(oracle: Callable[..., float]) -> Callable[..., float]:
@@ -92,7 +270,12 @@ def over_positions(oracle: Callable[..., float]) -> Callable[..., float]:
 #: By the measure's name.
 ORACLES: dict[str, Callable[..., float]] = {
     "neuronsim": neuronsim, "mixedsim": mixedsim, "svsim": svsim, "pwsim": pwsim, "ckasim": ckasim,
+    "cka_debiased": cka_of_kernels, "procrustes": procrustes, "shape": shape, "permutation_shape": permutation_shape,
+    "cca": cca, "pwcca": pwcca, "svcca": svcca, "regression": regression, "ridge": ridge, "gulp": gulp,
+    "eigenspace_overlap": eigenspace_overlap, "match_soft": match_soft, "match_hard": match_hard,
+    "match_transport": match_transport,
     "attention_ckasim": over_positions(ckasim), "attention_svsim": over_positions(svsim),
     "attention_pwsim": over_positions(pwsim),
     "attsim": lambda a, b, **parameters: attention_oracles.attsim(a, b, **parameters)[0],
+    **sample_oracles.ORACLES,
 }  # fmt: skip

@@ -52,7 +52,7 @@ def chosen() -> list[measures.Measure]:
     return [
         measures.configure(name, preset, {**({"similarity": similarity} if similarity else {}), "causal": causal})
         for name, similarity in [*usual, ("attsim", "pearson_nonzero")]
-        for preset in measures.PRESETS
+        for preset in ("default", "wu2020")
         for causal in (False, True)
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 from layeratlas import measures
 from layeratlas.measures import MEASURES
 from layeratlas.measures.arrays import score_all
-from layeratlas.measures.declaration import Ends, Measure, Range, measure
+from layeratlas.measures.declaration import LEVELS, Ends, Measure, Range, measure
 from layeratlas.measures.kernels.ckasim import LinearCKA
-from layeratlas.measures.registry import usual_measures
+from layeratlas.measures.registry import configuration, configuration_row, usual_measures
 from layeratlas.measures.score import MeasureError, Scores, TooFewWords
 from layeratlas.measures.statistics.cross_moments import CrossMoments
 from layeratlas.store.kinds import KINDS
@@ -105,10 +106,45 @@ def test_a_declaration_that_is_not_whole_is_no_measure(lacking: dict[str, Any], 
 
 
 def test_the_registry_is_in_order_and_knows_what_is_usual() -> None:
-    assert [name for name, declared in MEASURES.items() if declared.kind == "activations"] == [
+    assert [measure.name for measure in usual_measures(["activations"])] == [
         "neuronsim", "mixedsim", "ckasim", "pwsim", "svsim",
     ]  # fmt: skip
+    levels = [LEVELS.index(declared.level) for declared in MEASURES.values() if declared.kind == "activations"]
+    assert levels == sorted(levels)
     assert {declared.kind for declared in MEASURES.values()} <= set(KINDS)
     assert "ckasim" in MEASURES and "nowhere" not in MEASURES and len(MEASURES) == len(list(MEASURES))
     assert [measure.name for measure in usual_measures(["attention"])].count("attsim") == 3
     assert measures.configure("svsim", "wu2020") == MEASURES["svsim"](cut="below")
+
+
+def test_a_parameter_that_was_added_later_leaves_what_is_known_as_it_is() -> None:
+    ours, angular = (
+        configuration(measures.configure("ckasim", "default", given)) for given in ({}, {"form": "angular"})
+    )
+    assert ours.parameters == {} and angular.parameters == {"form": "angular"}
+    assert ours.configuration == CKASIM
+    assert configuration_row(measures.configure("ckasim"))["label"] == "default"
+    row = configuration_row(measures.configure("ckasim", "netrep"))
+    assert (row["label"], row["direction"], row["presets"]) == ("form=angular", "distance", ["netrep", "repsim"])
+
+
+def test_a_presets_name_is_kept_only_where_the_measure_knows_it() -> None:
+    assert configuration_row(measures.configure("gulp"))["presets"] == ["default", "gulp"]
+    assert configuration_row(measures.configure("neuronsim"))["presets"] == ["default", "wu2020"]
+
+
+def test_parameters_are_called_as_users_write_them() -> None:
+    ridge = measures.configure("gulp", "default", {"lambda": 1})
+    assert ridge == measures.configure("gulp", "default", {"lambda_": 1.0})
+    assert configuration_row(ridge)["label"] == "lambda=1.0"
+    assert json.loads(configuration_row(ridge)["parameters"]) == {"form": "squared", "lambda": 1.0}
+
+
+#: The fingerprint that stores have for ckasim.
+CKASIM = "v1:01db7b8ad2fb2ef80089f541657cd75e5a05ec4d3ca2d15248c57979e6024751"
+
+
+def test_a_parameter_called_metric_does_not_say_that_the_triangle_inequality_holds() -> None:
+    for metric in ("cosine", "euclidean"):
+        assert measures.configure("rsa", "default", {"metric": metric}).is_metric is False
+    assert measures.configure("ckasim", "default", {"form": "angular"}).is_metric

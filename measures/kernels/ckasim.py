@@ -10,11 +10,12 @@ from layeratlas.measures.declaration import (
     ROTATION,
     SCALE,
     TRANSLATION,
-    Measure,
     Range,
     Statistic,
+    added,
     measure,
 )
+from layeratlas.measures.kernels._forms import Form, Formed, formed
 from layeratlas.measures.score import Scores
 from layeratlas.measures.statistics.cross_moments import CrossMoments
 
@@ -34,11 +35,14 @@ class Spread:
 
 
 @measure
-class LinearCKA(Measure):
+class LinearCKA(Formed):
     """Linear centred kernel alignment (Kornblith et al. 2019): squared norms of covariances.
 
     Range [0, 1]; symmetric. Invariant to rotation and to isotropic scaling, not to general invertible maps.
+    form: `similarity`, `complement`, or `angular`, its arc cosine, a metric (Williams et al. 2021).
     """
+
+    form: Form = added("similarity")
 
     name = "ckasim"
     version = 1
@@ -46,15 +50,19 @@ class LinearCKA(Measure):
     range = Range(0, 1)
     needs: ClassVar[Statistic] = CrossMoments()
     invariant_to = frozenset({PERMUTATION, SCALE, TRANSLATION, ROTATION})
-    presets = {"wu2020": {}}
+    forms = ("similarity", "complement", "angular")
+    metrics = ("angular",)
+    presets = {
+        "wu2020": {}, "resi": {}, "google": {}, "nbs": {}, "rsatoolbox": {}, "netrep": {"form": "angular"},
+        "repsim": {"form": "angular"}, "gulp": {"form": "complement"},
+    }  # fmt: skip
     usual = ({},)
 
     def prepare(self, layer: Layer) -> Spread:
         """Take the spreads and the norm."""
-        return Spread(layer.std / layer.std.max(), layer.covariance_norm, layer.dead)
+        return Spread(layer.relative, layer.covariance_norm, layer.dead)
 
     def compare(self, a: Spread, b: Spread, cross: Cross) -> Scores:
         """Score the pairs."""
-        covariance = cross.correlation.double() * a.relative[:, :, None] * b.relative[:, None, :]
-        values = covariance.square().sum(dim=(1, 2)) / (a.norm * b.norm)
-        return Scores(values.clamp(max=1), diagnostics={**cross.counts, "dead_a": a.dead, "dead_b": b.dead})
+        values = cross.squared_covariance(a.relative, b.relative) / (a.norm * b.norm)
+        return Scores(formed(values, self.form), diagnostics={**cross.counts, "dead_a": a.dead, "dead_b": b.dead})

@@ -17,15 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CrossMoments:
-    """Each layer's own covariance in float64, and the products of every pair, centred."""
+    """Each layer's own covariance in float64, and the products of every pair, centred.
+
+    norms: also the moments of words' squared lengths, one more column a layer, which unbiased measures need.
+    """
+
+    norms: bool = False
+
+    def covers(self, other: object) -> bool:
+        """Whether this gives all that another statistic gives."""
+        return isinstance(other, CrossMoments) and (self.norms or not other.norms)
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take."""
-        return 8 * (sum(width**2 for width in units) + strips.size(units, pairs))
+        norms = len(units) * (len(units) + sum(units)) if self.norms else 0
+        return 8 * (sum(width**2 for width in units) + strips.size(units, pairs) + norms)
 
     def begin(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How) -> Moments:
         """Make room for the sums."""
         from layeratlas.measures.statistics.moments import Moments
 
         names, units = [layer.name for layer in layers], [layer.units for layer in layers]
-        return Moments(names, units, pairs, how.dtype, how.device)
+        return Moments(names, units, pairs, how.dtype, how.device, norms=self.norms)

@@ -6,26 +6,35 @@ products are in the dtype of the data, sums and each layer's own covariance in f
 decided exactly.
 
 Axes: words · neurons · pairs (compared at once, of layers with the same widths) · neurons_a, neurons_b · kept
-(components of a layer, largest variance first) · shared (canonical directions of a pair).
+(components of a layer, largest variance first) · rank (all that there are) · shared (canonical directions of a pair).
+
+A layer has two bases. Its *components* are those of standardised neurons, with which the paper's measures work; all of
+them, whitened, are the layer's *directions*: any measure that is blind to invertible maps needs nothing else, and they
+are well conditioned whatever the neurons' scales are. Its *principal* ones are those of the neurons as the model has
+them; they are a rotation of the directions, so that products of two layers in the one give those in the other.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from layeratlas.measures.linalg import add_product, add_square, column_norms, product, symmetric_eigen
+from layeratlas.measures.linalg import add_product, add_square, column_norms, product, singular_values, symmetric_eigen
 from layeratlas.measures.score import ConstantLayer, TooFewWords
+from layeratlas.measures.statistics.bases import PrincipalBasis
 from layeratlas.measures.statistics.centring import Block
+from layeratlas.measures.statistics.norms import CrossNorms, Norms, OwnNorms
 from layeratlas.measures.statistics.strips import strips
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
+_ABSENT = 1e-12  # of the largest eigenvalue: below, a direction is the rounding of sums in float64
 
 
 class Layer:
@@ -33,7 +42,8 @@ class Layer:
 
     def __init__(self, name: str, words: int, mean: Tensor, covariance: Tensor, dtype: torch.dtype) -> None:
         # mean [neurons], covariance [neurons, neurons], both float64; dtype: of the products of a pair
-        self.name, self.words, self.dtype = name, words, dtype
+        self.name, self.words, self.dtype, self.mean = name, words, dtype, mean
+        self.norms: OwnNorms | None = None  # where the statistic gathers them
         variance = covariance.diagonal().clamp(min=0)
         self.std = variance.sqrt()  # [neurons]
         self.alive = self.std > _ROUNDING * mean.abs()  # [neurons]
@@ -47,6 +57,8 @@ class Layer:
         self.covariance_norm = float(torch.linalg.matrix_norm(covariance / self.std.max() ** 2))
         self._correlation = covariance * self.inverse_std[:, None] * self.inverse_std
         self._whitener = self._loadings = torch.empty(0, 0)
+        self.widest = float(self.std.max())  # spread of a neuron
+        self.relative = self.std / self.widest  # [neurons]; squares of these cannot overflow
 
     @property
     def neurons(self) -> int:
@@ -59,6 +71,46 @@ class Layer:
         values, vectors = symmetric_eigen(self._correlation)
         del self._correlation  # a layer keeps one matrix, not two
         return values.clamp(min=0), vectors
+
+    @cached_property
+    def directions(self) -> int:
+        """Count all directions in which the layer varies.
+
+        Left out is what rounding makes: of sums in float64, and of float32 values, whose rounding is a share of the
+        means. LayerNorm leaves one such direction, repeated neurons one each.
+        """
+        values = self.spectrum[0]
+        rounding = (_ROUNDING * self.mean)[self.alive].square().sum() / self.std.square().sum()
+        return int((values > torch.maximum(_ABSENT * values[0], rounding)).sum())
+
+    @cached_property
+    def principal(self) -> tuple[Tensor, Tensor]:
+        """Shares of variance [rank], largest first, and the rotation [rank, rank] of directions to principal ones."""
+        values, vectors = (part[..., : self.directions] for part in self.spectrum)
+        factor = self.relative[:, None] * vectors * values.sqrt()  # [neurons, rank]: covariances with directions
+        shares, rotation = symmetric_eigen(factor.T @ factor)
+        shares = shares.clamp(min=0)
+        return shares / shares.sum(), rotation.to(self.dtype)
+
+    @cached_property
+    def mean_among_directions(self) -> tuple[Tensor, bool]:
+        """The mean along whitened directions, [rank], and whether a part of it is along none of them.
+
+        Where one is, a combination of neurons is constant and not 0: what all words have in common can be read off.
+        """
+        values, vectors = (part[..., : self.directions] for part in self.spectrum)
+        mean = self.mean * self.inverse_std  # [neurons], of standardised ones; 0 where dead
+        inside = vectors.T @ mean
+        outside = (mean - vectors @ inside).square().sum()
+        apart = outside > _ABSENT * (values[0] + mean.square().sum())
+        dead = self.mean[~self.alive].square().sum()
+        at_all = (self.mean.square() + self.std.square()).sum()
+        return inside * values.rsqrt(), bool(apart or dead > _ABSENT * at_all)
+
+    @cached_property
+    def total(self) -> float:
+        """The variances of all neurons together, over that of the widest one."""
+        return float(self.relative.square().sum())
 
     def rank(self, tolerance: float) -> int:
         """Count the directions that hold more than `tolerance` times the variance of an average live neuron."""
@@ -81,8 +133,7 @@ class Layer:
         """Covariance of each whitened component with each neuron as the model has it: roots × eigenvectors × spread."""
         if len(self._loadings) < kept:
             values, vectors = self.spectrum
-            spread = self.std / self.std.max()
-            self._loadings = (values[:kept].sqrt()[:, None] * vectors[:, :kept].T * spread).to(self.dtype)
+            self._loadings = (values[:kept].sqrt()[:, None] * vectors[:, :kept].T * self.relative).to(self.dtype)
         return self._loadings[:kept]
 
 
@@ -100,12 +151,18 @@ class Canonical:
         return Canonical(self.correlations, self.right, self.left)
 
 
+T = TypeVar("T")
+
+
 @dataclass
 class _Made:
     """What was computed of a batch seen from one side, to be used again."""
 
     explained: Tensor | None = None  # [pairs, most kept so far, neurons_a]
+    whitened: Tensor | None = None  # [pairs, most kept so far of a, of b]
     canonical: dict[tuple[int, int], Canonical] = field(default_factory=dict)
+    others: dict[Hashable, Any] = field(default_factory=dict)
+    norms: CrossNorms | None = None  # where the statistic gathers them
 
 
 class Cross:
@@ -128,9 +185,52 @@ class Cross:
         other._made, other._made_flipped = self._made_flipped, self._made
         return other
 
+    @property
+    def norms(self) -> CrossNorms | None:
+        """The words' squared norms with each other's neurons, where the statistic gathers them."""
+        return self._made.norms
+
+    def keep_norms(self, norms: CrossNorms) -> None:
+        """Keep what was gathered of the words' squared norms."""
+        self._made.norms, self._made_flipped.norms = norms, norms.flipped
+
     def count(self, **counts: int) -> None:
         """Have the diagnostics say more, or otherwise, of what entered."""
         self.counts.update(counts)
+
+    def once(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Return what several measures of this batch need, made when it is first asked for; see `transposed`."""
+        if name not in self._made.others:
+            self._made.others[name] = make()
+        found: T = self._made.others[name]
+        return found
+
+    def transposed(self, name: Hashable, make: Callable[[], Tensor]) -> Tensor:  # [pairs, …_a, …_b]
+        """Return a matrix that is the same, transposed, seen from b."""
+        if name in self._made_flipped.others:
+            matrix: Tensor = self._made_flipped.others[name]
+            return matrix.mT
+        return self.once(name, make)
+
+    def covariance(self, relative_a: Tensor, relative_b: Tensor) -> Tensor:  # [pairs, neurons] of a and of b
+        """Return the covariances [pairs, neurons_a, neurons_b] of neurons whose spreads are these, float64."""
+
+        def scaled() -> Tensor:
+            return self.correlation.double() * relative_a[:, :, None] * relative_b[:, None, :]
+
+        return self.transposed("covariance", scaled)
+
+    def squared_covariance(self, relative_a: Tensor, relative_b: Tensor) -> Tensor:
+        """Return the sum of the squares of these covariances, [pairs]."""
+
+        def summed() -> Tensor:
+            return self.covariance(relative_a, relative_b).square().sum(dim=(1, 2))
+
+        return (
+            self.flipped.once("squared", summed)
+            if "squared" in self._made_flipped.others
+            else self.once("squared", summed)
+        )
 
     def explained(self, whitener_b: Tensor) -> Tensor:  # [pairs, neurons_b, kept] -> [pairs, kept, neurons_a]
         """Return how each neuron of a correlates with each of b's whitened components."""
@@ -139,31 +239,70 @@ class Cross:
             self._made.explained = product(whitener_b.mT, self.correlation.mT)
         return self._made.explained[:, :kept]
 
+    def whitened(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:  # [pairs, neurons, kept] of a and of b
+        """Return the correlations [pairs, kept_a, kept_b] of a's whitened components with b's."""
+        kept_a, kept_b = whitener_a.shape[2], whitener_b.shape[2]
+        own, theirs = self._made.whitened, self._made_flipped.whitened
+        for found in (own, None if theirs is None else theirs.mT):
+            if found is not None and found.shape[1] >= kept_a and found.shape[2] >= kept_b:
+                return found[:, :kept_a, :kept_b]
+        self._made.whitened = product(self.explained(whitener_b), whitener_a).mT
+        return self._made.whitened
+
     def canonical(self, whitener_a: Tensor, whitener_b: Tensor) -> Canonical:  # [pairs, neurons, kept] of a and of b
         """Return the canonical correlations of these components."""
         kept = whitener_a.shape[2], whitener_b.shape[2]
         if kept[0] > kept[1] or kept[::-1] in self._made_flipped.canonical:
             return self.flipped.canonical(whitener_b, whitener_a).flipped
         if kept not in self._made.canonical:
-            self._made.canonical[kept] = _canonical(product(self.explained(whitener_b), whitener_a).mT)
+            self._made.canonical[kept] = _canonical(self.whitened(whitener_a, whitener_b))
         return self._made.canonical[kept]
 
+    def all_canonical(self, whitener_a: Tensor, whitener_b: Tensor) -> Canonical:
+        """Return the canonical correlations of all directions: among so many, some are next to nothing."""
+        kept = whitener_a.shape[2], whitener_b.shape[2]
+        if kept[0] > kept[1] or "all" in self._made_flipped.others:
+            return self.flipped.all_canonical(whitener_b, whitener_a).flipped
+        return self.once("all", lambda: _canonical(self.whitened(whitener_a, whitener_b), complete=False))
 
-def _canonical(whitened: Tensor) -> Canonical:  # [pairs, kept_a, kept_b], kept_a ≤ kept_b
+    def canonical_correlations(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:
+        """Return the canonical correlations [pairs, shared] of all directions alone, in no promised order.
+
+        Without directions they take half the time.
+        """
+        if "all" in self._made.others or "all" in self._made_flipped.others:
+            return self.all_canonical(whitener_a, whitener_b).correlations.double()
+        values = self.transposed(
+            "correlations", lambda: singular_values(self.whitened(whitener_a, whitener_b))[..., None]
+        )
+        return values.flatten(1).clamp(max=1)
+
+    def principal(self, a: PrincipalBasis, b: PrincipalBasis) -> Tensor:  # batched
+        """Return the correlations [pairs, rank_a, rank_b] of a's principal directions with b's."""
+
+        def turned() -> Tensor:
+            return product(product(a.rotation.mT, self.whitened(a.whitener, b.whitener)), b.rotation)
+
+        return self.transposed("principal", turned)
+
+
+def _canonical(whitened: Tensor, *, complete: bool = True) -> Canonical:  # [pairs, kept_a, kept_b], kept_a ≤ kept_b
     """Singular values and vectors through the eigenvectors of the smaller Gram matrix, at a third of an SVD's time.
 
     The Gram matrix alone would give small singular values to half the digits. Their Rayleigh quotients, the norms of
     `whitenedᵀ left`, are right to second order in the error of the vectors. Directions without correlation have no
     counterpart that could be computed so; then the SVD completes them. The Gram matrix is float64 whatever the data:
     it squares the distances between directions, and pwsim needs each of them.
+    complete: not of float32 that holds many directions. Some of them always correlate less than its rounding can tell;
+    what it leaves of their counterparts is as good as what the SVD makes of that rounding.
     """
     exact = whitened.double()
     left = symmetric_eigen(product(exact, exact.mT))[1].to(whitened.dtype)
     right = product(whitened.mT, left)  # [pairs, kept_b, shared], not yet of length one
     correlations = column_norms(right) / column_norms(left)
-    right = right / correlations[:, None]
+    right = right / correlations.clamp(min=torch.finfo(whitened.dtype).tiny)[:, None]
     lost = correlations.amin(dim=1) < torch.finfo(whitened.dtype).eps ** 0.5
-    if lost.any():
+    if lost.any() and (complete or whitened.dtype == torch.float64):
         left[lost], correlations[lost], right_rows = torch.linalg.svd(whitened[lost], full_matrices=False)
         right[lost] = right_rows.mT
     return Canonical(correlations.clamp(max=1), left, right)
@@ -174,7 +313,7 @@ class Moments:
 
     def __init__(
         self, names: list[str], units: list[int], pairs: Iterable[tuple[int, int]], dtype: torch.dtype,
-        device: torch.device,
+        device: torch.device, *, norms: bool = False,
     ) -> None:  # fmt: skip
         self._names, self._units, self._dtype, self._device = names, units, dtype, device
         edges = torch.tensor([0, *units]).cumsum(0).tolist()
@@ -189,6 +328,7 @@ class Moments:
             (a, b): strip for strip in self._cross for a in range(*strip.rows) for b in range(*strip.columns)
         }
         self._sum = torch.zeros(edges[-1], dtype=torch.float64, device=self._device)
+        self._norms = Norms(len(units), edges[-1], device) if norms else None
         self._pivot: Tensor | None = None
         largest = max((products.numel() for products in self._cross.values()), default=0)
         self._product = torch.empty(largest, dtype=self._dtype, device=self._device)  # reused: fresh pages cost more
@@ -201,6 +341,8 @@ class Moments:
         self._pivot = block.pivot
         self._sum += block.centred.sum(dim=0)
         self.words += block.words
+        if self._norms is not None:
+            self._norms.add(block.centred, self._columns)
         for own, columns in zip(self._own, self._columns, strict=True):
             add_square(own, block.centred[:, columns])
         for strip, products in self._cross.items():
@@ -219,7 +361,10 @@ class Moments:
                 shift = self._shift(index)[:, None]
                 covariance = self._own[index] / self.words - shift @ shift.T
                 mean = self._pivot[self._columns[index]].double() + shift[:, 0]
-                self._layers[index] = Layer(self._names[index], self.words, mean, covariance, self._dtype)
+                layer = Layer(self._names[index], self.words, mean, covariance, self._dtype)
+                if self._norms is not None:
+                    layer.norms = self._norms.own(index, self._columns[index], shift[:, 0], covariance, layer.widest)
+                self._layers[index] = layer
                 self._own[index] = covariance[:0].clone()
             return self._layers[index]
 
@@ -231,7 +376,12 @@ class Moments:
         covariance -= shift_a[:, :, None] * shift_b[:, None, :]
         covariance *= scale_a[:, :, None]
         covariance *= scale_b[:, None, :]
-        return Cross(self.words, covariance.to(self._dtype))
+        cross = Cross(self.words, covariance.to(self._dtype))
+        if self._norms is not None:
+            widest = {end: self._layers[end].widest for pair in pairs for end in pair}
+            found = [self._norms.cross(a, b, self._columns, (widest[a], widest[b])) for a, b in pairs]
+            cross.keep_norms(CrossNorms(*(_stacked(list(parts)) for parts in zip(*found, strict=True))))
+        return cross
 
     def _products(self, a: int, b: int) -> Tensor:  # [neurons_a, neurons_b]
         strip = self._strip_of[a, b]

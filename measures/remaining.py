@@ -1,7 +1,7 @@
 """What is left to measure in a store, given out tile by tile: any number of processes share it and do nothing twice.
 
-Who holds the planning lock looks at what others have claimed, at what is staged, and then at what the catalog lacks, in
-this order, and claims the next tile before anybody else may look.
+Who holds the planning lock looks at what others have claimed, at what waits in the log, and then at what the catalog
+lacks, in this order, and claims the next tile before anybody else may look.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Remaining:
         taken = self._store.claims.taken()
         if taken or self._store.waiting() or self._free is None or self._others_had != self._scores_of_others():
             self._others_had = self._scores_of_others()
-            finished = {key for tile in self._done for key in tile.scores()} | self._store.staged_pairs()
+            finished = {key for tile in self._done for key in tile.scores()} | self._store.waiting_pairs()
             claimed = {key for claim in taken for key in Tile.of(claim).scores()}
             self._free = self._missing(finished | claimed)
             if not self._free:

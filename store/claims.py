@@ -1,11 +1,11 @@
 """Claims: how any number of processes share the work of one store without doing anything twice.
 
-Who plans holds a short lock, looks at what is claimed, what is staged and what is merged, in this order (what leaves
-one of them stands in the next), and claims what it takes on:
+Who plans holds a short lock, looks at what is claimed, what waits in the log and what is merged, in this order (what
+leaves one of them stands in the next), and claims what it takes on:
 
     with ExitStack() as mine:
         with store.claims.planning():
-            taken, staged = store.claims.taken(), store.staged_pairs()
+            taken, waiting = store.claims.taken(), store.waiting_pairs()
             work = ...  # of what store.missing_pairs(...) gives, less these
             mine.enter_context(store.claims.claim(work))
         ...  # compute, and stage what was computed

@@ -54,8 +54,11 @@ def rebuild(root: Path, log: Log) -> tuple[int, list[Path]]:
             f"{root / FILE} cannot be read, and {log.folder}, of which it could be made anew, is empty"
         )
     with whole_file(root / FILE) as fresh:
-        with writing(root, fresh) as connection:
-            taken = _take(connection, log)
+        try:
+            with writing(root, fresh) as connection:
+                taken = _take(connection, log)
+        finally:
+            fresh.with_name(f"{fresh.name}.wal").unlink(missing_ok=True)  # of one that could not be finished
         (root / f"{FILE}.wal").unlink(missing_ok=True)  # of the old one, which DuckDB would apply to the new
     return taken
 

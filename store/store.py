@@ -250,8 +250,8 @@ class Store:
                 raise BadRequest(unknown("model", model, known))
         return [row for row in rows if not models or row.model in models]
 
-    def staged_pairs(self) -> set[tuple[str, str, str]]:
-        """Return (configuration, artifact_a, artifact_b) of what is staged, finished but not merged yet.
+    def waiting_pairs(self) -> set[tuple[str, str, str]]:
+        """Return (configuration, artifact_a, artifact_b) of what waits in the log, finished but not merged yet.
 
         Asked before `missing_pairs`, the two together know of everything that is finished, whoever merges meanwhile.
         """

@@ -131,7 +131,7 @@ def test_what_the_former_version_has_staged_is_merged(former: Path, tmp_path: Pa
     store, migrated = Store(former, MEASURED), Store(unpacked(tmp_path / "again"), MEASURED)
     assert store.waiting() == len(STAGED)
     store.merge()
-    assert store.waiting() == 0 and store.staged_pairs() == set()
+    assert store.waiting() == 0 and store.waiting_pairs() == set()
     for sql in (
         PAIRS,
         "SELECT * FROM neurons ORDER BY ALL",

@@ -288,15 +288,15 @@ def test_a_refusal_is_an_answer_until_its_artifact_is_rebuilt(tmp_path: Path) ->
     assert store.missing_pairs(artifacts, wanted) == {tuple(wanted): [(0, 1)]}
 
 
-def test_what_is_finished_stands_among_the_staged_pairs_until_it_is_merged(tmp_path: Path) -> None:
+def test_what_is_finished_stands_among_the_waiting_pairs_until_it_is_merged(tmp_path: Path) -> None:
     store = two_layers(tmp_path)
-    assert store.staged_pairs() == set()
+    assert store.waiting_pairs() == set()
     scored(store, refused="ConstantLayer: a refusal is finished too")
     (first, second), wanted = (row.artifact for row in store.artifacts()), Configuration("ckasim", 1, {}).configuration
-    assert store.staged_pairs() == {(wanted, first, second), (wanted, second, first)}
+    assert store.waiting_pairs() == {(wanted, first, second), (wanted, second, first)}
     assert store.missing_pairs([first, second], [wanted]) == {(wanted,): [(0, 1)]}
     store.merge()
-    assert store.staged_pairs() == set() and store.missing_pairs([first, second], [wanted]) == {}
+    assert store.waiting_pairs() == set() and store.missing_pairs([first, second], [wanted]) == {}
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)

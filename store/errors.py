@@ -30,6 +30,10 @@ class NothingYet(LayeratlasError):  # noqa: N818
     exit_code = 3
 
 
+class CatalogMissing(NothingYet):
+    """There is no catalog, but a log that it can be made of: nobody has merged yet, or the catalog was deleted."""
+
+
 class ArtifactDamaged(LayeratlasError):  # noqa: N818
     """An artifact's bytes are not what was written."""
 
@@ -44,10 +48,6 @@ class CatalogDamaged(LayeratlasError):  # noqa: N818
 
 class CatalogNewer(CatalogDamaged):
     """The catalog was written by a newer layeratlas: nothing is wrong with it."""
-
-
-class CatalogMissing(CatalogDamaged):
-    """There is no catalog, but a log that it can be made of."""
 
 
 class AttentionMissing(LayeratlasError):  # noqa: N818

@@ -178,6 +178,10 @@ class Log:
             found.update(zip(*(table[name].to_pylist() for name in _PAIR), strict=True))
         return found
 
+    def is_scattered(self) -> bool:
+        """Tell whether some table has so many segments that `compact` may find something to do."""
+        return any(len(self.segments([table])) >= _MANY for table in COLUMNS)
+
     def compact(self, taken: Collection[str], *, store: str) -> dict[str, list[str]]:
         """Make one of many segments of about one size; return what each new one replaced. Call it under a lock.
 

@@ -168,7 +168,8 @@ class Store:
                 raise
             return self._merge(anew=True)
         self.lost += aside
-        self._compact()
+        if self.log.is_scattered():
+            self._compact()
         return taken
 
     def _compact(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from layeratlas.store import catalog
 from layeratlas.store.artifacts.base import check
-from layeratlas.store.errors import ArtifactDamaged, CatalogDamaged, CatalogNewer
+from layeratlas.store.errors import ArtifactDamaged, CatalogDamaged, CatalogMissing, CatalogNewer, NothingYet
 from layeratlas.store.files import TEMPORARY
 from layeratlas.store.kinds import KINDS
 from layeratlas.store.store import Store
@@ -55,9 +55,11 @@ def _catalog(store: Store) -> list[str]:
         catalog.read_all(store.root)
     except CatalogNewer:
         raise
-    except CatalogDamaged as error:
+    except (CatalogDamaged, CatalogMissing) as error:
         store.rebuild()
         return [f"{error}. This is done"]
+    except NothingYet:
+        pass
     return []
 
 

@@ -119,7 +119,7 @@ SELECT a.* REPLACE (a.id + m.id * 1000 AS id, m.name AS weights, m.name || '-' |
 FROM base.artifacts a, base.models m WHERE m.id > 1
 """
 ALL_SCORES = """
-INSERT INTO base.scores SELECT 1, a.id, b.id, random(), 1234, NULL, NULL, 'r1', now()::TIMESTAMP
+INSERT INTO base.scores SELECT 1, a.id, b.id, random(), 1234, NULL, NULL, 'r1', now()::TIMESTAMP, NULL
 FROM base.artifacts a, base.artifacts b WHERE a.id <> b.id
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from layeratlas.store.identity import Settings
 from layeratlas.store.progress import Silent
 from layeratlas.store.store import Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
-from layeratlas.store.verify import verify
+from layeratlas.store.verify import Found, verify
 
 WORDS = sum(map(len, SENTENCES))
 
@@ -119,6 +120,7 @@ def test_files_that_a_crash_left_unregistered_are_adopted(store: Store, study: S
     run(store, study)
     before = written(store)
     (store.root / "catalog.duckdb").unlink()
+    shutil.rmtree(store.root / "results")
     assert run(store, study) == Summary(adopted=6)
     assert written(store) == before
     assert plan(store, study) == []
@@ -155,13 +157,14 @@ def test_what_is_damaged_is_rebuilt_and_nothing_else(store: Store, study: Study,
     work = {"a full folder": lambda: kept[0] / "somebody's", "a file above it": lambda: kept[0]}
     assert (work[harm]().read_text() == "work") if harm in work else not kept
     assert all((store.root / name).read_bytes() == content for name, content in before.items())
-    assert plan(store, study) == [] and verify(store) == ([], [])
+    assert plan(store, study) == [] and verify(store) == Found([], [])
 
 
 def test_an_unregistered_file_that_is_no_artifact_is_written_over(store: Store, study: Study) -> None:
     run(store, study)
     before = written(store)
     (store.root / "catalog.duckdb").unlink()
+    shutil.rmtree(store.root / "results")
     (store.root / next(iter(before))).write_bytes(b"nonsense")
     assert run(store, study) == Summary(written=1, adopted=5)
     assert written(store) == before
@@ -177,7 +180,7 @@ def test_models_of_any_name_are_stored_and_found(store: Store, study: Study, mod
         specs.append(ModelSpec(str(models / f"named-{seed}"), name))
     named = replace(study, models=tuple(specs), layers=(1,))
     assert run(store, named) == Summary(written=len(NAMES))
-    assert plan(store, named) == [] and verify(store) == ([], [])
+    assert plan(store, named) == [] and verify(store) == Found([], [])
     rows = store.artifacts()
     assert [row.model for row in rows] == list(NAMES)
     for row in rows:
@@ -190,6 +193,7 @@ def test_models_of_any_name_are_stored_and_found(store: Store, study: Study, mod
         "a disk that ignores case merges folders, not files"
     )
     (store.root / "catalog.duckdb").unlink()
+    shutil.rmtree(store.root / "results")
     assert run(store, named) == Summary(adopted=len(NAMES))
 
 

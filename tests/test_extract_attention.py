@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -382,6 +383,7 @@ def test_what_is_damaged_is_found_and_rebuilt_alone(store: Store, study: Study, 
 def test_finished_files_are_adopted(store: Store, study: Study) -> None:
     run(store, study)
     (store.root / "catalog.duckdb").unlink()
+    shutil.rmtree(store.root / "results")
     assert run(store, study) == Summary(adopted=10)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,4 +90,5 @@ def test_a_new_kind_is_a_row_a_take_and_a_hook(study: Study, tmp_path: Path) -> 
         )
         np.testing.assert_array_equal(hooked, shown)
     (store.root / "catalog.duckdb").unlink()
+    shutil.rmtree(store.root / "results")
     assert done(store, study, progress) == Summary(adopted=8)

@@ -186,7 +186,6 @@ def test_models_of_any_name_are_stored_and_found(store: Store, study: Study, mod
     for row in rows:
         path = store.root / row.path
         assert describe(store.root, path).model == row.model
-        assert set(pq.read_table(path, columns=["model"], partitioning=None)["model"].to_pylist()) == {row.model}
         short = quote(row.model, safe="")
         assert (path.parent.parent.name == f"model={short}") == (len(short) < 250)
     assert len({row.path.casefold() for row in rows}) == len(NAMES), (

@@ -1,7 +1,8 @@
-"""Stores of the release before the log: their catalog was the only copy of every score, so a log is made of it once."""
+"""From the catalog back to the log: once for a store of the release before it, and where a segment was damaged."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ _FORMER = {
 
 #: How a table's rows are read from the catalog, where that is not `SELECT <its columns> FROM base.<table>`.
 _READ = {
+    "origins": "SELECT store, origin, arrived AS written FROM base.origins",
+    "forgotten": "SELECT what, key, before, false AS lifted FROM base.forgotten",
     "artifacts": "SELECT *, registered AS written FROM base.artifacts",
     "damaged": "SELECT artifact, damaged AS reason FROM base.artifacts WHERE damaged IS NOT NULL",
     "runs": "SELECT *, coalesce(finished, started) AS written FROM base.runs",
@@ -34,7 +37,6 @@ _READ = {
             AND d.artifact_b = s.artifact_b
         ORDER BY s.configuration, s.artifact_a, s.artifact_b""",
 }
-_NEW = ("origins", "forgotten")  # tables that such a catalog does not have
 
 
 def needs_log(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -46,12 +48,12 @@ def needs_log(connection: duckdb.DuckDBPyConnection) -> bool:
     return bool(found)
 
 
-def write_log(connection: duckdb.DuckDBPyConnection, log: Log, *, store: str) -> list[Segment]:
-    """Write everything that a catalog has to the log; return the segments, which hold nothing that is new to it."""
+def write_log(
+    connection: duckdb.DuckDBPyConnection, log: Log, *, store: str, tables: Collection[str] = tuple(COLUMNS)
+) -> list[Segment]:
+    """Write what a catalog has of these tables to the log; return the segments, which tell it nothing new."""
     segments = []
-    for table, columns in COLUMNS.items():
-        if table in _NEW:
-            continue
+    for table, columns in ((table, COLUMNS[table]) for table in tables):
         rows = connection.sql(_READ.get(table, f"SELECT * FROM base.{table}")).to_arrow_table()  # noqa: S608
         rows = rows.select([name for name in columns if name in rows.column_names])
         for start in range(0, len(rows), _ROWS):

@@ -195,8 +195,9 @@ class Log:
                 sizes.setdefault(sum(size > limit for limit in _SIZES), []).append(segment)
             for size, some in sizes.items():
                 if len(some) >= _MANY and size < len(_SIZES):
-                    together = self._join(table, some, store)
-                    replaced[together.name] = [one.name for one in some if one.name != together.name]
+                    whole = [one for one in some if one.is_whole()]  # else damage would get a name that vouches for it
+                    together = self._join(table, whole, store)
+                    replaced[together.name] = [one.name for one in whole if one.name != together.name]
         return replaced
 
     def _join(self, table: str, segments: Sequence[Segment], store: str) -> Segment:

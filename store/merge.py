@@ -41,7 +41,9 @@ def merge(root: Path, log: Log, *, store: str) -> tuple[int, list[Path]]:
     with writing(root) as connection:
         if former.needs_log(connection):
             note_taken(connection, former.write_log(connection, log, store=store))
-        return _take(connection, log)
+        aside = _restore(connection, log, store)
+        taken, more = _take(connection, log)
+    return taken, aside + more
 
 
 def rebuild(root: Path, log: Log) -> tuple[int, list[Path]]:
@@ -88,6 +90,19 @@ def note_compacted(connection: duckdb.DuckDBPyConnection, replaced: Mapping[str,
         )  # fmt: skip
         connection.execute("DELETE FROM base.segments WHERE list_contains(?, segment)", [list(gone)])
     connection.execute("COMMIT")
+
+
+def _restore(connection: duckdb.DuckDBPyConnection, log: Log, store: str) -> list[Path]:
+    """Set aside damaged segments of small tables that were taken; what they held is written anew from the catalog.
+
+    Small tables are made anew from their segments at every merge, so that each of these is checked every time.
+    """
+    new = {segment.name for segment in not_taken(connection, log)}
+    damaged = [one for one in log.segments(_SMALL) if one.name not in new and not one.is_whole()]
+    if damaged:
+        tables = {segment.table for segment in damaged}
+        note_taken(connection, former.write_log(connection, log, store=store, tables=tables))
+    return [log.set_aside(segment) for segment in damaged]
 
 
 def _take(connection: duckdb.DuckDBPyConnection, log: Log) -> tuple[int, list[Path]]:
@@ -172,6 +187,8 @@ def _fold_one(connection: duckdb.DuckDBPyConnection, table: str, keys: Sequence[
         columns.append("registered")
     if table in _NUMBERED:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE ids AS SELECT {same}, id FROM base.{table}")
+        if connection.execute(f"SELECT 1 FROM ids ANTI JOIN folded USING ({same}) LIMIT 1").fetchall():
+            _drop_scores_of(connection, table, f"SELECT id FROM ids ANTI JOIN folded USING ({same})")
         connection.execute(f"DELETE FROM base.{table}")
         connection.execute(
             f"INSERT INTO base.{table} (id, {', '.join(columns)}) "
@@ -184,6 +201,16 @@ def _fold_one(connection: duckdb.DuckDBPyConnection, table: str, keys: Sequence[
         connection.execute(
             f"INSERT INTO base.{table} ({', '.join(columns)}) SELECT {', '.join(columns)} FROM folded ORDER BY {same}"
         )
+
+
+def _drop_scores_of(connection: duckdb.DuckDBPyConnection, table: str, gone: str) -> None:
+    """Drop the scores of rows that are no more, whose ids may be given again; their segments are read again."""
+    refers = {"artifacts": ("artifact_a", "artifact_b"), "configurations": ("configuration",)}.get(table, ())
+    for column in refers:
+        for scored in ("scores", "details", "disagreements"):
+            connection.execute(f"DELETE FROM base.{scored} WHERE {column} IN ({gone})")
+    if refers:
+        connection.execute("UPDATE base.segments SET unresolved = 1 WHERE segment LIKE 'scores/%'")
 
 
 def _newest(table: str, column: str) -> str:

@@ -149,6 +149,16 @@ class Store:
             except StoreBusy:
                 return 0
 
+    def check_log(self) -> list[Path]:
+        """Re-hash every segment; return those that were set aside. Of small tables the catalog's rows go to the log."""
+        if not self.log.segments():
+            return []
+        with self.lock("merge"):
+            before = len(self.lost)
+            self._merge()
+            self.lost += [self.log.set_aside(one) for one in self.log.segments(["scores"]) if not one.is_whole()]
+            return self.lost[before:]
+
     def rebuild(self) -> int:
         """Make the catalog anew from the log; return how many segments it was made of."""
         with self.lock("merge"):

@@ -29,13 +29,11 @@ def verify(store: Store, advance: Callable[[int], None] = lambda artifacts: None
     them, stay; a damaged artifact is marked, so that the next run rebuilds it.
     """
     lines = _catalog(store)
-    for segment in store.log.segments():
-        if not segment.is_whole():
-            aside = store.log.set_aside(segment)
-            lines.append(
-                f"{aside}: this part of the log has changed since it was written, and is set aside. What it held is "
-                "in the catalog as long as that is whole; `layeratlas run` measures again what is missing"
-            )
+    lines += [
+        f"{path}: this part of the log had changed since it was written, and is set aside. What it held is in the "
+        "catalog as long as that is whole; else `layeratlas run` measures it again"
+        for path in store.check_log()
+    ]
     rows = store.artifacts()
     damaged = {}
     for row in rows:

@@ -132,6 +132,56 @@ def test_a_damaged_segment_is_set_aside_and_named_and_what_the_catalog_has_stays
     assert segment.path.name in said.stderr and said.returncode == 0, said.stderr
 
 
+@pytest.mark.parametrize("table", ["models", "artifacts", "configurations", "corpora", "runs"])
+def test_a_damaged_segment_of_a_small_table_is_written_anew_from_the_catalog(root: Path, table: str) -> None:
+    known = everything(Store(root))
+    [segment, *_] = Log(root).segments([table])
+    content = bytearray(segment.path.read_bytes())
+    content[len(content) // 3] ^= 1
+    segment.path.write_bytes(content)
+    store = Store(root)
+    store.stage("corpora", [{"corpus": "v1:new", "name": "new"}])
+    store.merge()
+    assert [path.name for path in store.lost] == [segment.path.name + ".damaged"]
+    for _ in range(2):
+        found = everything(store)
+        assert {view: found[view] for view in VIEWS if view != "corpora"} == {
+            view: known[view] for view in VIEWS if view != "corpora"
+        }
+        assert len(found["corpora"]) == len(known["corpora"]) + 1
+        store.rebuild()
+
+
+def test_a_row_whose_segment_is_gone_takes_its_scores_along_and_no_other_gets_them(root: Path) -> None:
+    store = Store(root)
+    [segment] = store.log.segments(["artifacts"])
+    rows = store.log.read([segment]).to_pylist()
+    last = max(store.rows("SELECT id, artifact FROM base.artifacts"))[1]
+    segment.path.unlink()
+    new = {**rows[0], "artifact": "v1:new", "layer": 77, "written": now()}
+    store.stage("artifacts", [row for row in rows if row["artifact"] != last])
+    store.stage("artifacts", [new])
+    store.merge()
+    assert store.rows("SELECT count(*) FROM all_layer_pairs WHERE 77 IN (layer_a, layer_b)") == [(0,)]
+    store.stage("artifacts", [row for row in rows if row["artifact"] == last])
+    store.merge()
+    whole = everything(store)["all_layer_pairs"]
+    assert len(whole) == len(everything(Store(catalogs.build(root.parent / "same")))["all_layer_pairs"])
+
+
+def test_damage_is_not_compacted_into_a_segment_that_vouches_for_it(root: Path) -> None:
+    log = Log(root)
+    big = max(log.segments(["scores"]), key=lambda one: one.path.stat().st_size)
+    rows = log.read([big])
+    made = [log.write_table("scores", rows.slice(index, 1), store="s") for index in range(20)]
+    content = bytearray(made[3].path.read_bytes())
+    content[40] ^= 1
+    made[3].path.write_bytes(content)
+    replaced = log.compact({one.name for one in made}, store="s")
+    assert made[3].path.exists() and made[3].name not in {name for gone in replaced.values() for name in gone}
+    assert sum(len(gone) for gone in replaced.values()) >= 15
+
+
 def test_the_log_is_read_by_others_and_names_its_content(root: Path) -> None:
     log = Log(root)
     assert all(segment.is_whole() for segment in log.segments())

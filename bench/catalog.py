@@ -36,10 +36,10 @@ BARE = (
 
 
 def main() -> None:
-    """Stage, merge and ask; print seconds and ratios."""
+    """Log, merge and ask; print seconds and ratios."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        stage(store)
+        fill(store)
         file = next((store.root / "results" / "scores").glob("*.parquet"))
         copied = seconds(lambda: duckdb.connect(f"{folder}/bare.duckdb").execute(f"CREATE TABLE t AS FROM '{file}'"))
         merged = seconds(store.merge)
@@ -55,23 +55,23 @@ def main() -> None:
     )
 
 
-def stage(store: Store) -> None:
-    """Stage models, artifacts and a random score for every ordered pair of layers."""
+def fill(store: Store) -> None:
+    """Log models, artifacts and a random score for every ordered pair of layers."""
     weights = [f"v1:{model}" for model in range(MODELS)]
     artifacts = [ArtifactIdentity(w, "v1:c", layer, Settings()).artifact for w in weights for layer in range(LAYERS)]
-    store.stage("models", [{"weights": w, "name": f"model-{i}", "family": f"family-{i % 6}", "layers": LAYERS - 1,
+    store.write("models", [{"weights": w, "name": f"model-{i}", "family": f"family-{i % 6}", "layers": LAYERS - 1,
                             "source": "own"} for i, w in enumerate(weights)])  # fmt: skip
-    store.stage("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
-    store.stage("artifacts", [{"artifact": artifact, "weights": weights[i // LAYERS], "corpus": "v1:c",
+    store.write("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
+    store.write("artifacts", [{"artifact": artifact, "weights": weights[i // LAYERS], "corpus": "v1:c",
                                "kind": "activations", "layer": i % LAYERS, "words_from_tokens": "last", "words": 25_000,
                                "units": 768, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
                               for i, artifact in enumerate(artifacts)])  # fmt: skip
     identity = configuration(configure("ckasim"))
-    store.stage("configurations", [configuration_row(configure("ckasim"))])
+    store.write("configurations", [configuration_row(configure("ckasim"))])
     store.merge()
     values = np.random.default_rng(0).random((len(artifacts), len(artifacts)))
     values = (values + values.T) / 2
-    store.stage("scores", [{"configuration": identity.configuration, "artifact_a": a, "artifact_b": b, "words": 25_000,
+    store.write("scores", [{"configuration": identity.configuration, "artifact_a": a, "artifact_b": b, "words": 25_000,
                             "value": float(values[i, j]), "diagnostics": '{"words": 25000}', "run": "bench"}
                            for i, a in enumerate(artifacts) for j, b in enumerate(artifacts) if i != j])  # fmt: skip
 

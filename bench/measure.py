@@ -84,10 +84,10 @@ def fill(root: Path, count: int, neurons: int, words: int) -> list[Tensor]:  # e
                 place = np.arange(start, start + len(part), dtype=np.int32)
                 writer.write(place, np.zeros(len(part), np.int32), ["w"] * len(part), part)
         assert writer.artifact is not None
-        store.stage_artifact(writer.artifact, "bench")
-    store.stage("models", [{"weights": f"v1:model-{m}", "name": f"model-{m}", "family": f"family-{m}", "layers": 12,
+        store.write_artifact(writer.artifact, "bench")
+    store.write("models", [{"weights": f"v1:model-{m}", "name": f"model-{m}", "family": f"family-{m}", "layers": 12,
                             "neurons": neurons, "source": "own"} for m in range(2)])  # fmt: skip
-    store.stage("corpora", [{"corpus": "v1:corpus", "name": "synthetic", "sentences": words, "words": words}])
+    store.write("corpora", [{"corpus": "v1:corpus", "name": "synthetic", "sentences": words, "words": words}])
     store.merge()
     return layers
 

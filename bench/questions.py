@@ -37,8 +37,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         published, large, many = (Path(folder) / name for name in ("published", "large", "many"))
         run(["run", "studies/wu2020-published.toml", "--store", str(published)])
-        stage(Store(large), *LARGE)
-        stage(Store(many), *SMALL_LAYERS)
+        fill(Store(large), *LARGE)
+        fill(Store(many), *SMALL_LAYERS)
         ask(published, "bert_base_cased", "xlnet_large_cased", "published figures", 0.3)
         ask(large, "model-0", "model-5", "a million scores", 1.0)
         ask(many, "model-0", "model-5", "520 small layers", 1.0)
@@ -61,28 +61,28 @@ def ask(store: Path, model: str, other: str, what: str, target: float) -> None:
         print(f"  {' '.join(question):<45} {middle:5.2f} s  ({min(taken):.2f} to {max(taken):.2f}){late}")
 
 
-def stage(store: Store, models: int, layers: int, size: int) -> None:
+def fill(store: Store, models: int, layers: int, size: int) -> None:
     """Fill a store with random scores of every ordered pair of layers under every measure."""
     random = np.random.default_rng(0)
     weights = [f"v1:{model}" for model in range(models)]
     artifacts = [ArtifactIdentity(w, "v1:c", layer, Settings()).artifact for w in weights for layer in range(layers)]
-    store.stage("models", [{"weights": w, "name": f"model-{i}", "family": f"family-{i % 6}", "layers": layers - 1,
+    store.write("models", [{"weights": w, "name": f"model-{i}", "family": f"family-{i % 6}", "layers": layers - 1,
                             "source": "own"} for i, w in enumerate(weights)])  # fmt: skip
-    store.stage("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
-    store.stage("artifacts", [{"artifact": artifact, "weights": weights[i // layers], "corpus": "v1:c",
+    store.write("corpora", [{"corpus": "v1:c", "name": "corpus", "sentences": 1, "words": 25_000}])
+    store.write("artifacts", [{"artifact": artifact, "weights": weights[i // layers], "corpus": "v1:c",
                                "kind": "activations", "layer": i % layers, "words_from_tokens": "last", "words": 25_000,
                                "units": size, "word_set": "w", "path": f"{i}", "bytes": 1, "sha256": "s"}
                               for i, artifact in enumerate(artifacts)])  # fmt: skip
     for name in NAMES:
         identity = configuration(configure(name))
-        store.stage("configurations", [configuration_row(configure(name))])
+        store.write("configurations", [configuration_row(configure(name))])
         values = random.random((len(artifacts), len(artifacts))) / (2 if name == "neuronsim" else 1)
         values = (values + values.T) / 2
         rows = [{"configuration": identity.configuration, "artifact_a": a, "artifact_b": b, "words": 25_000,
                  "value": float(values[i, j]), "diagnostics": '{"words": 25000}', "run": "bench",
                  **(neurons(random, size) if name == "neuronsim" and (i == 3 or max(i, j) < DETAILED) else {})}
                 for i, a in enumerate(artifacts) for j, b in enumerate(artifacts) if i != j]  # fmt: skip
-        store.stage("scores", rows)
+        store.write("scores", rows)
     store.merge()
 
 

@@ -66,13 +66,13 @@ def fill(root: Path, count: int, neurons: int, words: int) -> list[Tensor]:  # e
             place = np.arange(words, dtype=np.int32)
             writer.write(place, np.zeros(words, np.int32), ["w"] * words, layer)
         assert writer.artifact is not None
-        store.stage_artifact(writer.artifact, "bench")
-    store.stage("models", [
+        store.write_artifact(writer.artifact, "bench")
+    store.write("models", [
         {"weights": f"v1:model-{m}", "name": f"model-{m}", "family": f"family-{m % 4}", "layers": LAYERS_A_MODEL - 1,
          "neurons": neurons, "source": "own"}
         for m in range(-(-count // LAYERS_A_MODEL))
     ])  # fmt: skip
-    store.stage("corpora", [{"corpus": "v1:corpus", "name": "synthetic", "sentences": words, "words": words}])
+    store.write("corpora", [{"corpus": "v1:corpus", "name": "synthetic", "sentences": words, "words": words}])
     store.merge()
     return layers
 

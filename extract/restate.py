@@ -31,7 +31,7 @@ def restate(store: Store, study: Study) -> list[str]:
                 f"{spec.name}: {key} is now {new}, it was {row[key] or 'not stated'}" for key, new in stated.items()
             ]
     if changed:
-        store.stage("models", changed)
+        store.write("models", changed)
         store.merge()
     return said
 

@@ -113,7 +113,7 @@ class _Extraction:
         self._summary.failures.append(Failure(task.model.name, task.corpus.name, reason))
         self._progress.note(f"{task.title} failed: {reason}")
         row = {"model": task.model.name, "corpus": task.content.corpus, "reason": without_places(reason)}
-        self._store.stage("failures", [{**row, "run": self._run}])
+        self._store.write("failures", [{**row, "run": self._run}])
 
     def _task(self, task: Task) -> None:
         if task.located is None:
@@ -163,7 +163,7 @@ class _Extraction:
             if artifact is None:
                 rest.append(place)
             else:
-                self._store.stage_artifact(artifact, self._run)
+                self._store.write_artifact(artifact, self._run)
                 self._summary.adopted += 1
         return tuple(rest)
 
@@ -210,8 +210,8 @@ class _Extraction:
             "corpus": content.corpus, "name": task.corpus.name, "origin": shown_path(task.corpus.path),
             "sentences": content.sentences, "words": content.words,
         }  # fmt: skip
-        self._store.stage("models", [model])
-        self._store.stage("corpora", [corpus])
+        self._store.write("models", [model])
+        self._store.write("corpora", [corpus])
 
     def _family(self, located: Located) -> str:
         """The family that the user states, or stated before, or else what the literature calls the architecture."""
@@ -260,7 +260,7 @@ class _Extraction:
                 windowing.vocabulary.refuse(name)
             background.describe({"batching": encoder.shape.batching, **windowing.vocabulary.found})
         for artifact in background.artifacts:
-            self._store.stage_artifact(artifact, self._run)
+            self._store.write_artifact(artifact, self._run)
         self._summary.written += len(background.artifacts)
         self._report(task, encoder, windowing, takes)
         for remark in encoder.shape.remarks:

@@ -1,4 +1,4 @@
-"""Measures over a store: takes what has no score yet, tile by tile (`remaining.py`), computes it and stages its scores.
+"""Measures over a store: takes what has no score yet, tile by tile (`remaining.py`), computes it and logs its scores.
 
 Any number of processes share the work of one store. A tile's claim ends with its process, so nothing is lost with one.
 """
@@ -70,7 +70,7 @@ class Session:
         from layeratlas.measures.remaining import Remaining
 
         by_identity = {configuration(measure).configuration: measure for measure in measures}
-        self.store.stage("configurations", [configuration_row(measure) for measure in measures])
+        self.store.write("configurations", [configuration_row(measure) for measure in measures])
         self.store.merge()
         sound = {row.artifact: row for row in self._sound(artifacts, missing)}
         remaining = Remaining(
@@ -93,7 +93,7 @@ class Session:
                     bad[row.artifact] = reason
                     self.summary.damaged.append(f"{row.title}: {reason}")
                 advance(1)
-        self.store.stage("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in bad.items()])
+        self.store.write("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in bad.items()])
         return [row for row in used if row.artifact not in bad]
 
     def _damage(self, row: ArtifactRow) -> str | None:
@@ -106,7 +106,7 @@ class Session:
         return None
 
     def _fill(self, tile: Tile, rows: dict[str, ArtifactRow], measures: dict[str, Measure]) -> None:
-        """Compute a tile and stage its scores, every few seconds."""
+        """Compute a tile and log its scores, every few seconds."""
         from layeratlas.measures.engine import How, compare_tile, source_of
         from layeratlas.measures.scored import score_table
 
@@ -123,7 +123,7 @@ class Session:
             self.progress.task(f"comparing {title}", len(tile.pairs)) as compared,
         ):
             for some in _every(compare_tile(tile.kind, layers, tile.pairs, chosen, how, advance=read), _STAGE_SECONDS):
-                self.store.stage_table("scores", score_table(some, tile.artifacts, self.run))
+                self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
                 self._count(some)
                 compared(sum(len(outcomes.pairs) for outcomes in some) // (2 * len(chosen)))
 

@@ -8,7 +8,7 @@ leaves one of them stands in the next), and claims what it takes on:
             taken, waiting = store.claims.taken(), store.waiting_pairs()
             work = ...  # of what store.missing_pairs(...) gives, less these
             mine.enter_context(store.claims.claim(work))
-        ...  # compute, and stage what was computed
+        ...  # compute, and log what was computed
 
 A claim is a description, `claims/<hash>.json`, and a lock, `locks/claim-<hash>.lock`, which the operating
 system releases when its holder dies. A claim whose lock is free is a dead process's, and is removed. Lock files are

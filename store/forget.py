@@ -38,7 +38,7 @@ def forget(store: Store, name: str) -> str:
     before: Any = now()
     scores = _scores(store)
     with store.run(device="none", threads=1):
-        store.stage("forgotten", [{"what": kind, "key": key, "before": before} for kind, key in found])
+        store.write("forgotten", [{"what": kind, "key": key, "before": before} for kind, key in found])
         store.merge()
     return f"forgot the {kinds[0]} {wanted}, and {scores - _scores(store):,} scores with it; its files stay"
 

@@ -110,7 +110,7 @@ def read_results(file: Path, models: Path | None = None, *, symmetric: Mapping[s
 
 
 def import_results(store: Store, results: Results, name: str, *, run: str) -> None:
-    """Stage results under the name of their source, and merge; they replace what that source had."""
+    """Log results under the name of their source, and merge; they replace what that source had."""
     about = results.about
     begun = now()
     weights = {model: fingerprint({"source": name, "model": model}) for model in results.models}
@@ -124,27 +124,27 @@ def import_results(store: Store, results: Results, name: str, *, run: str) -> No
     }
     layers = sorted({(r[0], *end) for r in results.rows for end in (r[2:4], r[4:6])})
     artifacts = {key: fingerprint({"source": name, "layer": list(key)}) for key in layers}
-    store.stage("models", [{**_model_row(about), "weights": weights[model], "source": name}
+    store.write("models", [{**_model_row(about), "weights": weights[model], "source": name}
                            for model, about in results.models.items()])  # fmt: skip
-    store.stage("corpora", [{**results.corpora.get(corpus, {"name": corpus}), "corpus": key, "origin": results.origin}
+    store.write("corpora", [{**results.corpora.get(corpus, {"name": corpus}), "corpus": key, "origin": results.origin}
                             for corpus, key in corpora.items()])  # fmt: skip
-    store.stage("artifacts", [
+    store.write("artifacts", [
         {"artifact": key, "weights": weights[model], "corpus": corpora[corpus], "kind": "activations", "layer": layer,
          "words_from_tokens": about.get("pooling", "unknown"), "words": results.corpora.get(corpus, {}).get("words"),
          "units": results.models[model].get("neurons"), "run": run}
         for (corpus, model, layer), key in artifacts.items()])  # fmt: skip
-    store.stage("configurations", [
+    store.write("configurations", [
         {**setting, **results.ranges[measure], "configuration": key, "measure": measure,
          "parameters": canonical_json({}), "is_symmetric": results.symmetric[measure]}
         for measure, key in measures.items()])  # fmt: skip
-    store.stage("scores", [
+    store.write("scores", [
         {"configuration": measures[measure], "artifact_a": artifacts[corpus, model_a, layer_a],
          "artifact_b": artifacts[corpus, model_b, layer_b], "value": value,
          "words": results.corpora.get(corpus, {}).get("words"), "run": run}
         for corpus, measure, model_a, layer_a, model_b, layer_b, value in results.rows])  # fmt: skip
-    source = {key: about.get(key) for key in ("citation", "licence", "tolerance")}  # staged last: now all is there
-    store.stage("forgotten", [{"what": "source", "key": name, "before": begun - timedelta(microseconds=1)}])
-    store.stage("sources", [{**source, "source": name, "digest": results.digest, "origin": results.origin, "run": run}])
+    source = {key: about.get(key) for key in ("citation", "licence", "tolerance")}  # logged last: now all is there
+    store.write("forgotten", [{"what": "source", "key": name, "before": begun - timedelta(microseconds=1)}])
+    store.write("sources", [{**source, "source": name, "digest": results.digest, "origin": results.origin, "run": run}])
     store.merge()
 
 

@@ -115,16 +115,16 @@ class Store:
         finally:
             lock.release()
 
-    def stage(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write finished rows to the log (tables and columns: log.COLUMNS)."""
         self.log.write(table, rows, store=self.settings.store)
 
-    def stage_table(self, table: str, data: pa.Table) -> None:
+    def write_table(self, table: str, data: pa.Table) -> None:
         """Write finished rows that are columns already to the log."""
         self.log.write_table(table, data, store=self.settings.store)
 
-    def stage_artifact(self, artifact: Artifact, run: str) -> None:
-        """Tell the merger of an artifact whose file is in place."""
+    def write_artifact(self, artifact: Artifact, run: str) -> None:
+        """Write to the log of an artifact whose file is in place."""
         identity = artifact.identity
         row = {
             "artifact": artifact.artifact, "weights": identity.weights, "corpus": identity.corpus,
@@ -133,7 +133,7 @@ class Store:
             "word_set": artifact.word_set, "path": artifact.path, "bytes": artifact.bytes,
             "sha256": artifact.sha256, "run": run,
         }  # fmt: skip
-        self.stage("artifacts", [row])
+        self.write("artifacts", [row])
 
     def merge(self) -> int:
         """Take into the catalog what is new in the log; return how many segments. Left for later while readers hold it.
@@ -289,7 +289,7 @@ class Store:
         """Record one command that writes: what ran, where, with which versions, and how it ended."""
         begun = provenance.begun(device=device, threads=threads)
         self._writes = True
-        self.stage("runs", [begun])
+        self.write("runs", [begun])
         outcome = "failed"
         try:
             yield begun["run"]
@@ -298,7 +298,7 @@ class Store:
             outcome = "interrupted"
             raise
         finally:
-            self.stage("runs", [{**begun, "finished": provenance.now(), "outcome": outcome}])
+            self.write("runs", [{**begun, "finished": provenance.now(), "outcome": outcome}])
             self.merge()
 
 

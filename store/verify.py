@@ -42,7 +42,7 @@ def verify(store: Store, advance: Callable[[int], None] = lambda artifacts: None
         except ArtifactDamaged as error:
             damaged[row.artifact] = str(error)
         advance(1)
-    store.stage("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in damaged.items()])
+    store.write("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in damaged.items()])
     store.merge()
     known = {row.path for row in rows}
     return Found(lines + list(damaged.values()), [path for path in _files(store.root) if path not in known])

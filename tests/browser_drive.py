@@ -42,23 +42,23 @@ def build(root: Path, models: dict[str, tuple[str, int]] = TOY) -> Path:
     """A store with every ordered pair of layers of small models; run again with more models, it adds theirs."""
     store = Store(root)
     moment = datetime(2026, 1, 2, 3, 4, 5)
-    store.stage("runs", [{"run": "r1", "command": "layeratlas run toy.toml", "started": moment, "finished": moment,
+    store.write("runs", [{"run": "r1", "command": "layeratlas run toy.toml", "started": moment, "finished": moment,
                           "outcome": "finished", "host": "here", "device": "cpu", "threads": 1,
                           "versions": '{"torch":"2.9.0"}'}])  # fmt: skip
-    store.stage("corpora", [{"corpus": "v1:c", "name": "toy-corpus", "sentences": 9, "words": 1234}])
-    store.stage("models", [{"weights": name, "name": name, "family": family, "layers": blocks, "neurons": 4,
+    store.write("corpora", [{"corpus": "v1:c", "name": "toy-corpus", "sentences": 9, "words": 1234}])
+    store.write("models", [{"weights": name, "name": name, "family": family, "layers": blocks, "neurons": 4,
                             "source": "own"} for name, (family, blocks) in models.items()])  # fmt: skip
     layers = [(name, layer) for name, (_, blocks) in models.items() for layer in range(blocks + 1)]
-    store.stage("artifacts", [{"artifact": f"{name}-{layer}", "weights": name, "corpus": "v1:c", "kind": "activations",
+    store.write("artifacts", [{"artifact": f"{name}-{layer}", "weights": name, "corpus": "v1:c", "kind": "activations",
                                "layer": layer, "words_from_tokens": "last", "settings": "{}", "words": 1234, "units": 4,
                                "word_set": "all", "path": f"{name}-{layer}", "bytes": 1, "sha256": "s", "run": "r1"}
                               for name, layer in layers])  # fmt: skip
     for measure, symmetric in TOY_MEASURES.items():
-        store.stage("configurations", [{"configuration": measure, "measure": measure, "version": 1, "label": "default",
+        store.write("configurations", [{"configuration": measure, "measure": measure, "version": 1, "label": "default",
                                         "presets": ["default"], "parameters": '{"tilt":0.5}',
                                         "is_symmetric": symmetric}])  # fmt: skip
         detail = {} if symmetric else {"units": [0.25, 0.75, 0.5, 0.125], "matches": [3, 1, 0, 2]}
-        store.stage("scores", [{"configuration": measure, "artifact_a": f"{a[0]}-{a[1]}",
+        store.write("scores", [{"configuration": measure, "artifact_a": f"{a[0]}-{a[1]}",
                                 "artifact_b": f"{b[0]}-{b[1]}", "value": toy_value(measure, a, b), "words": 1234,
                                 "diagnostics": '{"dead_a": 7}', "run": "r1", **detail}
                                for a, b in itertools.permutations(layers, 2)])  # fmt: skip

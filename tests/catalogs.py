@@ -1,4 +1,4 @@
-"""Catalogs with chosen scores: staged and merged as a runner does it, without models and without torch."""
+"""Catalogs with chosen scores: logged and merged as a runner does it, without models and without torch."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def build(
     layers = [(name, layer) for name, (_, blocks, _) in models.items() for layer in range(blocks + 1)]
     names = {layer: f"{corpus}-{source}-{layer[0]}-{layer[1]}" for layer in layers}
     _stage_run(store)
-    store.stage("corpora", [{"corpus": f"v1:{corpus}", "name": corpus, "sentences": 100, "words": WORDS}])
-    store.stage("models", [
+    store.write("corpora", [{"corpus": f"v1:{corpus}", "name": corpus, "sentences": 100, "words": WORDS}])
+    store.write("models", [
         {"weights": f"v1:{name}-{source}", "name": name, "family": family, "layers": blocks, "neurons": 16,
          "parameters": 1000, "architecture": "Tiny", "origin": f"./{name}", "finetuned_from": origin, "source": source}
         for name, (family, blocks, origin) in models.items()
     ])  # fmt: skip
-    store.stage("artifacts", [
+    store.write("artifacts", [
         {"artifact": names[layer], "weights": f"v1:{layer[0]}-{source}", "corpus": f"v1:{corpus}", "layer": layer[1],
          "kind": "activations", "words_from_tokens": "last", "settings": "{}", "words": WORDS, "units": 16,
          "word_set": "all", "run": "r1"}
         for layer in layers
     ])  # fmt: skip
     for measure, is_symmetric in measures.items():
-        store.stage("configurations", [
+        store.write("configurations", [
             {"configuration": f"v1:{measure}", "measure": measure, "version": 1, "label": "default",
              "presets": ["default"], "parameters": '{"variance":0.99}', "is_symmetric": is_symmetric}
         ])  # fmt: skip
-        store.stage("scores", [
+        store.write("scores", [
             {"configuration": f"v1:{measure}", "artifact_a": names[a], "artifact_b": names[b],
              "value": value(measure, *a, *b), "words": WORDS, "run": "r1"}
             for a, b in itertools.permutations(layers, 2)
@@ -68,7 +68,7 @@ def build(
 def _stage_run(store: Store) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5)
     versions = '{"python":"3.12.1","torch":"2.9.0"}'
-    store.stage("runs", [
+    store.write("runs", [
         {"run": "r1", "command": "layeratlas run tiny.toml", "started": moment, "finished": moment,
          "outcome": "finished", "host": "here", "device": "cpu", "threads": 1, "versions": versions}
     ])  # fmt: skip

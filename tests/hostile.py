@@ -28,18 +28,18 @@ def build(root: Path) -> Path:
     """Write a store: each model of two layers, fine-tuned from the one before it; refusals, failures, damage."""
     store = Store(root)
     ends = [(name, layer) for name in NAMES for layer in (0, 1)]
-    store.stage("corpora", [{"corpus": "v1:c", "name": CORPUS, "sentences": 9, "words": WORDS, "origin": CORPUS}])
-    store.stage("sources", [{"source": SOURCE, "digest": "d", "origin": SOURCE, "citation": SOURCE}])
+    store.write("corpora", [{"corpus": "v1:c", "name": CORPUS, "sentences": 9, "words": WORDS, "origin": CORPUS}])
+    store.write("sources", [{"source": SOURCE, "digest": "d", "origin": SOURCE, "citation": SOURCE}])
     for source in ("own", SOURCE):
-        store.stage("models", [
+        store.write("models", [
             {"weights": f"{source}:{name}", "name": name, "family": family(place), "layers": 1, "neurons": 4,
              "source": source, "origin": name, "architecture": name, "finetuned_from": _origin(place)}
             for place, name in enumerate(NAMES)])  # fmt: skip
         _measured(store, source, ends, "activations", MEASURES)
         _measured(store, source, ends, "attention", {"attsim": False})
-    store.stage("failures", [{"model": NAMES[2], "corpus": "v1:c", "reason": REASON, "run": "r"}])
-    store.stage("damaged", [{"artifact": f"own:{NAMES[2]}:1:activations", "reason": REASON}])
-    store.stage("runs", [{"run": "r", "command": REASON, "outcome": "finished", "host": CORPUS, "device": CORPUS}])
+    store.write("failures", [{"model": NAMES[2], "corpus": "v1:c", "reason": REASON, "run": "r"}])
+    store.write("damaged", [{"artifact": f"own:{NAMES[2]}:1:activations", "reason": REASON}])
+    store.write("runs", [{"run": "r", "command": REASON, "outcome": "finished", "host": CORPUS, "device": CORPUS}])
     store.merge()
     return root
 
@@ -51,18 +51,18 @@ def _origin(place: int) -> str | None:
 def _measured(store: Store, source: str, ends: list[tuple[str, int]], kind: str, measures: dict[str, bool]) -> None:
     here = [end for end in ends if kind == "activations" or end[1]]
     artifact = {end: f"{source}:{end[0]}:{end[1]}:{kind}" for end in here}
-    store.stage("artifacts", [
+    store.write("artifacts", [
         {"artifact": artifact[end], "weights": f"{source}:{end[0]}", "corpus": "v1:c", "kind": kind, "layer": end[1],
          "words_from_tokens": "last" if kind == "activations" else "drop", "settings": "{}", "words": WORDS, "units": 4,
          "word_set": "all", "path": f"{artifact[end]}.parquet" if source == "own" else None, "bytes": 1, "sha256": "s",
          "run": "r"}
         for end in here])  # fmt: skip
     for place, (measure, symmetric) in enumerate(measures.items()):
-        store.stage("configurations", [{"configuration": f"{source}:{measure}", "measure": measure, "version": 1,
+        store.write("configurations", [{"configuration": f"{source}:{measure}", "measure": measure, "version": 1,
                                         "label": LABEL, "presets": [], "parameters": "{}",
                                         "is_symmetric": symmetric}])  # fmt: skip
         detail = {} if symmetric else {"units": [0.25, 0.75, 0.5, 0.125], "matches": [3, 1, 0, 2]}
-        store.stage("scores", [
+        store.write("scores", [
             {"configuration": f"{source}:{measure}", "artifact_a": artifact[a], "artifact_b": artifact[b],
              "words": WORDS, "run": "r", "diagnostics": "{}", **_value(a, b, place, symmetric), **detail}
             for a, b in itertools.permutations(here, 2)])  # fmt: skip

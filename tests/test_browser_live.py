@@ -39,7 +39,7 @@ def test_nothing_yet_says_what_to_run_and_goes_on_when_there_is_something(tmp_pa
     root = tmp_path / "s"
     if empty == "no scores":
         store = Store(root)
-        store.stage("corpora", [{"corpus": "v1:c", "name": "c", "sentences": 1, "words": 1}])
+        store.write("corpora", [{"corpus": "v1:c", "name": "c", "sentences": 1, "words": 1}])
         store.merge()
 
     async def steps(pilot: Pilot[None]) -> None:

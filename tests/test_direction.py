@@ -43,7 +43,7 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def add_mirror(store: Store, measure: str, distance: str) -> None:
     (parts,) = store.rows("SELECT id, is_symmetric FROM base.configurations WHERE measure = ?", measure)
-    store.stage("configurations", [{
+    store.write("configurations", [{
         "configuration": f"v1:{distance}", "measure": distance, "version": 1, "label": "default",
         "presets": ["default"], "parameters": "{}", "is_symmetric": parts[1], "direction": "distance",
         "low": C - 1, "high": C,
@@ -53,7 +53,7 @@ def add_mirror(store: Store, measure: str, distance: str) -> None:
         "JOIN base.artifacts a ON a.id = s.artifact_a JOIN base.artifacts b ON b.id = s.artifact_b "
         "LEFT JOIN base.details d USING (configuration, artifact_a, artifact_b) WHERE configuration = ?", parts[0],
     )  # fmt: skip
-    store.stage("scores", [
+    store.write("scores", [
         {"configuration": f"v1:{distance}", "artifact_a": a, "artifact_b": b, "value": C - value, "words": 100,
          "run": "toy", **({"units": [C - unit for unit in units], "matches": matches} if units else {})}
         for a, b, value, units, matches in rows
@@ -136,12 +136,12 @@ def test_measures_agree_over_closeness(catalog: Catalog) -> None:
 def test_laws_are_those_of_the_declared_range(catalog: Catalog, mirrored: Path, tmp_path: Path) -> None:
     assert QUESTIONS["consistency"].ask(catalog, DISTANT).rows == []
     store = toy.make(tmp_path / "broken")
-    store.stage("configurations", [{
+    store.write("configurations", [{
         "configuration": "v1:far", "measure": "far", "version": 1, "label": "default", "presets": ["default"],
         "parameters": "{}", "is_symmetric": True, "direction": "distance", "low": 0.5, "high": None,
     }])  # fmt: skip
     (a,), (b,) = store.rows("SELECT artifact FROM base.artifacts ORDER BY id LIMIT 2")
-    store.stage("scores", [
+    store.write("scores", [
         {"configuration": "v1:far", "artifact_a": x, "artifact_b": y, "value": value, "words": 1, "run": "r"}
         for x, y, value in ((a, b, 0.25), (b, a, 9.0))
     ])  # fmt: skip

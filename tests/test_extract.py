@@ -147,7 +147,7 @@ def test_what_is_damaged_is_rebuilt_and_nothing_else(store: Store, study: Study,
         path.parent.write_text("work")
     else:
         path.write_bytes(path.read_bytes().replace(b"cats", b"bats"))
-        store.stage("damaged", [{"artifact": row.artifact, "reason": "flipped"}])
+        store.write("damaged", [{"artifact": row.artifact, "reason": "flipped"}])
         store.merge()
     assert [(task.model.name, task.missing) for task in plan(store, study)] == [("bert", (("activations", 1),))]
     progress = Silent()

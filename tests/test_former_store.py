@@ -152,12 +152,12 @@ def test_ranges_are_filled_as_measures_state_them(tmp_path: Path) -> None:
     ]  # fmt: skip
     rows = [configuration_row(each) for each in every]
     former = [{key: row[key] for key in row if key not in ("direction", "low", "high")} for row in rows]
-    store.stage("configurations", former)
+    store.write("configurations", former)
     store.merge()
     sql = "SELECT configuration, direction, low, high FROM base.configurations"
     stated = {(row["configuration"], row["direction"], row["low"], row["high"]) for row in rows}
     assert set(store.rows(sql)) == stated
-    store.stage("configurations", former[:3])  # what says nothing changes nothing
+    store.write("configurations", former[:3])  # what says nothing changes nothing
     store.merge()
     assert set(store.rows(sql)) == stated
 

@@ -47,7 +47,7 @@ def test_a_catalog_without_room_is_one_line_and_what_is_staged_waits(
 ) -> None:
     store = Store(catalogs.build(disk / "s"))
     rows = [{"corpus": f"c{i}", "name": os.urandom(60).hex(), "sentences": i, "words": i} for i in range(ROWS)]
-    store.stage("corpora", rows)
+    store.write("corpora", rows)
     filler = fill(disk, left)
     with pytest.raises(LayeratlasError, match=r"catalog\.duckdb is full: .*No space left on device"):
         store.merge()
@@ -62,7 +62,7 @@ def test_a_catalog_without_room_is_one_line_and_what_is_staged_waits(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("left", [8 * 1024, 100 * 1024, 700 * 1024])  # a lock, a staged file, an artifact, the catalog
+@pytest.mark.parametrize("left", [8 * 1024, 100 * 1024, 700 * 1024])  # a lock, a segment, an artifact, the catalog
 def test_a_run_without_room_is_one_line_and_goes_on(disk: Path, tmp_path: Path, left: int) -> None:
     save_model("bert", tmp_path / "bert")
     (tmp_path / "c.txt").write_text("\n".join(" ".join(words) for words in SENTENCES * 300))

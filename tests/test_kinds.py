@@ -72,7 +72,7 @@ def test_a_catalog_from_before_gets_the_ranges_that_measures_have_today(tmp_path
     now = [configuration_row(measure) for measure in every_configuration()]
     new = ("direction", "low", "high")
     store = Store(tmp_path)
-    store.stage("configurations", [{key: row[key] for key in row if key not in new} for row in now])
+    store.write("configurations", [{key: row[key] for key in row if key not in new} for row in now])
     store.merge()
     found = store.rows("SELECT configuration, direction, low, high FROM base.configurations")
     assert sorted(found) == sorted((row["configuration"], *(row[key] for key in new)) for row in now)

@@ -67,7 +67,7 @@ def test_a_catalog_that_is_deleted_truncated_or_overwritten_comes_back_whole(roo
         assert everything(store) == known
         file.write_bytes(b"no catalog")  # and who writes needs no telling
         store = Store(root)
-        store.stage("runs", [{"run": "later", "command": "layeratlas"}])
+        store.write("runs", [{"run": "later", "command": "layeratlas"}])
         store.merge()
         assert everything(store)["all_layer_pairs"] == known["all_layer_pairs"]
         next(path for path in (root / "results" / "runs").glob("*") if b"later" in path.read_bytes()).unlink()
@@ -97,7 +97,7 @@ def test_fifty_times_ten_flipped_bytes_lose_nothing(root: Path) -> None:
 def test_many_small_segments_become_few_and_say_the_same(root: Path) -> None:
     store = Store(root)
     for number in range(40):
-        store.stage("runs", [{"run": f"r-{number}", "command": "layeratlas run", "started": now()}])
+        store.write("runs", [{"run": f"r-{number}", "command": "layeratlas run", "started": now()}])
         if number % 10 == 9:
             store.merge()
     assert len(store.log.segments(["runs"])) < 20
@@ -140,7 +140,7 @@ def test_a_damaged_segment_of_a_small_table_is_written_anew_from_the_catalog(roo
     content[len(content) // 3] ^= 1
     segment.path.write_bytes(content)
     store = Store(root)
-    store.stage("corpora", [{"corpus": "v1:new", "name": "new"}])
+    store.write("corpora", [{"corpus": "v1:new", "name": "new"}])
     store.merge()
     assert [path.name for path in store.lost] == [segment.path.name + ".damaged"]
     for _ in range(2):
@@ -159,11 +159,11 @@ def test_a_row_whose_segment_is_gone_takes_its_scores_along_and_no_other_gets_th
     last = max(store.rows("SELECT id, artifact FROM base.artifacts"))[1]
     segment.path.unlink()
     new = {**rows[0], "artifact": "v1:new", "layer": 77, "written": now()}
-    store.stage("artifacts", [row for row in rows if row["artifact"] != last])
-    store.stage("artifacts", [new])
+    store.write("artifacts", [row for row in rows if row["artifact"] != last])
+    store.write("artifacts", [new])
     store.merge()
     assert store.rows("SELECT count(*) FROM all_layer_pairs WHERE 77 IN (layer_a, layer_b)") == [(0,)]
-    store.stage("artifacts", [row for row in rows if row["artifact"] == last])
+    store.write("artifacts", [row for row in rows if row["artifact"] == last])
     store.merge()
     whole = everything(store)["all_layer_pairs"]
     assert len(whole) == len(everything(Store(catalogs.build(root.parent / "same")))["all_layer_pairs"])
@@ -214,13 +214,13 @@ def stored_elsewhere(root: Path, other: Path, *, add: float) -> None:
     """Bring one store another's scores, as a copy of its segments and a word on where they came from."""
     theirs = Store(other)
     rows = theirs.log.read(theirs.log.segments(["scores"])).slice(0, 20).to_pylist()
-    theirs.stage("scores", [{**row, "value": row["value"] + add, "written": now()} for row in rows])
+    theirs.write("scores", [{**row, "value": row["value"] + add, "written": now()} for row in rows])
     for segment in theirs.log.segments():
         target = root / "results" / segment.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(segment.path, target)
     ours = Store(root)
-    ours.stage("origins", [{"store": theirs.settings.store, "origin": "lab.atlas.zip"}])
+    ours.write("origins", [{"store": theirs.settings.store, "origin": "lab.atlas.zip"}])
     ours.merge()
 
 
@@ -229,7 +229,7 @@ def test_ours_stands_where_two_stores_disagree_and_the_order_does_not_matter(tmp
     other = catalogs.build(tmp_path / "other")
     root = tmp_path / "root"
     if ours_last:
-        Store(root).stage("runs", [{"run": "first"}])
+        Store(root).write("runs", [{"run": "first"}])
         stored_elsewhere(root, other, add=0.01)
         assert {row[0] for row in Store(root).rows("SELECT DISTINCT origin FROM layer_pairs")} == {"lab.atlas.zip"}
     catalogs.build(root)
@@ -248,7 +248,7 @@ def test_ours_stands_where_two_stores_disagree_and_the_order_does_not_matter(tmp
 def test_an_older_row_that_arrives_late_changes_nothing(root: Path) -> None:
     store = Store(root)
     before = store.rows("SELECT * FROM models ORDER BY ALL")
-    store.stage("models", [{"weights": "v1:bert-a-own", "name": "bert-a", "family": "other", "layers": 4,
+    store.write("models", [{"weights": "v1:bert-a-own", "name": "bert-a", "family": "other", "layers": 4,
                             "source": "own", "written": now() - timedelta(days=1)}])  # fmt: skip
     store.merge()
     assert store.rows("SELECT * FROM models ORDER BY ALL") == before

@@ -76,7 +76,7 @@ def test_what_is_missing_measured_and_verified_leaves_results_from_elsewhere_alo
     assert measured.returncode == 3 and "nothing is extracted yet" in measured.stderr
     assert "wu2020" not in atlas("status", "--store", published.root).stdout
     assert atlas("verify", "--store", published.root).returncode == 0
-    published.stage("configurations", [configuration_row(configure("ckasim"))])
+    published.write("configurations", [configuration_row(configure("ckasim"))])
     published.merge()
     newer = Store(published.root, dict.fromkeys(MEASURES, 99))  # raising a version of ours makes none of theirs stale
     assert newer.rows("SELECT version FROM base.versions WHERE measure = 'ckasim'") == [(99,)]

@@ -47,7 +47,7 @@ def test_what_is_staged_is_merged_before_anything_is_planned(study: Path, tmp_pa
 
     layeratlas.run(study, store=tmp_path / "s")
     store = open_store(tmp_path / "s")
-    store.stage("failures", [{"model": "m", "corpus": "c", "reason": "made up", "run": "r"}])
+    store.write("failures", [{"model": "m", "corpus": "c", "reason": "made up", "run": "r"}])
     assert store.waiting() == 1
     assert layeratlas.run(study, store=store).lines()[-1].startswith("nothing to do") and store.waiting() == 0
 

@@ -39,10 +39,10 @@ def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with ActivationWriter(root, identity, f"m{model}", NEURONS) as writer:
             writer.write(place, np.zeros(WORDS, np.int32), ["w"] * WORDS, values)
         assert writer.artifact is not None
-        store.stage_artifact(writer.artifact, "test")
-    store.stage("models", [{"weights": f"v1:m{m}", "name": f"m{m}", "family": f"f{m}", "layers": LAYERS // 2 - 1,
+        store.write_artifact(writer.artifact, "test")
+    store.write("models", [{"weights": f"v1:m{m}", "name": f"m{m}", "family": f"f{m}", "layers": LAYERS // 2 - 1,
                             "neurons": NEURONS, "source": "own"} for m in range(2)])  # fmt: skip
-    store.stage("corpora", [{"corpus": "v1:c", "name": "c", "sentences": WORDS, "words": WORDS}])
+    store.write("corpora", [{"corpus": "v1:c", "name": "c", "sentences": WORDS, "words": WORDS}])
     store.merge()
     return root
 

@@ -1,4 +1,4 @@
-"""The store: identity, whole files, artifacts, staging and merging, versions, locks between real processes."""
+"""The store: identity, whole files, artifacts, the log and merging, versions, locks between real processes."""
 
 from __future__ import annotations
 
@@ -134,16 +134,16 @@ def test_verify_names_what_is_damaged(tmp_path: Path, harm: str) -> None:
     assert len(damaged) == 1 and artifact.path in damaged[0]
     assert store.artifacts()[0].damaged
     assert make_room(path, tmp_path) == []
-    store.stage_artifact(write(tmp_path), "again")
+    store.write_artifact(write(tmp_path), "again")
     store.merge()
     assert store.artifacts()[0].damaged is None
 
 
 def registered(root: Path) -> tuple[Store, Artifact]:
     store, artifact = Store(root), write(root)
-    store.stage("models", [{"weights": "v1:weights", "name": "a/b c", "family": "f", "layers": 3, "source": "own"}])
-    store.stage("corpora", [{"corpus": "v1:corpus", "name": "c", "words": 5000, "sentences": 5000}])
-    store.stage_artifact(artifact, "run")
+    store.write("models", [{"weights": "v1:weights", "name": "a/b c", "family": "f", "layers": 3, "source": "own"}])
+    store.write("corpora", [{"corpus": "v1:corpus", "name": "c", "words": 5000, "sentences": 5000}])
+    store.write_artifact(artifact, "run")
     store.merge()
     return store, artifact
 
@@ -220,10 +220,10 @@ def test_what_is_remembered_is_forgotten_when_the_file_changes(tmp_path: Path) -
 
 
 def scored(store: Store, version: int = 1, value: float = 0.5, refused: str | None = None) -> None:
-    """Stage one score of layer 3 towards layer 4 and back."""
+    """Write one score of layer 3 towards layer 4 and back."""
     first, second = (dataclasses.replace(IDENTITY, layer=layer) for layer in (3, 4))
     configuration = Configuration("ckasim", version, {})
-    store.stage(
+    store.write(
         "configurations",
         [{"configuration": configuration.configuration, "measure": "ckasim", "version": version, "label": "default",
           "presets": ["default"], "parameters": "{}", "is_symmetric": True}],
@@ -232,7 +232,7 @@ def scored(store: Store, version: int = 1, value: float = 0.5, refused: str | No
            "units": np.array([0.5, np.nan]), "matches": np.array([1, -1], np.int32)}  # fmt: skip
     if refused:
         row.update(value=None, units=None, matches=None)
-    store.stage(
+    store.write(
         "scores",
         [{**row, "artifact_a": a.artifact, "artifact_b": b.artifact} for a, b in ((first, second), (second, first))],
     )
@@ -240,7 +240,7 @@ def scored(store: Store, version: int = 1, value: float = 0.5, refused: str | No
 
 def two_layers(root: Path) -> Store:
     store, _ = registered(root)
-    store.stage_artifact(write(root, identity=dataclasses.replace(IDENTITY, layer=4)), "run")
+    store.write_artifact(write(root, identity=dataclasses.replace(IDENTITY, layer=4)), "run")
     store.merge()
     return store
 
@@ -283,7 +283,7 @@ def test_a_refusal_is_an_answer_until_its_artifact_is_rebuilt(tmp_path: Path) ->
     assert store.missing_pairs(artifacts, wanted) == {}
     assert store.rows("SELECT DISTINCT reason FROM refusals") == [("ConstantLayer: a/b c layer 3 is constant",)]
     assert store.missing_pairs(artifacts, wanted, known_too=True) == {tuple(wanted): [(0, 1)]}
-    store.stage_artifact(write(tmp_path, rows=4000), "rebuilt with other bytes")
+    store.write_artifact(write(tmp_path, rows=4000), "rebuilt with other bytes")
     store.merge()
     assert store.missing_pairs(artifacts, wanted) == {tuple(wanted): [(0, 1)]}
 
@@ -313,7 +313,7 @@ def test_each_kind_has_a_module_that_writes_and_reads_its_files(kind: Kind, tmp_
 def test_only_one_corpus_and_pooling_is_compared(tmp_path: Path) -> None:
     store = two_layers(tmp_path)
     other = dataclasses.replace(IDENTITY, settings=Settings(pooling="mean"))
-    store.stage_artifact(write(tmp_path, identity=other), "run")
+    store.write_artifact(write(tmp_path, identity=other), "run")
     store.merge()
     pairs = store.missing_pairs([row.artifact for row in store.artifacts()], ["v1:any"])
     assert [len(some) for some in pairs.values()] == [1]

@@ -21,17 +21,17 @@ def make(root: Path) -> Store:
     store, random = Store(root), np.random.default_rng(7)
     ends = [(model, layer) for model, (_, layers) in MODELS.items() for layer in range(layers + 1)]
     artifact = {end: ArtifactIdentity(f"v1:{end[0]}", "v1:c", end[1], Settings()).artifact for end in ends}
-    store.stage("models", [{"weights": f"v1:{model}", "name": model, "family": family, "layers": layers,
+    store.write("models", [{"weights": f"v1:{model}", "name": model, "family": family, "layers": layers,
                             "source": "own"} for model, (family, layers) in MODELS.items()])  # fmt: skip
-    store.stage("corpora", [{"corpus": "v1:c", "name": "toy", "sentences": 1, "words": 100}])
-    store.stage("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
+    store.write("corpora", [{"corpus": "v1:c", "name": "toy", "sentences": 1, "words": 100}])
+    store.write("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
                                "kind": "activations", "layer": end[1], "words_from_tokens": "last", "words": 100,
                                "units": NEURONS, "word_set": "w", "path": f"{end}", "bytes": 1, "sha256": "s"}
                               for end in ends])  # fmt: skip
     base = {(a, b): random.uniform(0.1, 0.9) for a in ends for b in ends}
     for name, symmetric in SYMMETRIC.items():
         identity = configuration(configure(name))
-        store.stage("configurations", [configuration_row(configure(name))])
+        store.write("configurations", [configuration_row(configure(name))])
         rows = []
         for a in ends:
             for b in ends:
@@ -48,7 +48,7 @@ def make(root: Path) -> Store:
                     detail = {"units": random.random(NEURONS).round(3).tolist(),
                               "matches": random.integers(0, NEURONS, NEURONS).tolist()}  # fmt: skip
                 rows.append({**row, "value": value, "words": 100, "run": "toy", **detail})
-        store.stage("scores", rows)
+        store.write("scores", rows)
     store.merge()
     return store
 
@@ -57,15 +57,15 @@ def add_attention(store: Store) -> None:
     """Add a made-up measure of attention, which layer 0 has none of: 1 minus what ckasim says."""
     ends = [(model, layer) for model, (_, layers) in MODELS.items() for layer in range(1, layers + 1)]
     artifact = {end: ArtifactIdentity(f"v1:{end[0]}", "v1:c", end[1], Settings(), "attention").artifact for end in ends}
-    store.stage("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
+    store.write("artifacts", [{"artifact": artifact[end], "weights": f"v1:{end[0]}", "corpus": "v1:c",
                                "kind": "attention", "layer": end[1], "words_from_tokens": "drop", "words": 100,
                                "units": 2, "word_set": "w", "path": f"{end}", "bytes": 1, "sha256": "s"}
                               for end in ends])  # fmt: skip
-    store.stage("configurations", [{"configuration": "v1:attention", "measure": "looksim", "version": 1,
+    store.write("configurations", [{"configuration": "v1:attention", "measure": "looksim", "version": 1,
                                     "label": "default", "presets": ["default"], "parameters": "{}",
                                     "is_symmetric": True}])  # fmt: skip
     known = store.rows("SELECT model_a, layer_a, model_b, layer_b, value FROM layer_pairs WHERE measure = 'ckasim'")
-    store.stage("scores", [{"configuration": "v1:attention", "artifact_a": artifact[a, i], "artifact_b": artifact[b, j],
+    store.write("scores", [{"configuration": "v1:attention", "artifact_a": artifact[a, i], "artifact_b": artifact[b, j],
                             "value": 1 - value, "words": 100, "run": "toy"}
                            for a, i, b, j, value in known if i and j])  # fmt: skip
     store.merge()
@@ -76,14 +76,14 @@ def add_tuned(store: Store) -> None:
     of = {(model, layer): ArtifactIdentity(f"v1:{model}", "v1:c", layer, Settings()).artifact
           for model in ("bee", "bee-late", "bee-same") for layer in (0, 2, 3)}  # fmt: skip
     similar = {"bee-late": {0: 0.99, 2: 0.95, 3: 0.3}, "bee-same": {0: 0.9, 2: 0.9, 3: 0.9}}
-    store.stage("models", [{"weights": f"v1:{model}", "name": model, "family": "b-family", "layers": 4,
+    store.write("models", [{"weights": f"v1:{model}", "name": model, "family": "b-family", "layers": 4,
                             "finetuned_from": "bee", "source": "own"} for model in similar])  # fmt: skip
-    store.stage("artifacts", [{"artifact": of[model, layer], "weights": f"v1:{model}", "corpus": "v1:c",
+    store.write("artifacts", [{"artifact": of[model, layer], "weights": f"v1:{model}", "corpus": "v1:c",
                                "kind": "activations", "layer": layer, "words_from_tokens": "last", "words": 100,
                                "units": NEURONS, "word_set": "w", "path": f"{model}{layer}", "bytes": 1,
                                "sha256": "s"} for model, layer in of if model != "bee"])  # fmt: skip
     name = configuration(configure("ckasim")).configuration
-    store.stage("scores", [
+    store.write("scores", [
         {"configuration": name, "artifact_a": of[a], "artifact_b": of[b], "words": 100, "run": "toy",
          "value": similar[model][a[1]] if a[1] == b[1] else 0.1}
         for model in similar for i in (0, 2, 3) for j in (0, 2, 3) for a, b in (((model, i), ("bee", j)),

@@ -22,6 +22,7 @@ from layeratlas.store.provenance import now
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 FOLDER = "results"
 
@@ -98,8 +99,7 @@ class Segment:
         """The names of the segments whose rows it holds, its own when it was not made of others."""
         import pyarrow.parquet as pq
 
-        metadata = pq.read_metadata(self.path).metadata or {}
-        return frozenset(json.loads(metadata[_COVERS])) if _COVERS in metadata else frozenset([self.name])
+        return covers(pq.read_metadata(self.path), self.name)
 
 
 class Log:
@@ -227,6 +227,12 @@ def schema(table: str) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([(name, _type(kind)) for name, kind in COLUMNS[table].items()])
+
+
+def covers(footer: pq.FileMetaData, name: str) -> frozenset[str]:
+    """Return the names of the segments whose rows the segment with this footer holds."""
+    metadata = footer.metadata or {}
+    return frozenset(json.loads(metadata[_COVERS])) if _COVERS in metadata else frozenset([name])
 
 
 def is_name(table: str, name: str) -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from extract_tiny import SENTENCES, save_model
 
-from layeratlas.extract import sandbox
+from layeratlas.store import sandbox
 from layeratlas.extract.encoders import rehearsal
 from layeratlas.extract.runner import Summary, extract, plan
-from layeratlas.extract.sandbox import Limits
+from layeratlas.store.sandbox import Limits
 from layeratlas.store.progress import Silent
 from layeratlas.store.store import Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
@@ -244,7 +244,7 @@ def answers(given: dict[str, Any]) -> str | None:
 LIMITS = Limits(seconds=2, patience=4, memory=2**30)
 
 
-@pytest.mark.parametrize("attempt", [sandbox.attempt, sandbox._afresh])
+@pytest.mark.parametrize("attempt", [sandbox.attempt, sandbox.attempt_afresh])
 def test_a_job_in_a_process_of_its_own_answers_or_is_ended(attempt: Any) -> None:
     assert attempt(answers, {"text": "no"}, LIMITS) == "no"
     assert attempt(answers, {"text": "x" * 100_000}, LIMITS) == "x" * 100_000

@@ -21,7 +21,7 @@ from layeratlas.extract.foreign import foreign, reason_of
 from layeratlas.extract.locate import Located
 from layeratlas.extract.locate.files import weight_files
 from layeratlas.extract.memory import available
-from layeratlas.extract.sandbox import Limits, attempt
+from layeratlas.store.sandbox import Limits, attempt
 from layeratlas.store.errors import LayeratlasError
 
 LIMITS = Limits()

@@ -1,0 +1,169 @@
+"""Where files are: a folder, an object store, anything that fsspec opens. A file appears there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
+
+from layeratlas.store.errors import BadRequest, LayeratlasError, MissingPackage
+from layeratlas.store.files import TEMPORARY, whole_file
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+_ATTEMPTS = 4  # of one request, when a connection breaks
+_FIRST_PAUSE = 0.5  # seconds, then twice as long each time
+_CHUNK = 8 * 2**20  # bytes read and written at a time
+_Result = TypeVar("_Result")
+
+
+class Place(Protocol):
+    """Files under names such as `results/scores/….parquet`, as a store has them below its root."""
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the bytes of every file below a folder, by name; a folder that is not there has none."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open one file to read parts of it."""
+
+    def fetch(self, name: str, to: Path) -> None:
+        """Copy one file to this machine."""
+
+    def put(self, file: Path, name: str) -> None:
+        """Copy a file of this machine here."""
+
+
+class Folder:
+    """A folder of this machine, or of a disk that it shares."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def title(self) -> str:
+        return str(self.root)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        found = (path for path in (self.root / folder).rglob("*") if not path.name.startswith(TEMPORARY))
+        return {path.relative_to(self.root).as_posix(): path.stat().st_size for path in found if path.is_file()}
+
+    def open(self, name: str) -> IO[bytes]:
+        return (self.root / name).open("rb")
+
+    def fetch(self, name: str, to: Path) -> None:
+        shutil.copyfile(self.root / name, to)
+
+    def put(self, file: Path, name: str) -> None:
+        with whole_file(self.root / name) as temporary:
+            shutil.copyfile(file, temporary)
+
+
+class ObjectStore:
+    """A prefix of a bucket, or what else has a pyarrow file system. What breaks is tried again a few times."""
+
+    def __init__(self, title: str, files: FileSystem, prefix: str) -> None:
+        self.title, self._files, self._prefix = title, files, prefix.strip("/")
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        from pyarrow.fs import FileSelector, FileType
+
+        selector = FileSelector(self._path(folder), recursive=True, allow_not_found=True)
+        found = self._patiently(lambda: self._files.get_file_info(selector), folder)
+        whole = [info for info in found if info.type == FileType.File]
+        return {info.path.strip("/").removeprefix(self._prefix).strip("/"): info.size for info in whole}
+
+    def open(self, name: str) -> IO[bytes]:
+        opened: IO[bytes] = self._patiently(lambda: self._files.open_input_file(self._path(name)), name)
+        return opened
+
+    def fetch(self, name: str, to: Path) -> None:
+        def copy() -> None:
+            with self._files.open_input_stream(self._path(name)) as source, to.open("wb") as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+
+        self._patiently(copy, name)
+
+    def put(self, file: Path, name: str) -> None:
+        def copy() -> None:
+            with file.open("rb") as source, self._files.open_output_stream(self._path(name)) as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+
+        self._patiently(copy, name)
+
+    def _path(self, name: str) -> str:
+        return f"{self._prefix}/{name}".strip("/")
+
+    def _patiently(self, request: Callable[[], _Result], name: str) -> _Result:
+        """Return what a request gives; one that fails is made again, but not where it was refused."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return request()
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                if attempt == _ATTEMPTS - 1 or _is_refusal(error):
+                    raise _unreachable(f"{self.title}/{name}".rstrip("/"), error) from error
+            time.sleep(_FIRST_PAUSE * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def open_place(address: str) -> Place:
+    """Return the place that an address names: a folder, `s3://bucket/prefix`, or what fsspec opens (`hf://datasets/…`).
+
+    Credentials are the environment's or the profile's. Raises BadRequest, MissingPackage, LayeratlasError.
+    """
+    scheme, colon, rest = address.partition("://")
+    if not colon:
+        return Folder(Path(address).expanduser())
+    if not rest.strip("/"):
+        raise BadRequest(f"'{address}' names no place: expected one such as s3://bucket/prefix")
+    if scheme == "file":
+        return Folder(Path(rest))
+    with _opening(address):
+        if scheme == "s3":
+            from pyarrow.fs import FileSystem
+
+            files, prefix = FileSystem.from_uri(address)
+            return ObjectStore(address.partition("?")[0].rstrip("/"), files, prefix)
+        import fsspec
+        from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+        found, prefix = fsspec.core.url_to_fs(address)
+        return ObjectStore(address.rstrip("/"), PyFileSystem(FSSpecHandler(found)), prefix)
+
+
+def is_elsewhere(address: str | os.PathLike[str]) -> bool:
+    """Tell whether an address names no folder of this machine."""
+    scheme, colon, _ = str(address).partition("://")
+    return bool(colon) and scheme != "file"
+
+
+@contextmanager
+def _opening(address: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise MissingPackage(f"{address} cannot be opened: {error}") from error
+    except ValueError as error:  # of pyarrow and of fsspec: what the address itself has wrong
+        raise BadRequest(f"'{address}' cannot be opened: {error}") from error
+    except OSError as error:
+        raise _unreachable(address, error) from error
+
+
+def _is_refusal(error: OSError) -> bool:
+    refusals = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "HTTP status 403")
+    return isinstance(error, PermissionError) or any(sign in str(error).upper() for sign in map(str.upper, refusals))
+
+
+def _unreachable(what: str, error: OSError) -> LayeratlasError:
+    said = " ".join((error.strerror or str(error)).split())
+    return LayeratlasError(f"{what} cannot be reached: {said}. What has arrived is kept; the same command goes on")

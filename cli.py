@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from layeratlas.queries.commands.options import format_option, store_option
+from layeratlas.queries.commands.options import Bytes, format_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
+from layeratlas.queries.commands.share import SHARING
 from layeratlas.queries.core.visible import visible
 from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, unwritable
 from layeratlas.store.progress import Progress
@@ -41,19 +41,6 @@ class _Group(click.Group):
         """Write what each command does, over several lines where one is too short: click would cut it."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, each.get_short_help_str(limit=1000)) for name, each in self.commands.items()])
-
-
-class Bytes(click.ParamType[int]):
-    """A size such as 2GB or 512MiB, as a number of bytes."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read a size."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", str(value).strip().lower())
-        if not found:
-            self.fail(f"expected a size like 2GB, got '{value}'", param, ctx)
-        return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
 
 
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -212,6 +199,8 @@ def plot() -> None:
 
 for command in PLOTS:
     plot.add_command(command)
+for command in SHARING:
+    cli.add_command(command)
 
 
 @cli.command()

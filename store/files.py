@@ -9,15 +9,16 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
+_Thing = TypeVar("_Thing")
 TEMPORARY = ".tmp-"  # then <process>@<host>-<random>-<name>: process_name()
 _LONG_DEAD = 24 * 3600.0  # seconds; nobody writes a file for that long without touching it
 _LONGEST_HOST = 64  # characters
@@ -62,6 +63,21 @@ def _removed_as_empty(folder: Path) -> bool:
     return True
 
 
+def together(things: Iterable[_Thing], size: Callable[[_Thing], int], limit: int) -> Iterator[list[_Thing]]:
+    """Cut things into runs whose sizes sum to no more than a limit, but of one thing at least."""
+    group: list[_Thing] = []
+    so_far = 0
+    for thing in things:
+        own = size(thing)
+        if group and so_far + own > limit:
+            yield group
+            group, so_far = [], 0
+        group.append(thing)
+        so_far += own
+    if group:
+        yield group
+
+
 def process_name() -> str:
     """Return `<process>@<host>`, by which files tell whose they are; the host is written without `@`, `-` and `/`."""
     return f"{os.getpid()}@{_this_host()}"
@@ -104,20 +120,63 @@ class HashedFile(io.BufferedWriter):
         return self._sha256.hexdigest()
 
 
+class Part(io.RawIOBase):
+    """Some bytes of a file, read as if they were one: a member of a bundle."""
+
+    def __init__(self, path: Path, start: int, size: int) -> None:
+        self._file = path.open("rb")
+        self._start, self._size, self._at = start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer).cast("B")
+        self._file.seek(self._start + self._at)
+        got = self._file.readinto(view[: max(0, self._size - self._at)])
+        self._at += got
+        return got
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def readable_size(count: int) -> str:
+    """Return bytes as people read them."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove_orphans(folder: Path) -> int:
-    """Remove temporary files that were left below `folder`; return how many.
+def remove_orphans(folder: Path, of: str = "") -> int:
+    """Remove temporary files that were left below `folder`, or in it of one file alone; return how many.
 
     Of this host those whose process is dead. Whether another host's process lives cannot be asked: its files, and those
     that do not say whose they are, go when they have not been touched for a day by the file system's own clock.
     """
     orphans, others = [], []
-    for path in folder.rglob(f"{TEMPORARY}*"):
+    for path in folder.glob(f"{TEMPORARY}*-{of}") if of else folder.rglob(f"{TEMPORARY}*"):
         process, _, host = path.name.removeprefix(TEMPORARY).partition("-")[0].partition("@")
         if host != _this_host() or not process.isdecimal():
             others.append(path)

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from urllib.parse import quote
 SCHEME = "v1"
 _LONGEST_NAME = 255  # bytes that file systems take of one name
 _BEGINNING = 80  # bytes kept of a longer one
+
+_PLACE = re.compile(r"[a-z]+/model=[A-Za-z0-9._~%+-]+/layer=[0-9]+/v[0-9]+-[0-9a-f]{64}\.parquet")
 
 Pooling = Literal["last", "first", "mean"]
 SpecialTokens = Literal["drop", "keep-mass"]
@@ -116,8 +119,17 @@ class ArtifactIdentity:
 
 def artifact_path(identity: ArtifactIdentity, model: str) -> Path:
     """Return where an artifact stands, relative to the store."""
-    name = f"{identity.artifact.replace(':', '-')}.parquet"
-    return Path(identity.kind) / _folder(model) / f"layer={identity.layer}" / name
+    return place_of(identity.artifact, identity.kind, identity.layer, model)
+
+
+def place_of(artifact: str, kind: str, layer: int, model: str) -> Path:
+    """Return where an artifact of this fingerprint stands, relative to the store."""
+    return Path(kind) / _folder(model) / f"layer={layer}" / f"{artifact.replace(':', '-')}.parquet"
+
+
+def is_place(name: str) -> bool:
+    """Tell whether an artifact may stand under this name, below the folder of some kind."""
+    return _PLACE.fullmatch(name) is not None
 
 
 def _folder(model: str) -> str:

@@ -120,17 +120,7 @@ class Log:
         """Write rows; None when there are none. What a row leaves out is NULL; an unknown column is a KeyError."""
         if not rows:
             return None
-        import pyarrow as pa
-
-        columns = COLUMNS[table]
-        for row in rows:
-            if row.keys() - columns.keys():
-                raise KeyError(f"{table} has no column {sorted(row.keys() - columns.keys())}")
-        present = [name for name in columns if any(name in row for row in rows)]
-        data = {
-            name: pa.array([row.get(name) for row in rows], _type(columns[name]), from_pandas=True) for name in present
-        }
-        return self.write_table(table, pa.table(data), store=store)
+        return self.write_table(table, as_table(table, rows), store=store)
 
     def write_table(
         self, table: str, data: pa.Table, *, store: str, covers: Iterable[str] = (), at: datetime | None = None
@@ -158,12 +148,13 @@ class Log:
             file.write(content)
         return segment
 
-    def read(self, segments: Iterable[Segment]) -> pa.Table:
-        """Return the rows of segments of one table."""
+    def read(self, segments: Sequence[Segment]) -> pa.Table:
+        """Return the rows of segments of one table, all of its columns; what an older segment lacks is NULL."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        return pa.concat_tables([pq.read_table(one.path, partitioning=None) for one in segments])
+        tables = [pq.read_table(one.path, partitioning=None) for one in segments]
+        return pa.concat_tables([_whole(segments[0].table, table) for table in tables])
 
     def pairs(self, segments: Iterable[Segment]) -> set[tuple[str, str, str]]:
         """Return (configuration, artifact_a, artifact_b) of all scores and refusals in segments."""
@@ -229,13 +220,36 @@ def schema(table: str) -> pa.Schema:
     return pa.schema([(name, _type(kind)) for name, kind in COLUMNS[table].items()])
 
 
+def as_table(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as columns, those that some row has; an unknown column is a KeyError."""
+    import pyarrow as pa
+
+    columns = COLUMNS[table]
+    for row in rows:
+        if row.keys() - columns.keys():
+            raise KeyError(f"{table} has no column {sorted(row.keys() - columns.keys())}")
+    present = [name for name in columns if any(name in row for row in rows)]
+    return pa.table({
+        name: pa.array([row.get(name) for row in rows], _type(columns[name]), from_pandas=True) for name in present
+    })  # fmt: skip
+
+
+def _whole(table: str, rows: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    for name, kind in COLUMNS[table].items():
+        if name not in rows.column_names:
+            rows = rows.append_column(name, pa.nulls(len(rows), _type(kind)))
+    return rows.select(list(COLUMNS[table])).cast(schema(table))
+
+
 def covers(footer: pq.FileMetaData, name: str) -> frozenset[str]:
     """Return the names of the segments whose rows the segment with this footer holds."""
     metadata = footer.metadata or {}
     return frozenset(json.loads(metadata[_COVERS])) if _COVERS in metadata else frozenset([name])
 
 
-def is_name(table: str, name: str) -> bool:
+def is_name(table: str, name: str = "") -> bool:
     """Tell whether a segment of a table may be called so."""
     return table in COLUMNS and _NAME.fullmatch(name) is not None
 

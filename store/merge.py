@@ -15,7 +15,7 @@ import duckdb
 from layeratlas.store import former
 from layeratlas.store.catalog import FILE, migrations, raise_version, writing
 from layeratlas.store.errors import CatalogDamaged
-from layeratlas.store.files import whole_file
+from layeratlas.store.files import together, whole_file
 from layeratlas.store.log import COLUMNS, Log, Segment
 
 _SMALL = tuple(table for table in COLUMNS if table != "scores")
@@ -120,25 +120,12 @@ def _take(connection: duckdb.DuckDBPyConnection, log: Log) -> tuple[int, list[Pa
     fresh = {segment.name for segment in new}
     again = [segment for segment in not_taken(connection, log) if segment.name not in fresh and segment.is_whole()]
     note_taken(connection, [segment for segment in new if segment.table != "scores"])
-    for some in _groups([segment for segment in (*new, *again) if segment.table == "scores"]):
+    scores = [segment for segment in (*new, *again) if segment.table == "scores"]
+    for some in together(scores, lambda segment: segment.path.stat().st_size, _AT_ONCE):
         _take_scores(connection, some)
     _fill_ranges(connection)
     connection.execute("COMMIT")
     return len(new), aside
-
-
-def _groups(segments: Sequence[Segment]) -> list[list[Segment]]:
-    """Group segments so that each group is of a size that memory holds, but at least one."""
-    groups: list[list[Segment]] = []
-    size = 0
-    for segment in segments:
-        own = segment.path.stat().st_size
-        if not groups or size + own > _AT_ONCE:
-            groups.append([])
-            size = 0
-        groups[-1].append(segment)
-        size += own
-    return groups
 
 
 # --- small tables -----------------------------------------------------------------------------------------------------

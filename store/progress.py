@@ -10,8 +10,10 @@ from typing import Protocol
 class Progress(Protocol):
     """What a runner needs of whoever watches it."""
 
-    def task(self, description: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
-        """Open a task of `total` steps; the callable advances it."""
+    def task(
+        self, description: str, total: int | None, *, is_bytes: bool = False
+    ) -> AbstractContextManager[Callable[[int], None]]:
+        """Open a task of `total` steps, or bytes; the callable advances it."""
 
     def note(self, message: str) -> None:
         """Say one line: a warning, or what was decided."""
@@ -24,7 +26,7 @@ class Silent:
         self.notes: list[str] = []
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def task(self, description: str, total: int | None, *, is_bytes: bool = False) -> Iterator[Callable[[int], None]]:
         yield lambda steps: None
 
     def note(self, message: str) -> None:

@@ -127,7 +127,9 @@ def _read(reading: int, patience: float) -> bytes | None:
 
 def attempt_afresh(job: Job, given: dict[str, Any], limits: Limits) -> str | None:
     """Run a job as `attempt` does, in a fresh interpreter, which costs half a second and shares nothing."""
-    code = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from layeratlas.store import sandbox; sandbox.serve()"
+    code = (
+        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from layeratlas.store import sandbox; sandbox.serve()"
+    )
     request = {"module": job.__module__, "job": job.__name__, "given": given, "limits": asdict(limits)}
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
     try:
@@ -141,7 +143,7 @@ def attempt_afresh(job: Job, given: dict[str, Any], limits: Limits) -> str | Non
 
 
 def serve() -> None:
-    """Do the job that stands on standard input, within its limits, and print the answer: the fresh interpreter's part."""
+    """Do the job that stands on standard input, within its limits, and print the answer: the interpreter's part."""
     request = json.load(sys.stdin)
     job = getattr(import_module(request["module"]), request["job"])
     if sys.platform == "linux":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,17 @@ class StoreSettings:
     def set_remotes(self, remotes: dict[str, str]) -> None:
         """Keep these remotes, and no others."""
         self._write({**self._read(), "store": self.store, "remotes": remotes})
+
+    @property
+    def settled(self) -> dict[str, str]:
+        """Names of models and corpora that others call otherwise, by key: what `--rename` said once."""
+        known = self._read().get("settled")
+        return {str(key): str(name) for key, name in known.items()} if isinstance(known, dict) else {}
+
+    def settle(self, names: Mapping[str, str]) -> None:
+        """Keep names on which the user has decided."""
+        if names.items() - self.settled.items():
+            self._write({**self._read(), "store": self.store, "settled": {**self.settled, **names}})
 
     def _read(self) -> dict[str, Any]:
         try:

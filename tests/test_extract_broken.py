@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from extract_tiny import SENTENCES, save_model
 
-from layeratlas.store import sandbox
 from layeratlas.extract.encoders import rehearsal
 from layeratlas.extract.runner import Summary, extract, plan
-from layeratlas.store.sandbox import Limits
+from layeratlas.store import sandbox
 from layeratlas.store.progress import Silent
+from layeratlas.store.sandbox import Limits
 from layeratlas.store.store import Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 

@@ -21,8 +21,8 @@ from layeratlas.extract.foreign import foreign, reason_of
 from layeratlas.extract.locate import Located
 from layeratlas.extract.locate.files import weight_files
 from layeratlas.extract.memory import available
-from layeratlas.store.sandbox import Limits, attempt
 from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.sandbox import Limits, attempt
 
 LIMITS = Limits()
 _SLACK = 64  # parameters that a checkpoint may lack (heads that no hidden state depends on)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,19 @@ SHARED = (
     click.option("--configuration", help="Of the measure: default, wu2020, or as `status` names it."),
     click.option("--pooling", help="last, first, mean; of attention drop, keep-mass."),
 )
+
+
+class Bytes(click.ParamType[int]):
+    """A size such as 2GB or 512MiB, as a number of bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a size."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", str(value).strip().lower())
+        if not found:
+            self.fail(f"expected a size like 2GB, got '{value}'", param, ctx)
+        return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
 
 
 def store_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,9 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from layeratlas.queries.core.visible import visible
+from layeratlas.store.files import readable_size
 
 _EVERY = 15.0  # seconds between lines of one task where there is no terminal
 
@@ -23,10 +32,10 @@ class TerminalProgress:
         self._bars: Progress | None = None
 
     @contextmanager
-    def task(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def task(self, description: str, total: int | None, *, is_bytes: bool = False) -> Iterator[Callable[[int], None]]:
         """Show a task while it runs."""
-        description = visible(description)
-        with self._bar(description, total) if self._console.is_terminal else self._lines(description, total) as advance:
+        shown = self._bar if self._console.is_terminal else self._lines
+        with shown(visible(description), total, is_bytes) as advance:
             yield advance
 
     def note(self, message: str) -> None:
@@ -34,14 +43,14 @@ class TerminalProgress:
         self._console.print(visible(message), markup=False)
 
     @contextmanager
-    def _bar(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def _bar(self, description: str, total: int | None, is_bytes: bool) -> Iterator[Callable[[int], None]]:
         outermost = self._bars is None
         if self._bars is None:
             columns = (
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                MofNCompleteColumn(),
+                DownloadColumn() if is_bytes else MofNCompleteColumn(),
             )
             self._bars = Progress(*columns, TimeRemainingColumn(), console=self._console)
             self._bars.start()
@@ -55,7 +64,8 @@ class TerminalProgress:
                 self._bars = None
 
     @contextmanager
-    def _lines(self, description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def _lines(self, description: str, total: int | None, is_bytes: bool) -> Iterator[Callable[[int], None]]:
+        said_as = readable_size if is_bytes else "{:,}".format
         done, begun = 0, time.monotonic()
         said = begun
 
@@ -64,7 +74,7 @@ class TerminalProgress:
             done += steps
             if time.monotonic() - said > _EVERY:
                 said = time.monotonic()
-                print(f"{description}: {done:,}{f' of {total:,}' if total else ''}", file=sys.stderr)
+                print(f"{description}: {said_as(done)}{f' of {said_as(total)}' if total else ''}", file=sys.stderr)
 
         yield advance
-        print(f"{description}: {done:,} in {time.monotonic() - begun:.1f} s", file=sys.stderr)
+        print(f"{description}: {said_as(done)} in {time.monotonic() - begun:.1f} s", file=sys.stderr)

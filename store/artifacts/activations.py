@@ -100,7 +100,14 @@ def _schema(neurons: int, dtype: np.dtype[Any]) -> pa.Schema:
     )
 
 
+def columns(units: int) -> dict[str, tuple[str, ...]]:
+    """Return the columns of a file of so many neurons, and the types that each may have."""
+    possible = [_schema(units, np.dtype(storage)) for storage in ("float32", "float16")]
+    return {name: tuple(str(schema.field(name).type) for schema in possible) for name in possible[0].names}
+
+
 writer = ActivationWriter
+TEXT = ("token",)
 
 
 def read_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, word

@@ -117,7 +117,13 @@ class AttentionWriter(ArtifactWriter):
         }
 
 
+def columns(units: int) -> dict[str, tuple[str, ...]]:
+    """Return the columns of a file, and the types that each may have; the same for any number of heads."""
+    return {field.name: (str(field.type),) for field in SCHEMA}
+
+
 writer = AttentionWriter
+TEXT = ()
 
 
 def read_longest(path: Path) -> int:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -121,6 +121,11 @@ class ArtifactWriter:
 class Files(Protocol):
     """What the module of a kind offers: how its files are written and read. `store.kinds` knows the module."""
 
+    TEXT: tuple[str, ...]  # the columns that hold the corpus's own words
+
+    def columns(self, units: int) -> dict[str, tuple[str, ...]]:
+        """Return the columns of a file of so many neurons or heads, and the types that each may have."""
+
     def writer(self, root: Path, identity: ArtifactIdentity, model: str, units: int) -> ArtifactWriter:
         """Return what streams one layer of `units` neurons or heads to its file; each kind appends in its own way."""
 
@@ -134,21 +139,57 @@ class Files(Protocol):
         """
 
 
+def recode(path: Path, to: Path, *, text: bool) -> None:
+    """Write an artifact anew, compressed for travelling: the same rows under the same identity, in other bytes.
+
+    text: whether the corpus's own words go along; without it their column holds empty strings.
+    Memory: one row group.
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True) as source:
+        found = own_metadata(source.metadata)
+        kind = kind_of(found["identity"]["kind"]).files
+        schema = source.schema_arrow.remove_metadata()
+        leaves = [source.schema.column(index) for index in range(len(source.schema))]
+        floats = [leaf.path for leaf in leaves if leaf.physical_type == "FLOAT"]  # DuckDB reads no float16 so
+        with pq.ParquetWriter(
+            to, schema, compression="zstd", use_dictionary=False, use_byte_stream_split=floats, write_page_checksum=True
+        ) as writer:
+            for group in range(source.num_row_groups):
+                table = source.read_row_group(group, use_threads=False)
+                for name in () if text else kind.TEXT:
+                    nothing = pa.repeat(pa.scalar(""), len(table))
+                    table = table.set_column(table.column_names.index(name), schema.field(name), nothing)
+                writer.write_table(table, row_group_size=max(1, len(table)))
+            if not text and kind.TEXT:
+                found["text"] = False
+            writer.add_key_value_metadata({METADATA: json.dumps(found)})
+
+
 def describe(root: Path, path: Path) -> Artifact:
     """Read an artifact's identity from the file alone, with its size and hash. Raises ArtifactDamaged."""
     try:
         metadata = pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactDamaged(f"{path} is no readable artifact: {error}") from error
+    found = described(metadata, str(path))
+    return replace(
+        found, path=str(path.relative_to(root)), bytes=path.stat().st_size, sha256=sha256_file(path)
+    )  # fmt: skip
+
+
+def described(metadata: pq.FileMetaData, title: str) -> Artifact:
+    """Return what a file's footer says of it; its place, size and hash are left empty. Raises ArtifactDamaged."""
+    try:
         found = own_metadata(metadata)
         settings = kind_of(found["identity"]["kind"]).settings(**found["identity"].pop("settings"))
         identity = ArtifactIdentity(settings=settings, **found["identity"])
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactDamaged(f"{path} is no readable artifact: {error}") from error
-    if identity.artifact != found["artifact"] or metadata.num_rows != found.get("rows", found["words"]):
-        raise ArtifactDamaged(f"{path} does not hold what its own description says")
-    return Artifact(
-        identity, found["model"], str(path.relative_to(root)), found["words"], found["units"], found["word_set"],
-        path.stat().st_size, sha256_file(path),
-    )  # fmt: skip
+        said = (found["artifact"], found.get("rows", found["words"]))
+        artifact = Artifact(identity, found["model"], "", found["words"], found["units"], found["word_set"], 0, "")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ArtifactDamaged(f"{title} is no readable artifact: {error}") from error
+    if said != (identity.artifact, metadata.num_rows):
+        raise ArtifactDamaged(f"{title} does not hold what its own description says")
+    return artifact
 
 
 def own_metadata(metadata: pq.FileMetaData) -> dict[str, Any]:

@@ -6,12 +6,14 @@ reads it ends there.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.files import Part
 from layeratlas.store.sandbox import Limits, attempt_afresh
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ _LONGEST_NAME = 1000  # characters
 _NAMES = ("name", "family", "measure", "label", "source", "model", "finetuned_from", "objective", "kind", "path")
 
 
-class ArrivalRefused(LayeratlasError):
+class ArrivalRefused(LayeratlasError):  # noqa: N818 - named for what it is
     """A file that came from elsewhere is not what it says; nothing of it was taken."""
 
     exit_code = 4
@@ -47,19 +49,24 @@ class Expected:
     table: str | None = None
     artifact: str | None = None
     kind: str = ""
-    words: int = 0
-    units: int = 0
+    words: int | None = None  # None where nothing but the file itself says it
+    units: int | None = None
     decoded: int | None = None
+    part: tuple[int, int] | None = None  # where it stands in the file, and its bytes; else it is the whole file
 
     @property
     def allowed(self) -> int:
         """The most decoded bytes that it may have."""
-        own = Path(self.path).stat().st_size * _EXPANSION
-        return min(own + 2**20, _MOST if self.decoded is None else self.decoded)
+        own = Path(self.path).stat().st_size if self.part is None else self.part[1]
+        return min(own * _EXPANSION + 2**20, _MOST if self.decoded is None else self.decoded)
+
+    def open(self) -> IO[bytes]:
+        """Open it."""
+        return Path(self.path).open("rb") if self.part is None else io.BufferedReader(Part(Path(self.path), *self.part))
 
 
 def inspect(files: Sequence[Expected]) -> None:
-    """Read every value of files that came from elsewhere. Raises ArrivalRefused for the first that is not as it says."""
+    """Read every value of files that came from elsewhere. Raises ArrivalRefused for the first that is not sound."""
     if not files:
         return
     found = attempt_afresh(inspect_all, {"files": [asdict(file) for file in files]}, _LIMITS)
@@ -76,11 +83,30 @@ def inspect_all(given: dict[str, Any]) -> str | None:
     for file in (Expected(**each) for each in given["files"]):
         try:
             wrong = _segment(file) if file.table else _artifact(file)
-        except (pa.ArrowException, OSError, MemoryError, ValueError, KeyError, TypeError, OverflowError) as error:
+        except RecursionError:
+            wrong = "cannot be read: it is nested too deeply"
+        except (
+            pa.ArrowException,
+            OSError,
+            MemoryError,
+            ValueError,
+            KeyError,
+            TypeError,
+            OverflowError,
+            LayeratlasError,
+        ) as error:
             wrong = f"cannot be read: {' '.join(str(error).split())[:300]}"
         if wrong:
             return f"{file.title} {wrong}"
     return None
+
+
+def decoded_bytes(file: Path) -> int:
+    """Return how many bytes of memory the values of a Parquet file take."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file, pre_buffer=False) as opened:
+        return sum(batch.nbytes for batch in opened.iter_batches(_ROWS_AT_ONCE // 16, use_threads=False))
 
 
 def _segment(expected: Expected) -> str | None:
@@ -88,7 +114,7 @@ def _segment(expected: Expected) -> str | None:
 
     from layeratlas.store.log import schema
 
-    with pq.ParquetFile(expected.path) as file:
+    with expected.open() as opened, pq.ParquetFile(opened, pre_buffer=False) as file:
         known = {field.name: field.type for field in schema(str(expected.table))}
         for field in file.schema_arrow:
             if field.name not in known:
@@ -120,15 +146,14 @@ def _bad_names(batch: pa.RecordBatch) -> str | None:
 def _artifact(expected: Expected) -> str | None:
     import pyarrow.parquet as pq
 
-    from layeratlas.store.artifacts.base import describe
+    from layeratlas.store.artifacts.base import described
 
-    path = Path(expected.path)
-    found = describe(path.parent, path)
-    said = (found.artifact, found.identity.kind, found.words, found.units)
-    if said != (expected.artifact, expected.kind, expected.words, expected.units):
-        return "describes itself as another layer than its sender says"
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        if wrong := _wrong_columns(file, expected):
+    with expected.open() as opened, pq.ParquetFile(opened, page_checksum_verification=True, pre_buffer=False) as file:
+        found = described(file.metadata, "it")
+        said = (expected.artifact, expected.kind, expected.words or found.words, expected.units or found.units)
+        if said != (found.artifact, found.identity.kind, found.words, found.units):
+            return "describes itself as another layer than its sender says"
+        if wrong := _wrong_columns(file, expected.kind, found.units):
             return wrong
         decoded = 0
         for group in range(file.num_row_groups):
@@ -142,12 +167,15 @@ def _artifact(expected: Expected) -> str | None:
     return None
 
 
-def _wrong_columns(file: pq.ParquetFile, expected: Expected) -> str | None:
+def _wrong_columns(file: pq.ParquetFile, kind: str, units: int) -> str | None:
     """Say how an artifact's columns differ from what its kind writes; older files also have model and layer."""
     from layeratlas.store.kinds import kind_of
 
-    known = kind_of(expected.kind).files.columns(expected.units)
-    found = {field.name: str(field.type) for field in file.schema_arrow if field.name not in ("model", "layer")}
+    known = kind_of(kind).files.columns(units)
+    columns = {field.name: str(field.type) for field in file.schema_arrow if field.name not in ("model", "layer")}
+    found = {
+        name: kind.replace("<element:", "<item:") for name, kind in columns.items()
+    }  # as Parquet has it, and Arrow
     for name, types in known.items():
         if name in found and found[name] not in types:
             return f"has a column '{name}' of {found[name]}, expected {types[0]}"

@@ -7,8 +7,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from layeratlas.store.errors import BadRequest, LayeratlasError, MissingPackage
 from layeratlas.store.files import TEMPORARY, whole_file
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 4  # of one request, when a connection breaks
 _FIRST_PAUSE = 0.5  # seconds, then twice as long each time
+_REFUSALS = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY", "SIGNATURE_DOES_NOT_MATCH", "HTTP STATUS 403")
 _CHUNK = 8 * 2**20  # bytes read and written at a time
 _Result = TypeVar("_Result")
 
@@ -25,14 +27,20 @@ _Result = TypeVar("_Result")
 class Place(Protocol):
     """Files under names such as `results/scores/….parquet`, as a store has them below its root."""
 
+    is_checked: bool  # whether every file was inspected already (`arrivals.py`)
+
     @property
     def title(self) -> str:
         """How messages name it."""
 
+    @property
+    def address(self) -> str:
+        """What tells it from all others."""
+
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the bytes of every file below a folder, by name; a folder that is not there has none."""
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str) -> BufferedIOBase:
         """Open one file to read parts of it."""
 
     def fetch(self, name: str, to: Path) -> None:
@@ -45,6 +53,8 @@ class Place(Protocol):
 class Folder:
     """A folder of this machine, or of a disk that it shares."""
 
+    is_checked = False
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
@@ -52,11 +62,15 @@ class Folder:
     def title(self) -> str:
         return str(self.root)
 
+    @property
+    def address(self) -> str:
+        return str(self.root.resolve())
+
     def sizes(self, folder: str) -> dict[str, int]:
         found = (path for path in (self.root / folder).rglob("*") if not path.name.startswith(TEMPORARY))
         return {path.relative_to(self.root).as_posix(): path.stat().st_size for path in found if path.is_file()}
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str) -> BufferedIOBase:
         return (self.root / name).open("rb")
 
     def fetch(self, name: str, to: Path) -> None:
@@ -70,8 +84,14 @@ class Folder:
 class ObjectStore:
     """A prefix of a bucket, or what else has a pyarrow file system. What breaks is tried again a few times."""
 
-    def __init__(self, title: str, files: FileSystem, prefix: str) -> None:
-        self.title, self._files, self._prefix = title, files, prefix.strip("/")
+    is_checked = False
+
+    def __init__(self, address: str, files: FileSystem, prefix: str) -> None:
+        self.address, self._files, self._prefix = address, files, prefix.strip("/")
+
+    @property
+    def title(self) -> str:
+        return self.address.partition("?")[0].rstrip("/")
 
     def sizes(self, folder: str) -> dict[str, int]:
         from pyarrow.fs import FileSelector, FileType
@@ -81,8 +101,8 @@ class ObjectStore:
         whole = [info for info in found if info.type == FileType.File]
         return {info.path.strip("/").removeprefix(self._prefix).strip("/"): info.size for info in whole}
 
-    def open(self, name: str) -> IO[bytes]:
-        opened: IO[bytes] = self._patiently(lambda: self._files.open_input_file(self._path(name)), name)
+    def open(self, name: str) -> BufferedIOBase:
+        opened: BufferedIOBase = self._patiently(lambda: self._files.open_input_file(self._path(name)), name)
         return opened
 
     def fetch(self, name: str, to: Path) -> None:
@@ -133,12 +153,12 @@ def open_place(address: str) -> Place:
             from pyarrow.fs import FileSystem
 
             files, prefix = FileSystem.from_uri(address)
-            return ObjectStore(address.partition("?")[0].rstrip("/"), files, prefix)
-        import fsspec
+            return ObjectStore(address, files, prefix)
+        import fsspec  # type: ignore[import-untyped]
         from pyarrow.fs import FSSpecHandler, PyFileSystem
 
         found, prefix = fsspec.core.url_to_fs(address)
-        return ObjectStore(address.rstrip("/"), PyFileSystem(FSSpecHandler(found)), prefix)
+        return ObjectStore(address, PyFileSystem(FSSpecHandler(found)), prefix)
 
 
 def is_elsewhere(address: str | os.PathLike[str]) -> bool:
@@ -160,7 +180,13 @@ def _opening(address: str) -> Iterator[None]:
 
 
 def _is_refusal(error: OSError) -> bool:
-    refusals = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "HTTP status 403")
+    refusals = (
+        "ACCESS_DENIED",
+        "NO_SUCH_BUCKET",
+        "INVALID_ACCESS_KEY_ID",
+        "SIGNATURE_DOES_NOT_MATCH",
+        "HTTP status 403",
+    )
     return isinstance(error, PermissionError) or any(sign in str(error).upper() for sign in map(str.upper, refusals))
 
 

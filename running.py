@@ -19,7 +19,7 @@ from layeratlas.measures.tiles import Tile
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
-from layeratlas.store.store import ArtifactRow, Store, default_root
+from layeratlas.store.store import ArtifactRow, Store, default_root, store_at
 from layeratlas.store.study import MeasureSpec, ResultsSpec, Study, load_study
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ class Means:
 
 
 def open_store(root: str | Path | Store | None = None) -> Store:
-    """Return a store by its folder; none named is $LAYERATLAS_STORE, or ./layeratlas-data. Nothing is created yet."""
+    """Return a store by its folder or address; none named is $LAYERATLAS_STORE, or ./layeratlas-data."""
     if isinstance(root, Store):
         return root
-    return Store(Path(root) if root is not None else default_root(), versions=VERSIONS)
+    return store_at(root if root is not None else default_root(), VERSIONS)
 
 
 def run(

@@ -87,6 +87,7 @@ class Session:
         read = {artifact for tile in missing for artifact in tile.artifacts}
         used = [row for row in artifacts if row.artifact in read]
         bad = {}
+        self.store.bring(used)
         with self.progress.task("checking artifacts", len(used)) as advance, ThreadPoolExecutor() as pool:
             for row, reason in zip(used, pool.map(self._damage, used), strict=True):
                 if reason:

@@ -115,13 +115,18 @@ class Store:
         finally:
             lock.release()
 
-    def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write finished rows to the log (tables and columns: log.COLUMNS)."""
-        self.log.write(table, rows, store=self.settings.store)
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return str(self.root)
 
-    def write_table(self, table: str, data: pa.Table) -> None:
+    def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Segment | None:
+        """Write finished rows to the log (tables and columns: log.COLUMNS); None when there are none."""
+        return self.log.write(table, rows, store=self.settings.store)
+
+    def write_table(self, table: str, data: pa.Table) -> Segment:
         """Write finished rows that are columns already to the log."""
-        self.log.write_table(table, data, store=self.settings.store)
+        return self.log.write_table(table, data, store=self.settings.store)
 
     def write_artifact(self, artifact: Artifact, run: str) -> None:
         """Write to the log of an artifact whose file is in place."""
@@ -134,6 +139,9 @@ class Store:
             "sha256": artifact.sha256, "run": run,
         }  # fmt: skip
         self.write("artifacts", [row])
+
+    def bring(self, artifacts: Collection[ArtifactRow]) -> None:
+        """Make sure that these artifacts' files can be read here: they are, in a store of this machine."""
 
     def merge(self) -> int:
         """Take into the catalog what is new in the log; return how many segments. Left for later while readers hold it.
@@ -327,13 +335,22 @@ SELECT missing, list(a ORDER BY a, b), list(b ORDER BY a, b) FROM lacking GROUP 
 """
 
 
-def default_root() -> Path:
+def default_root() -> str:
     """Return the store that is meant when none is named: $LAYERATLAS_STORE, or ./layeratlas-data."""
-    return Path(os.environ.get("LAYERATLAS_STORE") or "layeratlas-data")
+    return os.environ.get("LAYERATLAS_STORE") or "layeratlas-data"
+
+
+def store_at(address: str | os.PathLike[str], versions: Mapping[str, int] = MappingProxyType({})) -> Store:
+    """Return the store in a folder, or at an address such as s3://bucket/prefix. Nothing is created yet."""
+    if "://" in os.fspath(address):
+        from layeratlas.store.sharing.elsewhere import StoreElsewhere
+
+        return StoreElsewhere(os.fspath(address), versions)
+    return Store(Path(address), versions)
 
 
 def former_store() -> Path | None:
     """Return the store that stands where the program, under its former name, kept one; None when nothing is lost."""
     former = Path(os.environ.get("SIMCAT_STORE") or "simcat-data")
-    in_use = "LAYERATLAS_STORE" in os.environ or default_root().exists()
+    in_use = "LAYERATLAS_STORE" in os.environ or Path(default_root()).exists()
     return former if not in_use and (former / catalog.FILE).exists() else None

@@ -35,6 +35,7 @@ def verify(store: Store, advance: Callable[[int], None] = lambda artifacts: None
         for path in store.check_log()
     ]
     rows = store.artifacts()
+    store.bring(rows)
     damaged = {}
     for row in rows:
         try:

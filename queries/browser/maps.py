@@ -100,7 +100,7 @@ class MapScreen(Screen[None]):
         except LayeratlasError as error:
             self.query_one(ContentSwitcher).current = "welcome"
             self.query_one("#welcome", Static).update(
-                texts.welcome(self._browser.reader.root, str(error).split(": run")[0])
+                texts.welcome(self._browser.reader.title, str(error).split(": run")[0])
             )
             self._describe()
             return
@@ -159,7 +159,7 @@ class MapScreen(Screen[None]):
         self._describe()
 
     def _describe(self) -> None:
-        heading = texts.heading(self._browser.reader.root, self.state)
+        heading = texts.heading(self._browser.reader.title, self.state)
         self.query_one("#heading", Static).update(heading, layout=False)
         switches = texts.switches(self.state, self.query_one(Heat).zoom)
         self.query_one("#switches", Static).update(switches, layout=False)

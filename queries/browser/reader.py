@@ -30,7 +30,7 @@ class Reader:
     """A catalog that other processes may write meanwhile. Safe to use from several threads."""
 
     def __init__(self, store: Store) -> None:
-        self.root, self._store = store.root, store
+        self.root, self.title, self._store = store.root, store.title, store
         self._turn = threading.Lock()  # connections of one process share their settings, which reading locks
         self._open: duckdb.DuckDBPyConnection | None = None
         self._why = ""

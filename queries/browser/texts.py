@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table as Grid
@@ -47,12 +46,12 @@ def switches(state: State, zoom: str) -> Text:
     return said
 
 
-def heading(root: Path, state: State) -> Text:
+def heading(store: str, state: State) -> Text:
     """Return the line that says which store this is."""
     layers = state.overview.of(state.slice) if state.slice else []
     models = len({each.model for each in layers})
     counted = f"  {models} models, {len(layers)} layers, {state.scores:,} scores" if layers else ""
-    return Text.assemble((" layeratlas ", "bold #191724 on #9ccfd8"), counted, (visible(f"  {root}"), FAINT))
+    return Text.assemble((" layeratlas ", "bold #191724 on #9ccfd8"), counted, (visible(f"  {store}"), FAINT))
 
 
 def detail(state: State, pair: Pair | None) -> Text:
@@ -131,9 +130,9 @@ def _plain_json(text: str | None) -> str:
     )
 
 
-def welcome(root: Path, why: str) -> Text:
+def welcome(store: str, why: str) -> Text:
     """Return the first screen of a store that has nothing to show yet."""
-    there = "" if root == default_root() else visible(f" --store {root}")
+    there = "" if store == default_root() else visible(f" --store {store}")
     return Text.assemble(
         ("There is nothing to look at yet\n\n", STRONG), f"{visible(why[0].upper() + why[1:])}.\n\n",
         ("In a checkout, a small study of trained models, offline, in a few minutes:\n\n", FAINT),

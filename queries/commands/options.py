@@ -6,7 +6,6 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +15,7 @@ from layeratlas.queries.core.usual import OWN
 from layeratlas.queries.core.visible import visible
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.kinds import KINDS
-from layeratlas.store.store import Store, default_root, former_store
+from layeratlas.store.store import Store, default_root, former_store, store_at
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -56,18 +55,17 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--store",
         "root",
-        type=click.Path(path_type=Path),
-        help="Data folder; else $LAYERATLAS_STORE, else ./layeratlas-data.",
+        help="Data folder, or s3://…; else $LAYERATLAS_STORE, else ./layeratlas-data.",
     )
     @functools.wraps(command)
-    def with_store(root: Path | None, **options: Any) -> Any:
+    def with_store(root: str | None, **options: Any) -> Any:
         former = former_store() if root is None else None
         if former is not None:
             click.echo(visible(
                 f"note: {former} holds a store of simcat, as layeratlas was called: --store {former} opens it, or "
                 f"rename it to {default_root()}"
             ), err=True)  # fmt: skip
-        return command(Store(root or default_root(), _versions()), **options)
+        return command(store_at(root or default_root(), _versions()), **options)
 
     return with_store
 

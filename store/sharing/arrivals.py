@@ -173,9 +173,7 @@ def _wrong_columns(file: pq.ParquetFile, kind: str, units: int) -> str | None:
 
     known = kind_of(kind).files.columns(units)
     columns = {field.name: str(field.type) for field in file.schema_arrow if field.name not in ("model", "layer")}
-    found = {
-        name: kind.replace("<element:", "<item:") for name, kind in columns.items()
-    }  # as Parquet has it, and Arrow
+    found = {name: kind.replace("<element:", "<item:") for name, kind in columns.items()}
     for name, types in known.items():
         if name in found and found[name] not in types:
             return f"has a column '{name}' of {found[name]}, expected {types[0]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from layeratlas.store.errors import BadRequest, unknown
 from layeratlas.store.sharing.selection import Chosen, Holdings
@@ -57,13 +58,14 @@ def agree(
     for each in coming:
         name = names[each.key]
         if each.key in by_key:
-            if by_key[each.key] != name:
-                refused.append(
-                    f"{each.what} {name} there is {by_key[each.key]} here: --rename {each.name}={by_key[each.key]}"
-                )
+            ours = by_key[each.key]
+            if ours != name:
+                refused.append(f"{each.what} {name} there is {ours} here: --rename {quote(each.name)}={quote(ours)}")
         elif (each.what, each.source, name) in taken:
             differ = "other weights" if each.what == "model" else "other text"
-            refused.append(f"{each.what} {name} there has {differ} than {name} here: --rename {each.name}=NEW-NAME")
+            refused.append(
+                f"{each.what} {name} there has {differ} than {name} here: --rename {quote(each.name)}=NEW-NAME"
+            )
     refused += [
         f"source {source} holds other results here: `layeratlas forget source:{source}`, or leave its models out"
         for source in sorted(chosen.sources & here.sources.keys()) if here.sources[source] != arriving.sources[source]

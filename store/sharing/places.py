@@ -86,8 +86,9 @@ class ObjectStore:
 
     is_checked = False
 
-    def __init__(self, address: str, files: FileSystem, prefix: str) -> None:
-        self.address, self._files, self._prefix = address, files, prefix.strip("/")
+    def __init__(self, address: str, files: FileSystem, prefix: str, *, has_folders: bool) -> None:
+        self.address, self._files, self._prefix = address, files, prefix.rstrip("/")
+        self._has_folders = has_folders  # which must be made before a file can be in them
 
     @property
     def title(self) -> str:
@@ -98,8 +99,11 @@ class ObjectStore:
 
         selector = FileSelector(self._path(folder), recursive=True, allow_not_found=True)
         found = self._patiently(lambda: self._files.get_file_info(selector), folder)
+        if not found:
+            self._require_bucket()
         whole = [info for info in found if info.type == FileType.File]
-        return {info.path.strip("/").removeprefix(self._prefix).strip("/"): info.size for info in whole}
+        start = self._prefix.strip("/")
+        return {info.path.strip("/").removeprefix(start).strip("/"): info.size for info in whole}
 
     def open(self, name: str) -> BufferedIOBase:
         opened: BufferedIOBase = self._patiently(lambda: self._files.open_input_file(self._path(name)), name)
@@ -114,13 +118,25 @@ class ObjectStore:
 
     def put(self, file: Path, name: str) -> None:
         def copy() -> None:
+            if self._has_folders:
+                self._files.create_dir(self._path(name).rpartition("/")[0], recursive=True)
             with file.open("rb") as source, self._files.open_output_stream(self._path(name)) as target:
                 shutil.copyfileobj(source, target, _CHUNK)
 
         self._patiently(copy, name)
 
+    def _require_bucket(self) -> None:
+        """Tell a prefix that nobody has written to yet from a bucket that is not there. Raises BadRequest."""
+        from pyarrow.fs import FileType
+
+        bucket = self._prefix.partition("/")[0]
+        if self.address.startswith("s3:"):
+            found = self._patiently(lambda: self._files.get_file_info(bucket), bucket)
+            if found.type == FileType.NotFound:
+                raise BadRequest(f"{self.title}: there is no bucket '{bucket}', or it may not be seen; create it first")
+
     def _path(self, name: str) -> str:
-        return f"{self._prefix}/{name}".strip("/")
+        return f"{self._prefix}/{name}".rstrip("/")
 
     def _patiently(self, request: Callable[[], _Result], name: str) -> _Result:
         """Return what a request gives; one that fails is made again, but not where it was refused."""
@@ -153,12 +169,12 @@ def open_place(address: str) -> Place:
             from pyarrow.fs import FileSystem
 
             files, prefix = FileSystem.from_uri(address)
-            return ObjectStore(address, files, prefix)
+            return ObjectStore(address, files, prefix, has_folders=False)
         import fsspec  # type: ignore[import-untyped]
         from pyarrow.fs import FSSpecHandler, PyFileSystem
 
         found, prefix = fsspec.core.url_to_fs(address)
-        return ObjectStore(address, PyFileSystem(FSSpecHandler(found)), prefix)
+        return ObjectStore(address, PyFileSystem(FSSpecHandler(found)), prefix, has_folders=True)
 
 
 def is_elsewhere(address: str | os.PathLike[str]) -> bool:

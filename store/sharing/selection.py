@@ -72,6 +72,11 @@ class Holdings:
         """Of models and corpora, by key."""
         return {key: name for key, (name, _) in self.models.items()} | self.corpora
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """Of models, corpora and sources."""
+        return frozenset([*self.models, *self.corpora, *self.sources])
+
     @cached_property
     def artifacts(self) -> dict[str, Layer]:
         """By fingerprint."""

@@ -77,8 +77,7 @@ class Side:
     @cached_property
     def listed(self) -> dict[str, int]:
         """The segments of its log, as `<table>/<file>`, with their bytes."""
-        found = {name.removeprefix(f"{FOLDER}/"): size for name, size in self.place.sizes(FOLDER).items()}
-        return {name: size for name, size in found.items() if is_name(*name.split("/", 1))}
+        return listed(self.place)
 
     @cached_property
     def scores(self) -> dict[str, int]:
@@ -113,6 +112,12 @@ def cache_folder(address: str) -> Path:
     """Return where this machine keeps what it knows of a place: below $XDG_CACHE_HOME, or ~/.cache."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return caches / "layeratlas" / hashlib.sha256(address.encode()).hexdigest()[:32]
+
+
+def listed(place: Place) -> dict[str, int]:
+    """Return the segments of a place's log, as `<table>/<file>`, with their bytes."""
+    found = {name.removeprefix(f"{FOLDER}/"): size for name, size in place.sizes(FOLDER).items()}
+    return {name: size for name, size in found.items() if is_name(*name.split("/", 1))}
 
 
 def fetch_segments(

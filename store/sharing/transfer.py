@@ -108,9 +108,9 @@ class Transfer:
         return Plan(chosen, names, {} if selection.scores_only else files, segments, scores, left_out)
 
     def _without_forgotten(self, chosen: Chosen) -> tuple[Chosen, list[str]]:
-        """Leave out what the target has forgotten, unless it is asked for by name; return the names of what is left out."""
+        """Leave out what the target has forgotten, unless it is asked for by name; return the names of that."""
         here, named = self.target.holdings, {*self.selection.models, *self.selection.corpora}
-        known = here.models.keys() | here.corpora.keys() | here.sources.keys()
+        known = here.keys
         names = self.source.holdings.names | {source: source for source in chosen.sources}
         gone = {key for _, key in here.forgotten if key in names and key not in known and names[key] not in named}
         models = {key for key, (_, source) in self.source.holdings.models.items() if key in gone or source in gone}
@@ -241,7 +241,7 @@ class Transfer:
         forgotten = self.target.holdings.forgotten
         return [
             {"what": what, "key": key, "before": before, "lifted": True}
-            for (what, key), before in forgotten.items() if key in chosen.keys
+            for (what, key), before in forgotten.items() if key in chosen.keys - self.target.holdings.keys
         ]  # fmt: skip
 
     def _origins(self, stores: Iterable[str | None]) -> list[Row]:

@@ -1,0 +1,109 @@
+"""A store whose files are elsewhere, as in a bucket: `--store s3://bucket/prefix`.
+
+Artifacts and log are there. Here, below $XDG_CACHE_HOME, is a copy of the log, the catalog that is made of it, and the
+artifacts that were needed: a cache, whose loss costs time. Whatever is written goes there at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from layeratlas.store.errors import ArtifactDamaged, NothingYet
+from layeratlas.store.files import sha256_file, whole_file
+from layeratlas.store.log import FOLDER, Segment
+from layeratlas.store.sharing.places import Place, open_place
+from layeratlas.store.sharing.side import AT_ONCE, cache_folder, fetch_segments, listed
+from layeratlas.store.store import ArtifactRow, Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+    from layeratlas.store.artifacts.base import Artifact
+
+_FRESH = 5.0  # seconds for which a listing counts
+
+
+class StoreElsewhere(Store):
+    """A store at another place, worked on through a cache here. Any number of machines may do so at once."""
+
+    def __init__(self, address: str, versions: Mapping[str, int]) -> None:
+        super().__init__(cache_folder(f"store {address}"), versions)
+        self.place: Place = open_place(address)
+        self._listed_at = -_FRESH
+
+    @property
+    def title(self) -> str:
+        return self.place.title
+
+    def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Segment | None:
+        """Write rows to the log, here and there."""
+        return self._send(super().write(table, rows))
+
+    def write_table(self, table: str, data: pa.Table) -> Segment:
+        """Write rows that are columns already to the log, here and there."""
+        segment = super().write_table(table, data)
+        self._send(segment)
+        return segment
+
+    def write_artifact(self, artifact: Artifact, run: str) -> None:
+        """Copy an artifact there, then write to the log of it."""
+        self.place.put(self.root / artifact.path, artifact.path)
+        super().write_artifact(artifact, run)
+
+    def merge(self) -> int:
+        """Fetch what others have written, then merge."""
+        self._exchange()
+        return super().merge()
+
+    @contextmanager
+    def catalog(self) -> Iterator[DuckDBPyConnection]:
+        """Open the catalog, after what others have written was merged."""
+        if self._exchange():
+            super().merge()
+        try:
+            with super().catalog() as connection:
+                yield connection
+        except NothingYet as error:
+            if self.log.segments():
+                raise
+            raise NothingYet(f"there is nothing in {self.title} yet: run `layeratlas run STUDY.toml`") from error
+
+    def bring(self, artifacts: Collection[ArtifactRow]) -> None:
+        """Fetch artifacts that are not here. One that is not whole there either is left to whoever reads it."""
+        missing = [row for row in artifacts if not (self.root / row.path).is_file()]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._fetch, missing))
+
+    def _fetch(self, row: ArtifactRow) -> None:
+        try:
+            with whole_file(self.root / row.path) as temporary:
+                self.place.fetch(row.path, temporary)
+                if sha256_file(temporary) != row.sha256:
+                    raise ArtifactDamaged(row.path)
+        except (FileNotFoundError, ArtifactDamaged):
+            return  # whoever checks it finds it missing
+
+    def _send(self, segment: Segment | None) -> Segment | None:
+        if segment is not None:
+            self.place.put(segment.path, f"{FOLDER}/{segment.name}")
+        return segment
+
+    def _exchange(self) -> int:
+        """Fetch segments that are not here, send those that are not there; return how many came."""
+        if time.monotonic() - self._listed_at < _FRESH:
+            return 0
+        there = listed(self.place)
+        here = {one.name: one for one in self.log.segments()}
+        covered = frozenset[str]().union(*(one.covers for one in here.values()))
+        missing = {name: size for name, size in there.items() if name not in covered and name not in here}
+        fetch_segments(self.place, missing, self.log)
+        for name, segment in here.items():  # of a process that was killed, or cut off, before it could
+            if name not in there and not segment.covers <= there.keys():
+                self._send(segment)
+        self._listed_at = time.monotonic()
+        return len(missing)

@@ -146,11 +146,12 @@ def test_names_that_disagree_are_refused_before_anything_is_copied(tmp_path: Pat
 
 def test_what_others_measured_says_so_and_ours_stands(tmp_path: Path) -> None:
     ours, theirs = measured(tmp_path / "ours", "m1", "m2"), measured(tmp_path / "theirs", "m1", "m2", "m3")
-    [(configuration, a, b)] = theirs.rows(
-        "SELECT k.configuration, a.artifact, b.artifact FROM base.scores s "
-        "JOIN base.configurations k ON k.id = s.configuration JOIN base.artifacts a ON a.id = artifact_a JOIN base.artifacts b ON b.id = artifact_b "
-        "WHERE k.measure = 'ckasim' AND a.weights = 'v1:m1' AND b.weights = 'v1:m2' LIMIT 1"
-    )
+    [(configuration, a, b)] = theirs.rows("""
+        SELECT k.configuration, a.artifact, b.artifact FROM base.scores s
+        JOIN base.configurations k ON k.id = s.configuration
+        JOIN base.artifacts a ON a.id = artifact_a JOIN base.artifacts b ON b.id = artifact_b
+        WHERE k.measure = 'ckasim' AND a.weights = 'v1:m1' AND b.weights = 'v1:m2' LIMIT 1
+    """)
     theirs.write("scores", [{"configuration": configuration, "artifact_a": a, "artifact_b": b, "value": 0.123}])
     share.add_remote(ours, "lab", str(theirs.root))
     done = share.pull(ours, "lab", ALL)

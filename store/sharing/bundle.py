@@ -13,7 +13,7 @@ import json
 import struct
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +33,8 @@ _LARGEST_MANIFEST = 2**26  # bytes
 _HEADER = struct.Struct("<4s5H3L2H")  # of a member, where its bytes begin
 _SLACK = 2**20  # bytes of memory that a file may take beyond what its sender counted
 _CHUNK = 2**20
+_HASH = 64  # letters of the hash of what is no data, which a bundle has as the comment of its zip
+_END = 22  # bytes of the record that ends a zip
 
 
 class Bundle:
@@ -45,6 +47,7 @@ class Bundle:
             self._members = _members(path)
             self.manifest = _manifest(self._bytes(MANIFEST))
             self._check_sizes()
+            _check_frame(path, [self._members[name] for name in self.manifest["files"]])
 
     @property
     def title(self) -> str:
@@ -153,7 +156,36 @@ class BundleWriter:
         if sign:
             self._zip.writestr(SIGNATURE, sign(content))
         self._zip.writestr(CARD, card)
+        self._zip.comment = b"0" * _HASH
         self._zip.close()
+        path = Path(str(self._zip.filename))
+        members = _members(path)
+        frame = _hash_frame(path, [members[name] for name in self._files])
+        with path.open("r+b") as file:
+            file.seek(-_HASH, io.SEEK_END)
+            file.write(frame.encode())
+
+
+def _check_frame(path: Path, data: Sequence[tuple[int, int]]) -> None:
+    """Refuse a bundle of which a byte has changed that is no file's. One that was packed anew has no hash of these."""
+    with zipfile.ZipFile(path) as archive:
+        comment = archive.comment
+    with path.open("rb") as file:
+        file.seek(-len(comment) - _END, io.SEEK_END)
+        ends = file.read(4) == b"PK\x05\x06"
+    if not ends or (comment and comment.decode("latin-1") != _hash_frame(path, data)):
+        raise ArrivalRefused("its list of files has changed since it was written")
+
+
+def _hash_frame(path: Path, data: Sequence[tuple[int, int]]) -> str:
+    """Return the hash of a bundle's bytes outside its data and before this hash, which is its comment."""
+    digest, at, end = hashlib.sha256(), 0, path.stat().st_size - _HASH
+    with path.open("rb") as file:
+        for start, size in [*sorted(data), (end, 0)]:
+            file.seek(at)
+            digest.update(file.read(max(0, start - at)))
+            at = start + size
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test check docs pictures bench clean
+.PHONY: demo test proofs check docs pictures bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/python cli.py run studies/demo.toml
@@ -15,6 +15,10 @@ demo: $(VENV)/installed
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+# Proofs that take minutes: hundreds of kills.
+proofs: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m proof
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -38,6 +42,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python bench/small.py
 	$(BIN)/python bench/samples.py
 	$(BIN)/python bench/sharing.py
+	$(BIN)/python bench/remotes.py
 	$(BIN)/python bench/attention.py
 	$(BIN)/python bench/extract.py
 	$(BIN)/python bench/catalog.py

@@ -262,7 +262,7 @@ catalogs.build(pathlib.Path(sys.argv[1]))
 """
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.proof)])
 def test_a_process_that_is_killed_while_it_writes_and_merges_loses_nothing(tmp_path: Path, kills: int) -> None:
     whole, rng = everything(Store(catalogs.build(tmp_path / "whole"))), random.Random(kills)
     for number in range(kills):

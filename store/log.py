@@ -41,9 +41,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "weights": "string", "name": "string", "family": "string", "architecture": "string", "origin": "string",
         "revision": "string", "finetuned_from": "string", "untrained_seed": "int32", "layers": "int32",
         "neurons": "int32", "parameters": "int64", "source": "string", "objective": "string",
-        "heads": "int32",
+        "heads": "int32", "licence": "string", "citation": "string",
     },
-    "corpora": {"corpus": "string", "name": "string", "origin": "string", "sentences": "int64", "words": "int64"},
+    "corpora": {
+        "corpus": "string", "name": "string", "origin": "string", "sentences": "int64", "words": "int64",
+        "licence": "string", "citation": "string",
+    },
     "artifacts": {
         "artifact": "string", "weights": "string", "corpus": "string", "kind": "string", "layer": "int32",
         "words_from_tokens": "string", "settings": "string", "words": "int64", "units": "int32", "word_set": "string",
@@ -159,11 +162,12 @@ class Log:
         return segment
 
     def read(self, segments: Iterable[Segment]) -> pa.Table:
-        """Return the rows of segments of one table."""
+        """Return the rows of segments of one table; what an older release did not write is NULL."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        return pa.concat_tables([pq.read_table(one.path, partitioning=None) for one in segments])
+        read = [pq.read_table(one.path, partitioning=None) for one in segments]
+        return pa.concat_tables(read, promote_options="default")
 
     def pairs(self, segments: Iterable[Segment]) -> set[tuple[str, str, str]]:
         """Return (configuration, artifact_a, artifact_b) of all scores and refusals in segments."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from layeratlas.queries.commands.options import format_option, store_option
+from layeratlas.queries.commands.options import format_option, origin_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
 from layeratlas.queries.core.visible import visible
@@ -223,6 +223,7 @@ for command in PLOTS:
 @click.option("--configuration", help="Only this configuration of the measures.")
 @click.option("--corpus", help="Only this corpus.")
 @click.option("--source", help="Only own, our own scores, or only this name of imported results.")
+@origin_option
 @click.option("-o", "--output", type=OUTPUT, default="report.html", show_default=True, help="The file to write.")
 @store_option
 def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str | None) -> None:
@@ -277,14 +278,17 @@ def status(store: Store, form: str) -> None:
 
     Example: layeratlas status
     """
-    from layeratlas.queries.questions.status import overview
+    from layeratlas.queries.questions import disagreements
+    from layeratlas.queries.questions.status import DETAILS, overview
     from layeratlas.queries.terminal import render
 
     with store.catalog() as catalog:
-        tables = overview(catalog)
-    for table in tables if form == "table" else tables[:1]:
+        tables, differing = overview(catalog), disagreements.count(catalog)
+    for table in [tables[0].without(DETAILS), *tables[1:]] if form == "table" else tables[:1]:
         render.render(table, form)
         click.echo()
+    if differing:
+        click.echo(f"{differing:,} scores of others differ from ours: layeratlas query disagreements", err=True)
     if waiting := store.waiting():
         click.echo(f"{waiting} files of the log wait to be merged by the next run", err=True)
     for path in store.log.damaged():

@@ -321,6 +321,64 @@ def verify(store: Store) -> None:
 
 
 @cli.command()
+@click.option("--yes", is_flag=True, help="Remove it.")
+@format_option
+@store_option
+def gc(store: Store, yes: bool, form: str) -> None:
+    """Show what nothing refers to any more, and with --yes remove it: artifacts of what was forgotten, leftovers.
+
+    Example: layeratlas gc --yes
+    """
+    from layeratlas.queries.core.table import Table
+    from layeratlas.queries.terminal import render
+    from layeratlas.store import gc as garbage
+
+    found = garbage.remove(store) if yes else garbage.find(store)
+    rows = [(file.path, file.bytes, file.reason) for file in found.files]
+    if rows or form != "table":
+        render.render(Table("Removed" if yes else "Nothing refers to", ("path", "bytes", "reason"), rows), form)
+    for file in found.kept:
+        click.echo(visible(f"kept: {file.path}: {file.reason}"), err=True)
+    done = f"{len(rows):,} files, {found.bytes:,} bytes"
+    said = f"{done} removed" if yes else f"{done}: `layeratlas gc --yes` removes them"
+    click.echo(said if rows else "there is nothing to remove", err=True)
+
+
+@cli.command()
+@click.option("--sample", type=click.IntRange(min=1), default=50, show_default=True, help="Scores to measure again.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw: another one draws other scores.")
+@click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable.")
+@click.option("--model", "models", multiple=True, help="Only pairs with this model; repeatable.")
+@origin_option
+@format_option
+@memory_option
+@device_option
+@store_option
+def audit(store: Store, origin: str | None, form: str, memory: int, device: str, **given: Any) -> None:
+    """Measure a random sample of scores again from the artifacts; print those that differ. Nothing is written.
+
+    Exit code 4 when a score differs, is refused now, or rests on a damaged artifact.
+
+    Example: layeratlas audit --sample 200 --origin lab.atlas.zip
+    """
+    from layeratlas import running
+    from layeratlas.queries.core.origins import find_origin
+    from layeratlas.queries.core.table import Table
+    from layeratlas.queries.terminal import render
+
+    with store.catalog() as catalog:
+        origins = find_origin(catalog, origin).numbers
+    found = running.audit(store, running.Means(device, memory, progress=_progress()), origins=origins, **given)
+    rows = found.rows()
+    if rows or form != "table":
+        render.render(Table("Scores that the artifacts do not give", found.COLUMNS, rows), form)
+    for line in found.lines():
+        click.echo(visible(line), err=True)
+    if found.exit_code:
+        sys.exit(found.exit_code)
+
+
+@cli.command()
 @store_option
 def rebuild(store: Store) -> None:
     """Make the catalog anew from the log of results.

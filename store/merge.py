@@ -24,7 +24,7 @@ _FORMER_RANGES = "0008_former_ranges.sql"
 _NOISE = 1e-5  # how far two computations of one score may differ: float32 products, other machines
 
 #: What makes two rows of a table the same.
-_KEYS = {
+KEYS = {
     "sources": ("source",),
     "runs": ("run",),
     "models": ("weights",),
@@ -157,7 +157,7 @@ def _fold(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
     connection.execute(_FORGOTTEN)
     connection.execute(_REBUILT)
     connection.execute(_DROP_SCORES)  # while the artifacts that they refer to still have their ids
-    for table, keys in _KEYS.items():
+    for table, keys in KEYS.items():
         _fold_one(connection, table, keys)
     connection.execute(_DAMAGED)
     connection.execute(_FAILURES)

@@ -22,7 +22,9 @@ _OURS = 0  # base.scores has NULL there
 #: What statements read scores from: the table, where origins are numbers, and the views, where they are names.
 _TABLE, _VIEWS = "base.scores", ("layer_pairs", "all_layer_pairs", "neurons", "heads", "refusals")
 _READ = re.compile(rf"\b(FROM|JOIN) ({'|'.join(map(re.escape, (_TABLE, *_VIEWS)))})\b")
-_CONDITIONS = {_TABLE: f"list_contains($origins, coalesce(origin, {_OURS}))"} | dict.fromkeys(_VIEWS, "origin = $origin")
+_CONDITIONS = {_TABLE: f"list_contains($origins, coalesce(origin, {_OURS}))"} | dict.fromkeys(
+    _VIEWS, "origin = $origin"
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from layeratlas.extract import corpora
 from layeratlas.extract.plan import find_model
 from layeratlas.store.log import COLUMNS
+from layeratlas.store.merge import KEYS
 from layeratlas.store.store import Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
@@ -20,8 +21,8 @@ def restate(store: Store, study: Study) -> list[str]:
 
     What a study leaves out stays as it was stated before.
     """
-    said = _restated(store, "models", "weights", STATED, _models(store, study), "source = 'own'")
-    said += _restated(store, "corpora", "corpus", STATED_OF_CORPORA, _corpora(store, study))
+    said = [*_restated(store, "models", STATED, _models(store, study)),
+            *_restated(store, "corpora", STATED_OF_CORPORA, _corpora(store, study))]  # fmt: skip
     if said:
         store.merge()
     return said
@@ -41,12 +42,12 @@ def _corpora(store: Store, study: Study) -> Iterator[tuple[CorpusSpec, str]]:
 
 
 def _restated(
-    store: Store, table: str, key: str, stated: Collection[str], specs: Iterable[tuple[ModelSpec | CorpusSpec, str]],
-    which: str = "true",
-) -> list[str]:  # fmt: skip
+    store: Store, table: str, stated: Collection[str], specs: Iterable[tuple[ModelSpec | CorpusSpec, str]]
+) -> list[str]:
     """Write rows of a table anew where a study says something else; return what changed, as lines."""
     columns = [column for column in COLUMNS[table] if column != "written"]
-    rows = store.rows(f"SELECT {', '.join(columns)} FROM base.{table} WHERE {which}")  # noqa: S608 - our names
+    rows = store.rows(f"SELECT {', '.join(columns)} FROM base.{table}")  # noqa: S608 - our names
+    (key,) = KEYS[table]
     known = {row[columns.index(key)]: dict(zip(columns, row, strict=True)) for row in rows}
     changed, said = [], []
     for spec, identity in specs if known else ():

@@ -48,7 +48,7 @@ class Drawn:
     version: int
     parameters: str
     key: Key
-    units: tuple[float, ...] | None = field(repr=False)
+    units: Sequence[float] | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -218,8 +218,8 @@ class Auditor:
 
 
 def _drawn(row: Sequence[Any]) -> Drawn:
-    *said, key, units = row
-    return Drawn(*said, tuple(key), tuple(units) if units is not None else None)
+    said = dict(zip(Drawn.__dataclass_fields__, row, strict=True))
+    return Drawn(**{**said, "key": tuple(said["key"])})
 
 
 def _measure_of(drawn: Drawn) -> Measure | str:

@@ -1,8 +1,8 @@
-"""Garbage: files that nothing refers to any more, each with its reason; everything else that is unknown is kept, and said.
+"""Garbage: files that nothing refers to any more, each with its reason. Whatever else is unknown is kept, and said.
 
-Of artifacts: what is of a model or a corpus that was forgotten after the file was written, and that the catalog does not
-have anew. A file that the next run could take up is never garbage. Of the log: segments whose rows all stand in a
-segment that the catalog has taken, and damaged ones that are known otherwise. And what dead processes left half-written.
+Of artifacts: what is of a model or a corpus that was forgotten after the file was written, and that the catalog does
+not have anew. A file that the next run could take up is never garbage. Of the log: segments whose rows all stand in one
+that the catalog has taken, and damaged ones that are known otherwise. And what dead processes left half-written.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def find(store: Store) -> Garbage:
 def remove(store: Store) -> Garbage:
     """Remove what nothing refers to; return it. Artifacts stay while another process is at work in the store.
 
-    Nobody begins to work, and nobody merges, before it ends; the locks are taken in the order in which workers take them.
+    Nobody begins to work or merges before it ends. The locks are taken in the order in which workers take them.
     """
     find(store)  # brings the catalog up to date, which takes the same lock
     store.merge()

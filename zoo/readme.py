@@ -37,7 +37,7 @@ def write_card(folder: Path, record: dict[str, Any]) -> None:
     origin = record["finetuned_from"]
     base = f"base_model: ../{origin}\n" if origin else ""
     said = (
-        f"---\nlicense: mit\n{base}---\n\n# {record['name']}\n\nOf the [zoo](../../README.md) of small language models. "
+        f"---\nlicense: mit\n{base}---\n\n# {record['name']}\n\nOf the [zoo](../../README.md) of small models. "
         f"Objective: {record['objective']}; trained on {record['trained_on']}.\n"
     )
     (folder / "README.md").write_text(said, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Model cards: what a model's README.md says, in the lines of YAML at its head, of the licence. No part of any identity."""
+"""Model cards: what the lines of YAML at the head of a model's README.md say of its licence. No part of an identity."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _ELSEWHERE = "other"  # the hub's word where `license_name` has the licence
 def licence(folder: Path) -> str | None:
     """Return the licence that a folder's model card states; None where there is no card, or it states none."""
     said = {key: _texts(value.strip(), below) for key, value, below in _SAID.findall(_front_matter(folder / CARD))}
-    named = said.get("license_name") if said.get("license") == [_ELSEWHERE] else None
-    return ", ".join(named or said.get("license", ())) or None
+    texts = said.get("license", [])
+    return ", ".join(said.get("license_name", texts) if texts == [_ELSEWHERE] else texts) or None
 
 
 def _front_matter(card: Path) -> str:

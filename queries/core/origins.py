@@ -22,9 +22,9 @@ _OURS = 0  # base.scores has NULL there
 #: What statements read scores from: the table, where origins are numbers, and the views, where they are names.
 _TABLE, _VIEWS = "base.scores", ("layer_pairs", "all_layer_pairs", "neurons", "heads", "refusals")
 _READ = re.compile(rf"\b(FROM|JOIN) ({'|'.join(map(re.escape, (_TABLE, *_VIEWS)))})\b")
-_CONDITIONS = {_TABLE: f"list_contains($origins, coalesce(origin, {_OURS}))"} | dict.fromkeys(
-    _VIEWS, "origin = $origin"
-)
+_CONDITIONS = {
+    _TABLE: f"list_contains($origins, coalesce(origin, {_OURS}))", **dict.fromkeys(_VIEWS, "origin = $origin"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,13 @@ class Origin:
         return NothingYet(f"there are no scores of {self.name}: leave --origin out for all" if self.name else otherwise)
 
 
+EVERYBODY = Origin()
+
+
 def find_origin(catalog: DuckDBPyConnection, named: str | None) -> Origin:
     """Find the origin that is meant: `own`, `all` (as when none is named), or a name. Raises BadRequest."""
     if named in (None, ALL):
-        return Origin()
+        return EVERYBODY
     if named in (OWN, THIS_STORE):
         return Origin(THIS_STORE, (_OURS,))
     known = catalog.execute("SELECT origin, id FROM base.origins").fetchall()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import ask, load
-from layeratlas.queries.core.origins import Origin, find_origin
+from layeratlas.queries.core.origins import EVERYBODY, Origin, find_origin
 from layeratlas.queries.core.usual import CONFIGURATION, OWN, USUAL
 from layeratlas.store.errors import BadRequest, NothingYet, unknown
 
@@ -97,7 +97,7 @@ class Scope:
     families: tuple[str, ...] = ()
     limit: int | None = None
     corpora: int = 1  # that it was chosen from, when none was named
-    origin: Origin = Origin()
+    origin: Origin = EVERYBODY
 
     @property
     def first(self) -> Measured:

@@ -81,7 +81,7 @@ class _Look:
     def __init__(self, store: Store) -> None:
         self._store, self._root, self._log = store, store.root, store.log
         self._taken = {name for (name,) in store.rows("SELECT segment FROM base.segments")}
-        self._segments = self._log.segments()
+        self._covers = {one: covers for one in self._log.segments() if (covers := _covers(one))}
         self._whole: dict[str, bool] = {}  # by name, of those that were asked about
 
     def all(self, *, artifacts: bool = True) -> Garbage:
@@ -95,7 +95,8 @@ class _Look:
         return Garbage(garbage, [*kept, *unknown])
 
     def _found(self, path: Path, reason: str) -> Found:
-        return Found(str(path.relative_to(self._root)), path.stat().st_size, reason)
+        size = path.stat().st_size if path.exists() else 0  # gone meanwhile
+        return Found(str(path.relative_to(self._root)), size, reason)
 
     # --- artifacts ---
 
@@ -125,18 +126,24 @@ class _Look:
 
     def _covered(self) -> Iterator[Found]:
         """Segments whose rows all stand in another one, as when a process dies between compacting and removing."""
-        joined = [one for one in self._segments if len(one.covers) > 1]
-        for segment in self._segments if joined else ():
-            if any(_is_more(other, segment) and self._vouches(other) for other in joined):
+        joined = [one for one, covers in self._covers.items() if len(covers) > 1]
+        for segment in self._covers if joined else ():
+            larger = (other for other in joined if self._is_more(other, segment) and self._vouches(other))
+            if any(_holds(other, segment) for other in larger):
                 yield self._found(segment.path, "another file of the log holds all its rows")
+
+    def _is_more(self, segment: Segment, other: Segment) -> bool:
+        """Tell whether a segment says that it holds another one; of two that say the same, the newer does."""
+        own, others = self._covers[segment], self._covers[other]
+        return own > others or (own == others and segment.name > other.name)
 
     def _set_aside(self) -> tuple[list[Found], list[Found]]:
         """Return damaged segments that are known otherwise, and others."""
         garbage, kept = [], []
         for path in sorted(self._log.folder.glob("*/*.parquet.damaged")):
             segment = Segment(path.parent.name, path.with_suffix(""))
-            same = [one for one in self._segments if one.table == segment.table]
-            if any(segment.name in one.covers and self._vouches(one) for one in same):
+            holding = [one for one, covers in self._covers.items() if segment.name in covers]
+            if any(map(self._vouches, holding)):
                 garbage.append(self._found(path, "it was damaged, and what it held has come back"))
             elif self._has_rows_of(segment.table, path):
                 garbage.append(self._found(path, "it was damaged, and the catalog has every row of it"))
@@ -172,11 +179,26 @@ class _Look:
         return [self._found(path, "a process that died left it half-written") for path in sorted(orphans(self._root))]
 
 
-def _is_more(segment: Segment, other: Segment) -> bool:
-    """Tell whether a segment holds all rows of another one of its table; of two that hold the same, the newer."""
-    if segment.table != other.table or segment.name == other.name or not segment.covers >= other.covers:
-        return False
-    return segment.covers != other.covers or segment.name > other.name
+def _covers(segment: Segment) -> frozenset[str]:
+    """Return what a segment says that it holds; nothing where it cannot be read, or has been compacted meanwhile."""
+    try:
+        return segment.covers
+    except (OSError, ValueError):
+        return frozenset()
+
+
+def _holds(segment: Segment, other: Segment) -> bool:
+    """Tell whether a segment has every row of another one: it may come from anybody, and is not believed."""
+    import duckdb
+    import pyarrow.parquet as pq
+
+    columns = ", ".join(name for name in pq.read_schema(other.path).names if name in COLUMNS[other.table])
+    sql = f"SELECT {columns} FROM read_parquet(?) EXCEPT SELECT {columns} FROM read_parquet(?) LIMIT 1"  # noqa: S608
+    with duckdb.connect() as connection:
+        try:
+            return not connection.execute(sql, [str(other.path), str(segment.path)]).fetchall()
+        except duckdb.Error:  # it has other columns, or is damaged
+            return False
 
 
 def _identity(path: Path) -> tuple[tuple[str, str], ...]:

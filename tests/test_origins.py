@@ -39,8 +39,8 @@ def theirs(measure: str, *ends: Any) -> float:
 def units(store: Store, value: float) -> None:
     """Write the scores of single neurons of one pair."""
     store.write("scores", [
-        {"configuration": "v1:neuronsim", "artifact_a": f"tiny-corpus-own-{a}-1", "artifact_b": f"tiny-corpus-own-{b}-1",
-         "value": value, "words": 1, "run": "r1", "units": [value] * 3, "matches": [0, 1, 2]}
+        {"configuration": "v1:neuronsim", "artifact_a": f"tiny-corpus-own-{a}-1", "value": value, "words": 1,
+         "artifact_b": f"tiny-corpus-own-{b}-1", "run": "r1", "units": [value] * 3, "matches": [0, 1, 2]}
         for a, b in (("bert-a", "gpt-a"), ("bert-b", "gpt-a")) if store.rows("FROM models WHERE model = $1", a)
     ])  # fmt: skip
     store.merge()

@@ -150,8 +150,8 @@ def test_an_unknown_origin_and_one_without_scores_are_a_line(stores: tuple[Path,
 
 def test_the_statement_that_explain_prints_gives_the_same_rows(stores: tuple[Path, Path, Path]) -> None:
     _, _, both = stores
-    arguments = ["--store", str(both), "--origin", "own", "--limit", "5"]
-    for question in ("models", "top-pairs"):
+    for question, origin in (("models", "own"), ("top-pairs", "own"), ("disagreements", THEIRS)):
+        arguments = ["--store", str(both), "--origin", origin, "--limit", "5"]
         explained = CliRunner().invoke(cli, ["query", question, *arguments, "--explain"])
         by_sql = CliRunner().invoke(cli, ["sql", explained.stdout, "--store", str(both), "--format", "json"])
         asked = CliRunner().invoke(cli, ["query", question, *arguments, "--format", "json"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from layeratlas.measures.declaration import Measure
-from layeratlas.measures.registry import MEASURES, configuration, configure
+from layeratlas.measures.registry import MEASURES, configure
 from layeratlas.store.errors import BadRequest, LayeratlasError, unknown
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import ArtifactRow, Store
@@ -164,13 +164,13 @@ class Auditor:
         """Judge every score, measure by measure and words by words, so that a layer is read once for each measure."""
         together: dict[tuple[Any, ...], list[Drawn]] = {}
         for one in drawn:
-            damage = next((bad[artifact] for artifact in one.key[1:] if artifact in bad), None)
-            if damage:
-                yield Audited(one, DAMAGED, why=damage)
-                continue
             a, b = (rows[artifact] for artifact in one.key[1:])
-            words = a.corpus, a.words_from_tokens, frozenset((a.word_set, b.word_set))
-            together.setdefault((one.key[0], a.kind, *words), []).append(one)
+            damage = next((bad[artifact] for artifact in one.key[1:] if artifact in bad), None)
+            if damage or _of_what(a) != _of_what(b) or a == b:
+                yield Audited(one, *((DAMAGED, None, damage) if damage else _NOT_COMPARED))
+            else:
+                words = frozenset((a.word_set, b.word_set))
+                together.setdefault((one.key[0], *_of_what(a), words), []).append(one)
         with self.progress.task("measuring again", len(drawn)) as advance:
             for (_, kind, *_), some in together.items():
                 yield from self._again(kind, some, rows)
@@ -184,6 +184,9 @@ class Auditor:
         measure = _measure_of(drawn[0])
         if isinstance(measure, str):
             yield from (Audited(one, STALE, why=measure) for one in drawn)
+            return
+        if measure.kind != kind:
+            yield from (Audited(one, *_NOT_COMPARED) for one in drawn)
             return
         try:
             found = self._compared(kind, measure, drawn, rows)
@@ -222,15 +225,23 @@ def _drawn(row: Sequence[Any]) -> Drawn:
     return Drawn(**{**said, "key": tuple(said["key"])})
 
 
+def _of_what(row: ArtifactRow) -> tuple[str, str, str]:
+    """What two artifacts must share to be compared."""
+    return row.kind, row.corpus, row.words_from_tokens
+
+
+_NOT_COMPARED = (REFUSED, None, "such layers are never compared by this measure")
+
+
 def _measure_of(drawn: Drawn) -> Measure | str:
-    """Return the measure of a configuration, or why there is none here that would give the same numbers."""
+    """Return the measure that a configuration says it is, or why there is none here that would give its numbers."""
     if drawn.measure not in MEASURES:
         return f"there is no measure {drawn.measure} here"
     try:
-        measure = configure(drawn.measure, parameters=json.loads(drawn.parameters))
-    except LayeratlasError as error:
-        return str(error)
-    if configuration(measure).configuration != drawn.key[0]:
+        measure = configure(drawn.measure, parameters=dict(json.loads(drawn.parameters)))
+    except (LayeratlasError, ValueError, TypeError, RecursionError) as error:  # it may come from anybody
+        return f"its parameters cannot be read: {error}"
+    if measure.version != drawn.version:
         return f"it is of version {drawn.version} of {drawn.measure}, here is {measure.version}"
     return measure
 
@@ -241,7 +252,7 @@ def _difference(drawn: Drawn, again: Score, noise: float) -> str:
         return f"the artifacts give {again.value:.6g}"
     if drawn.units is None or again.units is None:
         return ""
-    stored, fresh = np.asarray(drawn.units), np.asarray(again.units)
+    stored, fresh = np.asarray(drawn.units, np.float64), np.asarray(again.units, np.float64)
     if len(stored) == len(fresh) and np.allclose(stored, fresh, rtol=0, atol=noise * _UNITS, equal_nan=True):
         return ""
     return "its value is right, the scores of its single neurons or heads are not"

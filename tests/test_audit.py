@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -170,6 +171,36 @@ def test_damaged_artifacts_refusals_and_older_versions_have_a_verdict_of_their_o
     assert why["v1:theirs"] == "there is no measure their_own here"
     [differs] = [*found.of(audit.REFUSED), *found.of(audit.DIFFERS)]
     assert differs.drawn.measure == "svsim"
+
+
+def test_rows_that_no_run_writes_are_found_and_stop_nothing(root: Path) -> None:
+    store = Store(root)
+    known = configuration_row(configure("ckasim"))
+    layers = [row.artifact for row in store.artifacts(["gpt2-tiny"]) if row.kind == "activations"]
+    [*_, head] = [row.artifact for row in store.artifacts(["gpt2-tiny"]) if row.kind == "attention"]
+    store.write("configurations", [
+        {**known, "configuration": f"v1:{number}", "parameters": parameters}
+        for number, parameters in enumerate(("{}", "[1]", "{", None, '{"form": 3}', '{"no": 1}', "[" * 100_000))
+    ])  # fmt: skip
+    fabricated = [
+        ("v1:0", layers[0], layers[0]),
+        ("v1:0", layers[0], head),
+        ("v1:0", head, head),
+        ("v1:0", *layers[:2]),
+    ]
+    fabricated += [(f"v1:{number}", *layers[:2]) for number in range(1, 7)]
+    store.write("scores", [
+        {"configuration": configuration, "artifact_a": a, "artifact_b": b, "value": 0.01 if a == b else math.inf}
+        for configuration, a, b in fabricated
+    ])  # fmt: skip
+    store.merge()
+    found = audited(root)
+    assert len(found.of(audit.EQUAL)) == SCORES and found.exit_code == 4
+    assert found_in(found, audit.REFUSED) == sorted(fabricated[:3])
+    assert found_in(found, audit.DIFFERS) == [fabricated[3]]
+    assert found_in(found, audit.STALE) == sorted(fabricated[4:])
+    done = CliRunner().invoke(cli, ["audit", "--store", str(root), "--sample", "1000"])
+    assert done.exit_code == 4 and "such layers are never compared" in done.stdout
 
 
 def test_a_score_of_a_pair_that_is_refused_is_found(root: Path) -> None:

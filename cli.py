@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from layeratlas.queries.commands.options import Bytes, format_option, store_option
+from layeratlas.queries.commands.options import Bytes, format_option, origin_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
 from layeratlas.queries.commands.share import SHARING
@@ -102,6 +102,10 @@ def run(store: Store, study: Path, **means: Any) -> None:
 @click.option("--family", help="Instead of the configuration's model_type.")
 @click.option("--finetuned-from", help="Name of the model that it was tuned from.")
 @click.option("--objective", help="What it was trained for: 'masked words', 'next word' …")
+@click.option("--licence", help="Of the models; else what the model card in their folder says.")
+@click.option("--citation", help="Of the models.")
+@click.option("--corpus-licence", help="Of the corpora.")
+@click.option("--corpus-citation", help="Of the corpora.")
 @click.option("--part", type=click.Choice(CHOICES["part"]), help="Of an encoder-decoder; its encoder otherwise.")
 @click.option("--untrained", is_flag=True, help="A control: the same configuration, initialised at random.")
 @click.option("--seed", type=int, default=0, help="Of the control's initialisation.")
@@ -208,6 +212,7 @@ for command in SHARING:
 @click.option("--configuration", help="Only this configuration of the measures.")
 @click.option("--corpus", help="Only this corpus.")
 @click.option("--source", help="Only own, our own scores, or only this name of imported results.")
+@origin_option
 @click.option("-o", "--output", type=OUTPUT, default="report.html", show_default=True, help="The file to write.")
 @store_option
 def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str | None) -> None:
@@ -262,14 +267,17 @@ def status(store: Store, form: str) -> None:
 
     Example: layeratlas status
     """
-    from layeratlas.queries.questions.status import overview
+    from layeratlas.queries.questions import disagreements
+    from layeratlas.queries.questions.status import DETAILS, overview
     from layeratlas.queries.terminal import render
 
     with store.catalog() as catalog:
-        tables = overview(catalog)
-    for table in tables if form == "table" else tables[:1]:
+        tables, differing = overview(catalog), disagreements.count(catalog)
+    for table in [tables[0].without(DETAILS), *tables[1:]] if form == "table" else tables[:1]:
         render.render(table, form)
         click.echo()
+    if differing:
+        click.echo(f"{differing:,} scores of others differ from ours: layeratlas query disagreements", err=True)
     if waiting := store.waiting():
         click.echo(f"{waiting} files of the log wait to be merged by the next run", err=True)
     for path in store.log.damaged():
@@ -299,6 +307,64 @@ def verify(store: Store) -> None:
     click.echo(f"{whole} of {count} artifacts are what was written", err=True)
     if found.damaged:
         sys.exit(4)
+
+
+@cli.command()
+@click.option("--yes", is_flag=True, help="Remove it.")
+@format_option
+@store_option
+def gc(store: Store, yes: bool, form: str) -> None:
+    """Show what nothing refers to any more, and with --yes remove it: artifacts of what was forgotten, leftovers.
+
+    Example: layeratlas gc --yes
+    """
+    from layeratlas.queries.core.table import Table
+    from layeratlas.queries.terminal import render
+    from layeratlas.store import gc as garbage
+
+    found = garbage.remove(store) if yes else garbage.find(store)
+    rows = [(file.path, file.bytes, file.reason) for file in found.files]
+    if rows or form != "table":
+        render.render(Table("Removed" if yes else "Nothing refers to", ("path", "bytes", "reason"), rows), form)
+    for file in found.kept:
+        click.echo(visible(f"kept: {file.path}: {file.reason}"), err=True)
+    done = f"{len(rows):,} files, {found.bytes:,} bytes"
+    said = f"{done} removed" if yes else f"{done}: `layeratlas gc --yes` removes them"
+    click.echo(said if rows else "there is nothing to remove", err=True)
+
+
+@cli.command()
+@click.option("--sample", type=click.IntRange(min=1), default=50, show_default=True, help="Scores to measure again.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw: another one draws other scores.")
+@click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable.")
+@click.option("--model", "models", multiple=True, help="Only pairs with this model; repeatable.")
+@origin_option
+@format_option
+@memory_option
+@device_option
+@store_option
+def audit(store: Store, origin: str | None, form: str, memory: int, device: str, **given: Any) -> None:
+    """Measure a random sample of scores again from the artifacts; print those that differ. Nothing is written.
+
+    Exit code 4 when a score differs, is refused now, or rests on a damaged artifact.
+
+    Example: layeratlas audit --sample 200 --origin lab.atlas.zip
+    """
+    from layeratlas import running
+    from layeratlas.queries.core.origins import find_origin
+    from layeratlas.queries.core.table import Table
+    from layeratlas.queries.terminal import render
+
+    with store.catalog() as catalog:
+        origins = find_origin(catalog, origin).numbers
+    found = running.audit(store, running.Means(device, memory, progress=_progress()), origins=origins, **given)
+    rows = found.rows()
+    if rows or form != "table":
+        render.render(Table("Scores that the artifacts do not give", found.COLUMNS, rows), form)
+    for line in found.lines():
+        click.echo(visible(line), err=True)
+    if found.exit_code:
+        sys.exit(found.exit_code)
 
 
 @cli.command()

@@ -25,6 +25,7 @@ from layeratlas.store.study import MeasureSpec, ResultsSpec, Study, load_study
 if TYPE_CHECKING:
     import torch
 
+    from layeratlas.measures.audit import Audit
     from layeratlas.measures.runner import Summary as Measured
 
 MEMORY = 2 * 2**30  # bytes for the sums of one pass over the words
@@ -145,6 +146,25 @@ def measure(
     with _working(store, means) as work:
         measured = work.measure(artifacts, measures, missing)
     return Outcome(parts=(measured,), waiting=store.waiting())
+
+
+def audit(
+    store: Store, means: Means, *, sample: int, seed: int = 0, measures: Sequence[str] = (), models: Sequence[str] = (),
+    origins: Sequence[int] = (),
+) -> Audit:  # fmt: skip
+    """Measure a random sample of scores again from the artifacts, and say which differ; nothing is written.
+
+    origins: of which stores, as base.origins numbers them, 0 for this one. Raises NothingYet without scores to audit,
+    BadRequest for an unknown name.
+    """
+    from layeratlas.devices import device_named
+    from layeratlas.measures.audit import Auditor
+
+    auditor = Auditor(store, device_named(means.device), means.memory, means.progress)
+    found = auditor.audit(sample=sample, seed=seed, measures=measures, models=models, origins=origins)
+    if not found.scores:
+        raise NothingYet("; ".join(["there is nothing to audit", *found.lines()[1:]]))
+    return found
 
 
 def import_results(store: Store, spec: ResultsSpec, *, replace: bool = False) -> str:

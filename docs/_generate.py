@@ -48,6 +48,17 @@ COLUMNS = {
     "high": "no value is above it; empty: there is no bound",
     "closeness": "larger is closer: `value`, of a distance its negative",
     "tolerance": "how exact a value is", "digest": "of the imported files",
+    "other": "what another store measured; empty: one of the two was refused", "difference": "between the two",
+}  # fmt: skip
+#: What they mean in one view, where that is something else.
+COLUMNS_OF = {
+    **{f"{view}.origin": "who measured it: `this store`, or the bundle or remote that it came by"
+       for view in ("layer_pairs", "neurons", "heads", "refusals", "provenance", "runs")},
+    "disagreements.origin": "who measured the other value", "disagreements.run": "that measured the other value",
+    "disagreements.measured": "when the other value was, UTC",
+    "disagreements.value": "which stands: ours, where there is one",
+    "models.licence": "as stated, or as the model card says", "models.citation": "as stated",
+    "corpora.licence": "as stated", "corpora.citation": "as stated",
 }  # fmt: skip
 VIEWS = (
     "layer_pairs",
@@ -60,6 +71,8 @@ VIEWS = (
     "corpora",
     "sources",
     "runs",
+    "provenance",
+    "disagreements",
 )
 
 
@@ -95,12 +108,14 @@ def views() -> str:
         parts = []
         for view in VIEWS:
             described = connection.execute(f"DESCRIBE {view}").fetchall()
-            rows = [f"| `{name}` | {kind} | {_meaning(name)} |" for name, kind, *_ in described]
+            rows = [f"| `{name}` | {kind} | {_meaning(view, name)} |" for name, kind, *_ in described]
             parts.append("\n".join([f"### `{view}`", "", "| column | type | meaning |", "|---|---|---|", *rows]))
     return "\n\n".join(parts)
 
 
-def _meaning(column: str) -> str:
+def _meaning(view: str, column: str) -> str:
+    if f"{view}.{column}" in COLUMNS_OF:
+        return COLUMNS_OF[f"{view}.{column}"]
     if column in COLUMNS:
         return COLUMNS[column]
     return f"{COLUMNS[column[:-2]]} ({column[-1]})"

@@ -1,15 +1,19 @@
-"""What a study says of models that the catalog knows already: family, origin, objective. Later statements count."""
+"""What a study says of what the catalog knows already: family, origin, licence … Later statements count."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from layeratlas.extract import corpora
 from layeratlas.extract.plan import find_model
 from layeratlas.store.log import COLUMNS
+from layeratlas.store.merge import KEYS
 from layeratlas.store.store import Store
-from layeratlas.store.study import ModelSpec, Study
+from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
-STATED = ("family", "finetuned_from", "objective")
+STATED = ("family", "finetuned_from", "objective", "licence", "citation")
+STATED_OF_CORPORA = ("licence", "citation")
 
 
 def restate(store: Store, study: Study) -> list[str]:
@@ -17,26 +21,47 @@ def restate(store: Store, study: Study) -> list[str]:
 
     What a study leaves out stays as it was stated before.
     """
-    columns = [column for column in COLUMNS["models"] if column != "written"]
-    rows = store.rows(f"SELECT {', '.join(columns)} FROM base.models WHERE source = 'own'")  # noqa: S608 - our names
-    known = {row[columns.index("weights")]: dict(zip(columns, row, strict=True)) for row in rows}
-    changed, said = [], []
-    for spec in study.models if known else ():
-        located, _ = find_model(spec, store)
-        row = known.get(located.weights) if located else None
-        stated = _stated(spec, row) if row else {}
-        if row and stated:
-            changed.append({**row, **stated})
-            said += [
-                f"{spec.name}: {key} is now {new}, it was {row[key] or 'not stated'}" for key, new in stated.items()
-            ]
-    if changed:
-        store.write("models", changed)
+    said = [*_restated(store, "models", STATED, _models(store, study)),
+            *_restated(store, "corpora", STATED_OF_CORPORA, _corpora(store, study))]  # fmt: skip
+    if said:
         store.merge()
     return said
 
 
-def _stated(spec: ModelSpec, row: dict[str, Any]) -> dict[str, str]:
-    """Return what a study says of a model otherwise than the catalog."""
-    values = {key: getattr(spec, key) for key in STATED}
-    return {key: value for key, value in values.items() if value is not None and value != row[key]}
+def _models(store: Store, study: Study) -> Iterator[tuple[ModelSpec, str]]:
+    """The models of a study that can be found, with the weights that the catalog knows them by."""
+    for spec in study.models:
+        located, _ = find_model(spec, store)
+        if located:
+            yield spec, located.weights
+
+
+def _corpora(store: Store, study: Study) -> Iterator[tuple[CorpusSpec, str]]:
+    for spec in study.corpora:
+        yield spec, corpora.facts(spec, store.remembered).corpus
+
+
+def _restated(
+    store: Store, table: str, stated: Collection[str], specs: Iterable[tuple[ModelSpec | CorpusSpec, str]]
+) -> list[str]:
+    """Write rows of a table anew where a study says something else; return what changed, as lines."""
+    columns = [column for column in COLUMNS[table] if column != "written"]
+    rows = store.rows(f"SELECT {', '.join(columns)} FROM base.{table}")  # noqa: S608 - our names
+    (key,) = KEYS[table]
+    known = {row[columns.index(key)]: dict(zip(columns, row, strict=True)) for row in rows}
+    changed, said = [], []
+    for spec, identity in specs if known else ():
+        row = known.get(identity)
+        new = _new(spec, row, stated) if row else {}
+        if row and new:
+            changed.append({**row, **new})
+            said += [f"{spec.name}: {name} is now {value}, it was {row[name] or 'not stated'}"
+                     for name, value in new.items()]  # fmt: skip
+    store.write(table, changed)
+    return said
+
+
+def _new(spec: ModelSpec | CorpusSpec, row: dict[str, Any], stated: Collection[str]) -> dict[str, str]:
+    """Return what a study says of a model or corpus otherwise than the catalog."""
+    values = {name: getattr(spec, name) for name in stated}
+    return {name: value for name, value in values.items() if value is not None and value != row[name]}

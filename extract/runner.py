@@ -204,11 +204,13 @@ class _Extraction:
             "architecture": shape.architecture, "origin": shown_path(spec.id), "revision": located.revision,
             "finetuned_from": spec.finetuned_from or self._base(task), "objective": spec.objective,
             "untrained_seed": spec.seed if spec.untrained else None,
+            "licence": self._licence(located), "citation": spec.citation,
             "layers": shape.layers, "parameters": shape.parameters, "source": "own", **self._units(shape),
         }  # fmt: skip
         corpus = {
             "corpus": content.corpus, "name": task.corpus.name, "origin": shown_path(task.corpus.path),
             "sentences": content.sentences, "words": content.words,
+            "licence": task.corpus.licence, "citation": task.corpus.citation,
         }  # fmt: skip
         self._store.write("models", [model])
         self._store.write("corpora", [corpus])
@@ -219,6 +221,14 @@ class _Extraction:
 
         known = (row.family for row in self._store.models() if row.weights == located.weights)
         return located.spec.family or next(known, None) or family_of(located)
+
+    def _licence(self, located: Located) -> str | None:
+        """The licence that the user states, or stated before, or else the model card; a control has no card."""
+        from layeratlas.extract.locate import cards
+
+        known = self._store.rows("SELECT licence FROM base.models WHERE weights = ?", located.weights)
+        stated = located.spec.licence or next((licence for (licence,) in known), None)
+        return stated or (None if located.spec.untrained else cards.licence(located.adapter or located.folder))
 
     def _base(self, task: Task) -> str | None:
         """The name of an adapter's base: the catalog's, the study's, or else the one that it would be given."""

@@ -100,6 +100,7 @@ class Measure:
     triangle: ClassVar[bool] = False  # whether it is a distance that keeps the triangle inequality; see `is_metric`
     invariant_to: ClassVar[frozenset[str]] = frozenset()  # some of INVARIANCES; see `blind_to`
     of_words: ClassVar[bool] = True  # whether it asks how each word does in both layers; else only shapes are compared
+    noise: ClassVar[float] = 1e-5  # how far two computations of a value may differ, beside the larger of it and 1
     equal_widths: ClassVar[bool] = False  # whether both layers need the same number of units
     needs: ClassVar[Statistic]  # what one pass over the words must gather; see `statistic`
     groups: ClassVar[tuple[str, ...]] = ()  # by which it can be asked for with others, beside those of its presets

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from layeratlas.measures.declaration import Measure
@@ -89,22 +90,13 @@ class Session:
         bad = {}
         self.store.bring(used)
         with self.progress.task("checking artifacts", len(used)) as advance, ThreadPoolExecutor() as pool:
-            for row, reason in zip(used, pool.map(self._damage, used), strict=True):
+            for row, reason in zip(used, pool.map(partial(damage_of, self.store), used), strict=True):
                 if reason:
                     bad[row.artifact] = reason
                     self.summary.damaged.append(f"{row.title}: {reason}")
                 advance(1)
         self.store.write("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in bad.items()])
         return [row for row in used if row.artifact not in bad]
-
-    def _damage(self, row: ArtifactRow) -> str | None:
-        from layeratlas.store.artifacts.base import check
-
-        try:
-            check(self.store.root, row.path, size=row.bytes, sha256=row.sha256)
-        except ArtifactDamaged as error:
-            return str(error)
-        return None
 
     def _fill(self, tile: Tile, rows: dict[str, ArtifactRow], measures: dict[str, Measure]) -> None:
         """Compute a tile and log its scores, every few seconds."""
@@ -134,6 +126,17 @@ class Session:
             self.summary.scores += len(one.pairs) - len(reasons)
             for reason in reasons:
                 self.summary.refused[reason] = self.summary.refused.get(reason, 0) + 1
+
+
+def damage_of(store: Store, row: ArtifactRow) -> str | None:
+    """Re-hash an artifact; return why it is not what was written, or None."""
+    from layeratlas.store.artifacts.base import check
+
+    try:
+        check(store.root, row.path, size=row.bytes, sha256=row.sha256)
+    except ArtifactDamaged as error:
+        return str(error)
+    return None
 
 
 def _every(items: Iterator[list[Outcomes]], seconds: float) -> Iterator[list[Outcomes]]:

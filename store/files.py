@@ -170,24 +170,30 @@ def sha256_file(path: Path) -> str:
 
 
 def remove_orphans(folder: Path, of: str = "") -> int:
-    """Remove temporary files that were left below `folder`, or in it of one file alone; return how many.
+    """Remove temporary files that were left below `folder`, or in it of one file alone; return how many."""
+    found = orphans(folder, of)
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
+
+
+def orphans(folder: Path, of: str = "") -> list[Path]:
+    """Return temporary files below `folder`, or in it of one file alone, that nobody writes any more.
 
     Of this host those whose process is dead. Whether another host's process lives cannot be asked: its files, and those
     that do not say whose they are, go when they have not been touched for a day by the file system's own clock.
     """
-    orphans, others = [], []
+    dead, others = [], []
     for path in folder.glob(f"{TEMPORARY}*-{of}") if of else folder.rglob(f"{TEMPORARY}*"):
         process, _, host = path.name.removeprefix(TEMPORARY).partition("-")[0].partition("@")
         if host != _this_host() or not process.isdecimal():
             others.append(path)
         elif not _alive(int(process)):
-            orphans.append(path)
+            dead.append(path)
     if others:
         now = _clock(folder)
-        orphans += [path for path in others if (touched := _touched(path)) and now - touched > _LONG_DEAD]
-    for path in orphans:
-        path.unlink(missing_ok=True)
-    return len(orphans)
+        dead += [path for path in others if (touched := _touched(path)) and now - touched > _LONG_DEAD]
+    return dead
 
 
 def _clock(folder: Path) -> float:

@@ -40,7 +40,8 @@ def forget(store: Store, name: str) -> str:
     with store.run(device="none", threads=1):
         store.write("forgotten", [{"what": kind, "key": key, "before": before} for kind, key in found])
         store.merge()
-    return f"forgot the {kinds[0]} {wanted}, and {scores - _scores(store):,} scores with it; its files stay"
+    gone = f"{scores - _scores(store):,} scores"
+    return f"forgot the {kinds[0]} {wanted}, and {gone} with it; its files stay until `layeratlas gc --yes`"
 
 
 def _scores(store: Store) -> int:

@@ -42,9 +42,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "weights": "string", "name": "string", "family": "string", "architecture": "string", "origin": "string",
         "revision": "string", "finetuned_from": "string", "untrained_seed": "int32", "layers": "int32",
         "neurons": "int32", "parameters": "int64", "source": "string", "objective": "string",
-        "heads": "int32",
+        "heads": "int32", "licence": "string", "citation": "string",
     },
-    "corpora": {"corpus": "string", "name": "string", "origin": "string", "sentences": "int64", "words": "int64"},
+    "corpora": {
+        "corpus": "string", "name": "string", "origin": "string", "sentences": "int64", "words": "int64",
+        "licence": "string", "citation": "string",
+    },
     "artifacts": {
         "artifact": "string", "weights": "string", "corpus": "string", "kind": "string", "layer": "int32",
         "words_from_tokens": "string", "settings": "string", "words": "int64", "units": "int32", "word_set": "string",

@@ -24,7 +24,7 @@ _FORMER_RANGES = "0008_former_ranges.sql"
 _NOISE = 1e-5  # how far two computations of one score may differ: float32 products, other machines
 
 #: What makes two rows of a table the same.
-_KEYS = {
+KEYS = {
     "sources": ("source",),
     "runs": ("run",),
     "models": ("weights",),
@@ -135,14 +135,16 @@ def _fold(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
     """Make every small table anew from all its segments. A row keeps its id."""
     for table in _SMALL:
         files = [str(segment.path) for segment in log.segments([table])]
-        columns = ", ".join(COLUMNS[table])
-        source = f"SELECT {columns} FROM read_parquet(?)" if files else f"SELECT {_nothing(table)} LIMIT 0"
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE said_{table} AS {source}", [files] if files else [])
+        rows = "UNION ALL BY NAME FROM read_parquet(?, union_by_name = true)" if files else ""  # of older releases too
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE said_{table} AS SELECT {', '.join(COLUMNS[table])} "
+            f"FROM ((SELECT {_nothing(table)} LIMIT 0) {rows})", [files] if files else [],
+        )  # fmt: skip
     connection.execute(_ORIGINS)
     connection.execute(_FORGOTTEN)
     connection.execute(_REBUILT)
     connection.execute(_DROP_SCORES)  # while the artifacts that they refer to still have their ids
-    for table, keys in _KEYS.items():
+    for table, keys in KEYS.items():
         _fold_one(connection, table, keys)
     connection.execute(_DAMAGED)
     connection.execute(_FAILURES)

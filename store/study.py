@@ -7,9 +7,12 @@ revision = "cd5ef92"              # optional, hub models only
 finetuned_from = "other-name"     # optional
 untrained = true                  # optional: a control, initialised at random ...
 seed = 1                          # ... from this seed
+licence = "Apache-2.0"            # optional: else what its model card says
+citation = "Devlin et al. 2019"   # optional
 
 [[corpora]]
 path = "corpora/ewt-dev.conllu.gz"
+licence = "CC BY-SA 4.0"          # optional, as citation is
 
 [extraction]
 pooling = "last"
@@ -71,6 +74,8 @@ class ModelSpec:
     trust_remote_code: bool = False
     part: str | None = None  # of an encoder-decoder: encoder (the same as None) or decoder
     objective: str | None = None
+    licence: str | None = None
+    citation: str | None = None
     folder: Path | None = None  # or a file of word vectors, which the id names; else the model is found by the id
 
     @property
@@ -87,6 +92,8 @@ class CorpusSpec:
     path: Path
     name: str
     limit: int | None = None
+    licence: str | None = None
+    citation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,10 @@ def study_of(
     family: str | None = None,
     finetuned_from: str | None = None,
     objective: str | None = None,
+    licence: str | None = None,
+    citation: str | None = None,
+    corpus_licence: str | None = None,
+    corpus_citation: str | None = None,
     part: str | None = None,
     untrained: bool = False,
     seed: int = 0,
@@ -174,14 +185,17 @@ def study_of(
     specs = tuple(
         ModelSpec(
             identifier, name or model_name(identifier, untrained=untrained, seed=seed, part=part), revision, family,
-            finetuned_from, untrained, seed, trust_remote_code, part, objective, folder_of(identifier, Path()),
+            finetuned_from, untrained, seed, trust_remote_code, part, objective, licence, citation,
+            folder_of(identifier, Path()),
         )
         for identifier in models
     )  # fmt: skip
     for index, spec in enumerate(specs):
         if spec.name in {other.name for other in specs[:index]}:
             raise BadRequest(f"two models would be called '{spec.name}': use a study, where each gets a name")
-    files = tuple(CorpusSpec(path, corpus_name(path)) for path in corpora)
+    files = tuple(
+        CorpusSpec(path, corpus_name(path), licence=corpus_licence, citation=corpus_citation) for path in corpora
+    )
     return Study(
         specs, files, Settings(**settings), tuple(layers) or None, batch_tokens,
         kinds=tuple(KINDS) if attention else USUAL, special_tokens=special_tokens, unknown_tokens=unknown_tokens,
@@ -254,7 +268,7 @@ class _Reader:
         self._require(entry, "path", "corpora", index)
         self._types(entry, {"limit": int}, "corpora", index)
         path = self._place(entry, "path", "corpus file", "corpora", index)
-        return CorpusSpec(path, entry.get("name") or corpus_name(path), entry.get("limit"))
+        return CorpusSpec(**{**entry, "path": path, "name": entry.get("name") or corpus_name(path)})
 
     def _result(self, entry: dict[str, Any], index: int) -> ResultsSpec:
         self._keys(entry, [f.name for f in fields(ResultsSpec)], "results", index)

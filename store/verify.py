@@ -46,7 +46,7 @@ def verify(store: Store, advance: Callable[[int], None] = lambda artifacts: None
     store.write("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in damaged.items()])
     store.merge()
     known = {row.path for row in rows}
-    return Found(lines + list(damaged.values()), [path for path in _files(store.root) if path not in known])
+    return Found(lines + list(damaged.values()), [path for path in artifact_files(store.root) if path not in known])
 
 
 def _catalog(store: Store) -> list[str]:
@@ -62,6 +62,7 @@ def _catalog(store: Store) -> list[str]:
     return []
 
 
-def _files(root: Path) -> list[str]:
+def artifact_files(root: Path) -> list[str]:
+    """Return the files that stand where artifacts do, below a store's root; known to the catalog or not."""
     found = [path for kind in KINDS for path in (root / kind).rglob("*.parquet")]
     return sorted(str(path.relative_to(root)) for path in found if not path.name.startswith(TEMPORARY))

@@ -40,8 +40,18 @@ def build(root: Path) -> Path:
     store.write("failures", [{"model": NAMES[2], "corpus": "v1:c", "reason": REASON, "run": "r"}])
     store.write("damaged", [{"artifact": f"own:{NAMES[2]}:1:activations", "reason": REASON}])
     store.write("runs", [{"run": "r", "command": REASON, "outcome": "finished", "host": CORPUS, "device": CORPUS}])
+    _said_otherwise(store, ends)
     store.merge()
     return root
+
+
+def _said_otherwise(store: Store, ends: list[tuple[str, int]]) -> None:
+    """Scores of another store, whose name is as bad, that differ from ours."""
+    store.write("origins", [{"store": "other", "origin": SOURCE}])
+    store.write("scores", [
+        {"configuration": "own:ckasim", "artifact_a": f"own:{a}:{layer}:activations", "value": -1.0, "words": WORDS,
+         "artifact_b": f"own:{b}:{layer}:activations", "run": "r", "store": "other"}
+        for (a, layer), (b, _) in itertools.pairwise(end for end in ends if end[1])])  # fmt: skip
 
 
 def _origin(place: int) -> str | None:

@@ -20,6 +20,7 @@ from transformers import (
 from zoo import text
 from zoo.families import save_transformer
 from zoo.objectives import Model
+from zoo.readme import write_card
 from zoo.specs import BASES, POSITIONS, FineTuned, folder_of
 from zoo.text import Words
 from zoo.train import descend, device, half_precision, learning_share, optimizer_for, progress, set_rate
@@ -181,4 +182,5 @@ def _record(copy: FineTuned, folder: Path, found: dict[str, float]) -> None:
         "tested_on": _TESTED_ON[copy.task],
         **found,
     }
+    write_card(folder, record)
     (folder / "zoo.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -32,6 +32,17 @@ def finished(names: dict[str, Any]) -> list[str]:
     return [name for name in names if (folder_of(name) / "zoo.json").exists()]
 
 
+def write_card(folder: Path, record: dict[str, Any]) -> None:
+    """Writes a model's card, whose head says under which licence the model is."""
+    origin = record["finetuned_from"]
+    base = f"base_model: ../{origin}\n" if origin else ""
+    said = (
+        f"---\nlicense: mit\n{base}---\n\n# {record['name']}\n\nOf the [zoo](../../README.md) of small models. "
+        f"Objective: {record['objective']}; trained on {record['trained_on']}.\n"
+    )
+    (folder / "README.md").write_text(said, encoding="utf-8")
+
+
 def megabytes(name: str) -> float:
     """Size of a model's whole folder in MB (10⁶ bytes)."""
     return sum(file.stat().st_size for file in folder_of(name).iterdir()) / 1e6

@@ -18,6 +18,7 @@ from zoo import text
 from zoo.evaluate import figures, mean_loss
 from zoo.families import Learner, new_learner
 from zoo.objectives import Model
+from zoo.readme import write_card
 from zoo.specs import Base, folder_of
 from zoo.streams import Stream
 
@@ -184,4 +185,5 @@ def _finish(run: Run, folder: Path) -> None:
         **figures(run.learner),
         "validation_loss": round(run.best_loss, 4),
     }
+    write_card(folder, record)
     (folder / "zoo.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

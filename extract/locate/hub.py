@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from layeratlas.extract.locate.adapters import is_adapter
+from layeratlas.extract.locate.cards import CARD
 from layeratlas.extract.locate.files import ADAPTER_WEIGHTS, DESCRIPTION, INDEX, PICKLED, SAFE, weight_files
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.study import ModelSpec
@@ -31,7 +32,7 @@ def snapshot(spec: ModelSpec) -> Path:
 
 
 def _description(spec: ModelSpec) -> list[str]:
-    return [*DESCRIPTION, "adapter_config.json", *(["*.py"] if spec.trust_remote_code else [])]
+    return [*DESCRIPTION, CARD, "adapter_config.json", *(["*.py"] if spec.trust_remote_code else [])]
 
 
 def _weight_patterns(spec: ModelSpec) -> list[list[str]]:

@@ -17,8 +17,8 @@ from layeratlas.queries.core.visible import visible
 from layeratlas.store.store import default_root
 
 KEY, FAINT, STRONG = "bold #f6c177", "#908caa", "bold #e0def4"
-_ORIGIN = ("citation", "licence", "tolerance", "file", "command", "started", "finished", "outcome", "host", "device",
-           "threads")  # fmt: skip
+_ORIGIN = ("citation", "licence", "tolerance", "file", "command", "started", "finished", "outcome", "origin", "host",
+           "device", "threads")  # fmt: skip
 _SWITCHES = (("m", "measure"), ("n", "configuration"), ("c", "corpus"), ("s", "source"))
 
 

@@ -24,6 +24,10 @@ FORMATS = ("table", "json", "csv", "parquet", "markdown")
 
 format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
 
+origin_option = click.option(
+    "--origin", help="own, or the name of a bundle or remote: only what this store, or that one, measured; else all."
+)
+
 SHARED = (
     click.option("--measure", "measures", multiple=True, help="This measure; else ckasim. Repeatable where it helps."),
     click.option("--kind", type=click.Choice(tuple(KINDS)), help="Measures of this kind only."),
@@ -31,6 +35,7 @@ SHARED = (
     click.option("--family", "families", multiple=True, help="Only this family; repeatable."),
     click.option("--corpus", help="On this corpus; else the one with the most scores."),
     click.option("--source", help="own, or a name of imported results; else our own, if there are any."),
+    origin_option,
     click.option("--configuration", help="Of the measure: default, wu2020, or as `status` names it."),
     click.option("--pooling", help="last, first, mean; of attention drop, keep-mass."),
 )

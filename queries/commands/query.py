@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layeratlas.queries.commands.options import SHARED, asked_of, asking, format_option, store_option
+from layeratlas.queries.commands.options import SHARED, asked_of, asking, format_option, origin_option, store_option
 from layeratlas.queries.core.registry import Option, Question
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.questions import QUESTIONS
@@ -76,8 +76,9 @@ def _option(option: Option) -> Any:
 
 @click.command()
 @click.option("--format", "form", type=click.Choice(("table", "json")), default="table", help="How to print.")
+@origin_option
 @store_option
-def findings(store: Store, form: str) -> None:
+def findings(store: Store, form: str, origin: str | None) -> None:
     """The paper's five questions, answered from the catalog, each with a verdict computed from its numbers.
 
     Example: layeratlas query findings
@@ -86,7 +87,7 @@ def findings(store: Store, form: str) -> None:
     from layeratlas.queries.terminal import render
 
     with asking(store) as catalog:
-        found = answer(catalog)
+        found = answer(catalog, origin=origin)
     render.render_findings([(finding.table, finding.seen, finding.verdict) for finding in found], form)
 
 

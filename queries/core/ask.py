@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from layeratlas.queries.core.origins import measured_by
 from layeratlas.queries.core.table import Table
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ def ask(
     catalog: DuckDBPyConnection, sql: str, values: Mapping[str, Any] | None = None, *, what: str = "",
     scope: Scope | None = None, limit: int | None = None,
 ) -> Table:  # fmt: skip
-    """Run one query with its values bound (what it does not name is left out); return its rows, at most `limit`."""
+    """Run one query with its values bound (what it does not name is left out); return its rows, at most `limit`.
+
+    Where the values name an origin, of its scores only.
+    """
+    sql = measured_by(sql, values or {})
     bound = bindings(sql, values or {})
     cursor = catalog.execute(sql, bound)
     columns = tuple(column[0] for column in cursor.description or ())

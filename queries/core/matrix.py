@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import bindings, load
+from layeratlas.queries.core.origins import measured_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +85,7 @@ def matrix(
 
     values = np.full((len(rows), len(columns)), np.nan)
     if values.size:
-        sql = load(__package__, "matrix")
+        sql = measured_by(load(__package__, "matrix"), scope.values)
         ends = {**_ends("row", rows), **_ends("column", columns)}
         found = catalog.execute(sql, bindings(sql, {**scope.values, **ends})).fetchnumpy()
         values[found["line"], found["place"]] = found["value"]

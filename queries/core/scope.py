@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import ask, load
+from layeratlas.queries.core.origins import EVERYBODY, Origin, find_origin
 from layeratlas.queries.core.usual import CONFIGURATION, OWN, USUAL
 from layeratlas.store.errors import BadRequest, NothingYet, unknown
 
@@ -43,6 +44,7 @@ class Asked:
     source: str | None = None
     configuration: str | None = None
     pooling: str | None = None
+    origin: str | None = None
     limit: int | None = None
 
     def measuring(self, *measures: str) -> Asked:
@@ -95,6 +97,7 @@ class Scope:
     families: tuple[str, ...] = ()
     limit: int | None = None
     corpora: int = 1  # that it was chosen from, when none was named
+    origin: Origin = EVERYBODY
 
     @property
     def first(self) -> Measured:
@@ -123,7 +126,7 @@ class Scope:
             "corpus": self.corpus, "source": self.source, "kind": self.first.kind,
             "pooling": self.first.words_from_tokens, "sign": self.first.sign,
             "poolings": sorted({each.words_from_tokens for each in self.measures}),
-            "models": list(self.models), "families": list(self.families), "limit": self.limit,
+            "models": list(self.models), "families": list(self.families), "limit": self.limit, **self.origin.values,
         }  # fmt: skip
 
     @property
@@ -146,7 +149,7 @@ class Scope:
         named = [*self.models, *self.families]
         only = [f"only {', '.join(named)}"] if named else []
         chosen = f"{self.corpus} (one of {self.corpora} corpora)" if self.corpora > 1 else self.corpus
-        return (chosen, _count(self.first.words), *only, f"source {self.source}")
+        return (chosen, _count(self.first.words), *only, f"source {self.source}", *self.origin.context)
 
 
 def find_one(catalog: DuckDBPyConnection, asked: Asked, *, naming: Sequence[str] = ()) -> Scope:
@@ -163,9 +166,10 @@ def find(
     catalog: DuckDBPyConnection, asked: Asked, *, naming: Sequence[str] = (), every_measure: bool = False
 ) -> Scope:
     """Find the measures that are named, or the usual one, or every one there is; of one source and one corpus."""
-    there = ask(catalog, load(__package__, "scopes")).records()
+    origin = find_origin(catalog, asked.origin)
+    there = ask(catalog, load(__package__, "scopes"), origin.values).records()
     if not there:
-        raise NothingYet(
+        raise origin.nothing(
             "the catalog has no scores yet: `layeratlas run STUDY.toml` or `layeratlas import-results` adds some"
         )
     there = _of_source(there, asked.source, (*naming, *asked.models))
@@ -186,7 +190,7 @@ def find(
             )
     return Scope(
         there[0]["source"], there[0]["corpus"], called, tuple(found[name] for name in chosen if name in found),
-        asked.models, asked.families, asked.limit, corpora,
+        asked.models, asked.families, asked.limit, corpora, origin,
     )  # fmt: skip
 
 

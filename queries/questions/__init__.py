@@ -11,7 +11,7 @@ from layeratlas.queries.core.registry import Question, declared
 
 _MODULES = (
     "top_pairs", "nearest", "heatmap", "models", "matched", "families", "localization", "finetuning", "correspondence",
-    "factors", "measures", "consistency", "coverage",
+    "factors", "measures", "consistency", "disagreements", "coverage",
 )  # fmt: skip
 
 for _module in _MODULES:

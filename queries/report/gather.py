@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import ask, load
+from layeratlas.queries.core.origins import Origin, find_origin
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import CONFIGURATION
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 _COMPARABLE = ("source", "corpus", "pooling", "kind")
 _PROVENANCE = {
-    "Corpora": "SELECT corpus, sentences, words, origin, content FROM corpora WHERE list_contains($corpora, corpus) "
-    "ORDER BY corpus",
+    "Corpora": "SELECT corpus, sentences, words, origin, content, licence, citation FROM corpora "
+    "WHERE list_contains($corpora, corpus) ORDER BY corpus",
     "Models": "SELECT model, family, layers AS blocks, neurons, parameters, objective, finetuned_from, untrained_seed, "
-    "architecture, source, origin, revision, weights FROM models WHERE list_contains($sources, source) "
-    "ORDER BY source <> 'own', source, family, model",
+    "architecture, source, origin, revision, weights, licence, citation FROM models "
+    "WHERE list_contains($sources, source) ORDER BY source <> 'own', source, family, model",
     "Imported results": "SELECT source, citation, licence, tolerance, origin, digest FROM sources "
     "WHERE list_contains($sources, source) ORDER BY source",
     "Runs that wrote to this catalog": "SELECT command, started, finished, outcome, device, threads, versions, run "
@@ -41,16 +42,17 @@ _PROVENANCE = {
 
 def gather(
     catalog: DuckDBPyConnection, *, measures: tuple[str, ...] = (), source: str | None = None,
-    corpus: str | None = None, configuration: str | None = None,
+    corpus: str | None = None, configuration: str | None = None, origin: str | None = None,
 ) -> Report:  # fmt: skip
     """Collect heatmaps, charts and provenance; what is not named is all there is.
 
     Raises BadRequest for an unknown name, NothingYet without scores.
     """
-    there = ask(catalog, load(__package__, "measured"), what="Measures and their exact configurations")
-    chosen = there.records()
+    of = find_origin(catalog, origin)
+    there = ask(catalog, load(__package__, "measured"), of.values, what="Measures and their exact configurations")
+    chosen = [{**row, "origin": origin} for row in there.records()]
     if not chosen:
-        raise NothingYet("the catalog has no scores yet: run `layeratlas run STUDY.toml` or `layeratlas measure`")
+        raise of.nothing("the catalog has no scores yet: run `layeratlas run STUDY.toml` or `layeratlas measure`")
     chosen = _only(chosen, "source", (source,) if source else ())
     chosen = _only(chosen, "corpus", (corpus,) if corpus else ())
     chosen = _only(chosen, "measure", measures)
@@ -59,8 +61,8 @@ def gather(
         _part(catalog, dict(zip(_COMPARABLE, key, strict=True)), list(rows))
         for key, rows in groupby(chosen, key=lambda row: tuple(row[name] for name in _COMPARABLE))
     ]
-    shown = replace(there, rows=[tuple(row.values()) for row in chosen])
-    return Report(tuple(parts), (shown, *_provenance(catalog, parts)))
+    shown = replace(there, rows=[tuple(row[name] for name in there.columns) for row in chosen], notes=of.context)
+    return Report(tuple(parts), (shown, *_provenance(catalog, parts, of)))
 
 
 def _only(rows: list[dict[str, Any]], column: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -109,10 +111,11 @@ def _heatmap(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Heatmap:
 
 def _asked(row: dict[str, Any]) -> Asked:
     return Asked((row["measure"],), row["kind"], corpus=row["corpus"], source=row["source"],
-                 configuration=row["configuration"], pooling=row["pooling"])  # fmt: skip
+                 configuration=row["configuration"], pooling=row["pooling"], origin=row["origin"])  # fmt: skip
 
 
-def _provenance(catalog: DuckDBPyConnection, parts: list[Comparable]) -> list[Table]:
-    values = {"corpora": sorted({one.corpus for one in parts}), "sources": sorted({one.source for one in parts})}
+def _provenance(catalog: DuckDBPyConnection, parts: list[Comparable], of: Origin) -> list[Table]:
+    values = {"corpora": sorted({one.corpus for one in parts}), "sources": sorted({one.source for one in parts}),
+              **of.values}  # fmt: skip
     tables = [ask(catalog, sql, values, what=title) for title, sql in _PROVENANCE.items()]
     return [table for table in tables if table.rows]

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.ask import ask, load
+from layeratlas.queries.core.origins import Origin, find_origin
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import FIRST, OWN
 from layeratlas.store.errors import NothingYet
@@ -37,27 +38,32 @@ class Finding:
     verdict: str
 
 
-def findings(catalog: DuckDBPyConnection) -> list[Finding]:
-    """Answer the five questions over our own scores. Raises NothingYet when nothing is measured."""
-    if not catalog.execute("SELECT 1 FROM layer_pairs WHERE source = ? LIMIT 1", [OWN]).fetchone():
-        raise NothingYet(
+def findings(catalog: DuckDBPyConnection, *, origin: str | None = None) -> list[Finding]:
+    """Answer the five questions over scores of no imported results, of one origin or all.
+
+    Raises NothingYet when nothing is measured, BadRequest for an unknown origin.
+    """
+    of = find_origin(catalog, origin)
+    if not ask(catalog, "SELECT 1 FROM layer_pairs WHERE source = $own LIMIT 1", {"own": OWN, **of.values}).rows:
+        raise of.nothing(
             "the catalog has no scores of our own yet: run `layeratlas run STUDY.toml` or `layeratlas measure`"
         )
-    families = _rows(catalog, "families", QUESTIONS[1])
+    families = _rows(catalog, of, "families", QUESTIONS[1])
     found = [
-        _most_similar(_rows(catalog, "top", QUESTIONS[0])),
+        _most_similar(_rows(catalog, of, "top", QUESTIONS[0])),
         _family(families),
         _localisation(Table(QUESTIONS[2], families.columns, families.rows)),
-        _finetuning(_rows(catalog, "finetuning", QUESTIONS[3])),
-        _untrained(_rows(catalog, "untrained", QUESTIONS[4])),
+        _finetuning(_rows(catalog, of, "finetuning", QUESTIONS[3])),
+        _untrained(_rows(catalog, of, "untrained", QUESTIONS[4])),
     ]
     if all(finding.seen is None for finding in found):
         raise NothingYet("no question can be answered: that takes measured activations of models of two families")
     return found
 
 
-def _rows(catalog: DuckDBPyConnection, name: str, what: str) -> Table:
-    return ask(catalog, load(__package__, name), {"kind": FIRST, "measures": list(MEASURES), "own": OWN}, what=what)
+def _rows(catalog: DuckDBPyConnection, of: Origin, name: str, what: str) -> Table:
+    values = {"kind": FIRST, "measures": list(MEASURES), "own": OWN, **of.values}
+    return ask(catalog, load(__package__, name), values, what=what)
 
 
 def _said(table: Table, seen: bool | None, holds: str, fails: str, missing: str) -> Finding:

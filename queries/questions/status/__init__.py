@@ -12,6 +12,8 @@ from layeratlas.store.kinds import KINDS
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+DETAILS = ("licence", "corpus_licence")  # columns of models × layers that terminals have no room for
+
 
 def overview(catalog: DuckDBPyConnection) -> list[Table]:
     """Return the tables of `layeratlas status`: models × layers, measures, and problems if there are any."""

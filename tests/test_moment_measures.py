@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from oracles import aligned_cosine
 from test_measures import layers
 
 from layeratlas import measures
@@ -152,3 +153,23 @@ def test_wrong_parameters_are_said(name: str, given: dict[str, Any], says: str) 
 
     with pytest.raises(BadRequest, match=says):
         measures.configure(name, "default", given)
+
+
+def test_aligned_cosine_refuses_words_without_a_direction() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((50, 6)), rng.standard_normal((50, 8))
+    b[[3, 7]] = 0
+    with pytest.raises(measures.MeasureError, match="b: 2 of 50 words have rows of zeros"):
+        measures.compare(a, b, measure="aligned_cosine")
+
+
+def test_aligned_cosine_of_large_means_and_many_blocks() -> None:
+    """One layer next to a measure of lengths, more words than a block has, a mean that hides the spread."""
+    rng = np.random.default_rng(1)
+    a = rng.standard_normal((9000, 5)) + 3
+    b = a @ rng.standard_normal((5, 7)) + rng.standard_normal((9000, 7)) + 1e3 * np.eye(7)[2]
+    asked = [measures.configure(name) for name in ("aligned_cosine", "cka_debiased", "procrustes")]
+    found = measures.compare_all({"a": a, "b": b}, asked)
+    assert found["aligned_cosine", "a", "b"].value == pytest.approx(aligned_cosine(a, b), abs=1e-10)
+    alone = measures.compare(a, b, measure="cka_debiased").value
+    assert found["cka_debiased", "a", "b"].value == pytest.approx(alone, abs=1e-14)

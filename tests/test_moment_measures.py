@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 from oracles import aligned_cosine
 from test_measures import layers
@@ -173,3 +174,15 @@ def test_aligned_cosine_of_large_means_and_many_blocks() -> None:
     assert found["aligned_cosine", "a", "b"].value == pytest.approx(aligned_cosine(a, b), abs=1e-10)
     alone = measures.compare(a, b, measure="cka_debiased").value
     assert found["cka_debiased", "a", "b"].value == pytest.approx(alone, abs=1e-14)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(90, 91), (91, 90), (40, 90), (1, 7)])
+def test_a_transport_of_few_arcs_is_the_best_of_all(rows: int, columns: int) -> None:
+    gains = np.random.default_rng(3).random((1, rows, columns)).round(2)  # many are equal
+    alive = torch.ones(1, rows, dtype=torch.bool), torch.ones(1, columns, dtype=torch.bool)
+    plan = best_transport(torch.from_numpy(gains), *alive)[0].numpy()
+    ends = np.vstack([np.kron(np.eye(rows), np.ones(columns)), np.kron(np.ones(rows), np.eye(columns))])
+    weights = np.concatenate([np.full(rows, 1 / rows), np.full(columns, 1 / columns)])
+    best = -scipy.optimize.linprog(-gains.ravel(), A_eq=ends, b_eq=weights).fun
+    assert (plan * gains[0]).sum() == pytest.approx(best, abs=1e-9)
+    assert ends @ plan.ravel() == pytest.approx(weights, abs=1e-12)

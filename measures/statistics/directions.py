@@ -37,7 +37,7 @@ class Directions:
 
     def add(self, block: Block, out: Tensor) -> None:
         """Take the next words of every layer. out: room for the largest product."""
-        for centred in block.centred.split(_WORDS):
+        for centred in torch.split(block.centred, _WORDS):
             self._add(centred + block.pivot, out)
 
     def _add(self, rows: Tensor, out: Tensor) -> None:  # rows [words, neurons of all layers], overwritten

@@ -7,8 +7,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from layeratlas.measures.score import MeasureError
+
 Matrix = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+_CHEAP = 3  # arcs that a neuron begins with
+_NEARLY = 0.3  # of the costs' spread: an arc that is dearer is left out until prices call for it
+_PRICES = 1e-10  # how exact prices are
 
 
 def best_assignment(gains: Tensor, alive_a: Tensor | None = None, alive_b: Tensor | None = None) -> Tensor:
@@ -41,7 +46,7 @@ def best_transport(gains: Tensor, alive_a: Tensor, alive_b: Tensor) -> Tensor:
             first, second = linear_sum_assignment(part, maximize=True)
             found[pair, rows[first], columns[second]] = 1 / len(rows)
         else:
-            plan = _Flow(1 - part).flow
+            plan = _cheapest_flow(1 - part)
             found[pair][np.ix_(rows, columns)] = torch.from_numpy(plan / plan.sum())
     return found.to(gains.device)
 
@@ -57,64 +62,64 @@ def _taking_part(
     return rows, columns
 
 
-class _Flow:
-    """The cheapest flow from rows that each have `columns` to give to columns that each take `rows`, in whole numbers.
+def _cheapest_flow(costs: Matrix) -> Matrix:  # [rows, columns], also returned
+    """Return the cheapest flow from rows that each give `columns` to columns that each take `rows`.
 
-    Shortest augmenting paths with potentials, as for an assignment (Edmonds and Karp 1972; Jonker and Volgenant 1987),
-    but that a row may stand at several columns: reduced costs are 0 where flow is, and nowhere negative.
+    A linear program of few arcs (column generation, Ford and Fulkerson 1958): those that are cheap, then also all that
+    its prices say would make it cheaper, until there are none. Then it is the best of all.
     """
+    arcs = _cheap(costs) | _staircase(costs)
+    flow, reduced = _priced(costs, arcs)
+    arcs = (flow > 0) | (arcs & (reduced < _NEARLY * costs.std()))  # what is far from worth it only costs time
+    while True:
+        lacking = (reduced < -_PRICES) & ~arcs
+        if not lacking.any():
+            return flow
+        arcs |= lacking
+        flow, reduced = _priced(costs, arcs)
 
-    def __init__(self, costs: Matrix) -> None:  # [rows, columns]
-        self._costs = costs
-        rows, columns = costs.shape
-        self._to_give, self._to_take = np.full(rows, columns), np.full(columns, rows)
-        self._of_row, self._of_column = np.zeros(rows), costs.min(axis=0)
-        self.flow: Whole = np.zeros((rows, columns), np.int64)
-        for row in range(rows):
-            while self._to_give[row]:
-                self._augment(row)
 
-    def _augment(self, row: int) -> None:
-        """Send along the cheapest path from a row to a column that still takes something."""
-        column, from_row, from_column = self._search(row)
-        sink, forth, back = column, [], []
-        while True:
-            reached_from = int(from_row[column])
-            forth.append((reached_from, column))
-            if reached_from == row:
-                break
-            column = int(from_column[reached_from])
-            back.append((reached_from, column))
-        amount = min(self._to_give[row], self._to_take[sink], *(self.flow[place] for place in back))
-        for place in forth:
-            self.flow[place] += amount
-        for place in back:
-            self.flow[place] -= amount
-        self._to_give[row] -= amount
-        self._to_take[sink] -= amount
+def _cheap(costs: Matrix) -> Mask:
+    """Return the arcs that are cheap for their row or column, as they are or less the least of both."""
+    arcs = np.zeros(costs.shape, bool)
+    less = costs - costs.min(axis=1, keepdims=True)
+    for matrix in (costs, less - less.min(axis=0)):
+        for axis in (0, 1):
+            count = min(_CHEAP, matrix.shape[axis])
+            chosen = np.argpartition(matrix, count - 1, axis=axis)
+            np.put_along_axis(arcs, chosen.take(range(count), axis=axis), True, axis=axis)
+    return arcs
 
-    def _search(self, row: int) -> tuple[int, Whole, Whole]:
-        """Return the column at the end of the cheapest path, and whence each column and row on the way was reached."""
-        rows, columns = self._costs.shape
-        to_column, to_row = np.full(columns, np.inf), np.full(rows, np.inf)
-        from_row, from_column = np.full(columns, -1), np.full(rows, -1)
-        closed, entered = np.zeros(columns, bool), np.array([row])
-        to_row[row] = 0
-        while True:
-            reduced = self._costs[entered] - (self._of_row[entered] - to_row[entered])[:, None] - self._of_column
-            best = reduced.argmin(axis=0)
-            length = reduced[best, np.arange(columns)]
-            shorter = (length < to_column) & ~closed
-            to_column[shorter], from_row[shorter] = length[shorter], entered[best[shorter]]
-            column = int(np.where(closed, np.inf, to_column).argmin())
-            reached = to_column[column]
-            if self._to_take[column]:
-                visited = to_row < np.inf
-                self._of_row[visited] += reached - to_row[visited]
-                self._of_column[closed] -= reached - to_column[closed]
-                return column, from_row, from_column
-            closed[column] = True
-            entered = np.flatnonzero((self.flow[:, column] > 0) & np.isinf(to_row))
-            to_row[entered], from_column[entered] = reached, column
-            if not len(entered):
-                entered = np.array([row])  # nothing new: go on with the next column
+
+def _staircase(costs: Matrix) -> Mask:
+    """Return arcs that can carry some flow: along the best assignment, then to whoever has something left."""
+    from scipy.optimize import linear_sum_assignment
+
+    ends = []
+    for size, own in zip(costs.shape, linear_sum_assignment(costs), strict=True):
+        ends.append(np.concatenate([own, np.setdiff1d(np.arange(size), own)]))
+    rows, columns = costs.shape
+    edges = np.union1d(np.arange(rows) * columns, np.arange(columns) * rows)
+    arcs = np.zeros(costs.shape, bool)
+    arcs[ends[0][edges // columns], ends[1][edges // rows]] = True
+    return arcs
+
+
+def _priced(costs: Matrix, arcs: Mask) -> tuple[Matrix, Matrix]:  # [rows, columns], all
+    """Return the cheapest flow along these arcs, and what a unit more along any arc would cost at its prices."""
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_matrix
+
+    rows, columns = costs.shape
+    first, second = np.nonzero(arcs)
+    numbers = np.arange(len(first))
+    ends = csr_matrix((np.ones(2 * len(first)), (np.r_[first, rows + second], np.r_[numbers, numbers])))
+    weights = np.r_[np.full(rows, columns), np.full(columns, rows)]
+    exactly = {"primal_feasibility_tolerance": _PRICES, "dual_feasibility_tolerance": _PRICES}
+    solved = linprog(costs[first, second], A_eq=ends, b_eq=weights, method="highs-ds", options=exactly)
+    if not solved.success:
+        raise MeasureError(f"match_transport finds no plan for {rows} on {columns} neurons: {solved.message}")
+    prices = solved.eqlin.marginals
+    flow = np.zeros(costs.shape)
+    flow[first, second] = np.round(solved.x)  # an extreme point is whole
+    return flow, costs - prices[:rows, None] - prices[rows:]

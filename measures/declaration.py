@@ -10,7 +10,7 @@ Nothing here imports torch, so that planning, `status` and the docs can read dec
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform
 
@@ -71,7 +71,7 @@ class Gathering(Protocol):
 class Statistic(Protocol):
     """What one pass over the words gathers. Hashable: measures that need the same one share it.
 
-    It may have a method `covers(other)`, which tells whether it gives all that another statistic gives (`widest`).
+    One of which one can serve the measures of several is a `joined.Joint`.
     """
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
@@ -175,17 +175,6 @@ def parameters_of(measure: Measure | type[Measure], *, of_identity: bool = False
         for field in dataclasses.fields(measure)  # type: ignore[arg-type]  # every measure is a dataclass
         if not (of_identity and field.metadata.get("added") and getattr(measure, field.name) == field.default)
     }
-
-
-def widest(statistics: Iterable[Statistic]) -> dict[Statistic, Statistic]:
-    """Return which statistic to gather for each that is needed: one that `covers` others is gathered in their place."""
-    needed = list(dict.fromkeys(statistics))
-    return {one: next((other for other in needed if _covers(other, one)), one) for one in needed}
-
-
-def _covers(statistic: Statistic, other: Statistic) -> bool:
-    covers = getattr(statistic, "covers", None)
-    return bool(statistic != other and covers is not None and covers(other))
 
 
 M = TypeVar("M", bound=Measure)

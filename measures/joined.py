@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from layeratlas.measures.declaration import Measure, Statistic, widest
+from layeratlas.measures.declaration import Measure, Statistic
 
 J = TypeVar("J", bound="Joint")
 
@@ -23,7 +23,7 @@ class Joint(Protocol):
 
 
 def statistics_of(measures: Iterable[Measure]) -> dict[Measure, Statistic]:
-    """Return what to gather for each measure; what can be gathered as one, or covers another, is one and the same."""
+    """Return what to gather for each measure; what can be gathered as one is one and the same."""
     keys: dict[Measure, Hashable] = {}
     found: dict[Hashable, Any] = {}
     for measure in measures:
@@ -31,5 +31,4 @@ def statistics_of(measures: Iterable[Measure]) -> dict[Measure, Statistic]:
         key: Hashable = statistic.shared if isinstance(statistic, Joint) else statistic
         keys[measure] = key
         found[key] = found[key].joined(statistic) if key in found and isinstance(statistic, Joint) else statistic
-    wide = widest(found.values())
-    return {measure: wide[found[key]] for measure, key in keys.items()}
+    return {measure: found[key] for measure, key in keys.items()}

@@ -76,6 +76,19 @@ def singular_values(matrix: Tensor) -> Tensor:  # [..., rows, columns] -> [..., 
     return symmetric_values(product(exact, exact.mT)).clamp(min=0).sqrt()
 
 
+def nearest_orthogonal(matrix: Tensor) -> Tensor:  # [..., rows, columns], also returned
+    """Return the closest orthogonal map, UV' of the SVD; of what is not square, rows or columns are orthonormal.
+
+    Always float64: the roots of a Gram matrix would lose the directions in which there is little.
+    """
+    exact = matrix.double()
+    if exact.device.type == "cpu":
+        left, _, right = (torch.from_numpy(part) for part in np.linalg.svd(exact.numpy(), full_matrices=False))
+    else:
+        left, _, right = torch.linalg.svd(exact, full_matrices=False)
+    return product(left, right)
+
+
 def symmetric_values(matrix: Tensor) -> Tensor:  # [..., size, size] -> [..., size]
     """Return eigenvalues, smallest first."""
     if matrix.device.type == "cpu" and (matrix.dim() == 2 or matrix.shape[-1] > _SMALL):

@@ -171,6 +171,18 @@ def permutation_shape(
     return moved(products[rows, columns].sum(), left, right, form)
 
 
+def aligned_cosine(a: npt.NDArray[Any], b: npt.NDArray[Any], move: str = "rotation") -> float:
+    """Word by word, padded to the wider one."""
+    width = max(a.shape[1], b.shape[1])
+    left, right = (np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in (a, b))
+    if move == "rotation":
+        left = left @ scipy.linalg.orthogonal_procrustes(left, right)[0]
+    else:
+        left = left[:, np.argsort(scipy.optimize.linear_sum_assignment(-left.T @ right)[1])]
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return float(((left * right).sum(axis=1) / lengths).mean())
+
+
 def shape(
     a: npt.NDArray[Any], b: npt.NDArray[Any], form: str = "angular", alpha: float = 0.5, scale: str = "one"
 ) -> float:
@@ -273,7 +285,7 @@ ORACLES: dict[str, Callable[..., float]] = {
     "cka_debiased": cka_of_kernels, "procrustes": procrustes, "shape": shape, "permutation_shape": permutation_shape,
     "cca": cca, "pwcca": pwcca, "svcca": svcca, "regression": regression, "ridge": ridge, "gulp": gulp,
     "eigenspace_overlap": eigenspace_overlap, "match_soft": match_soft, "match_hard": match_hard,
-    "match_transport": match_transport,
+    "match_transport": match_transport, "aligned_cosine": aligned_cosine,
     "attention_ckasim": over_positions(ckasim), "attention_svsim": over_positions(svsim),
     "attention_pwsim": over_positions(pwsim),
     "attsim": lambda a, b, **parameters: attention_oracles.attsim(a, b, **parameters)[0],

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
+from oracles import aligned_cosine
 from test_measures import layers
 
 from layeratlas import measures
@@ -152,3 +154,35 @@ def test_wrong_parameters_are_said(name: str, given: dict[str, Any], says: str) 
 
     with pytest.raises(BadRequest, match=says):
         measures.configure(name, "default", given)
+
+
+def test_aligned_cosine_refuses_words_without_a_direction() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((50, 6)), rng.standard_normal((50, 8))
+    b[[3, 7]] = 0
+    with pytest.raises(measures.MeasureError, match="b: 2 of 50 words have rows of zeros"):
+        measures.compare(a, b, measure="aligned_cosine")
+
+
+def test_aligned_cosine_of_large_means_and_many_blocks() -> None:
+    """One layer next to a measure of lengths, more words than a block has, a mean that hides the spread."""
+    rng = np.random.default_rng(1)
+    a = rng.standard_normal((9000, 5)) + 3
+    b = a @ rng.standard_normal((5, 7)) + rng.standard_normal((9000, 7)) + 1e3 * np.eye(7)[2]
+    asked = [measures.configure(name) for name in ("aligned_cosine", "cka_debiased", "procrustes")]
+    found = measures.compare_all({"a": a, "b": b}, asked)
+    assert found["aligned_cosine", "a", "b"].value == pytest.approx(aligned_cosine(a, b), abs=1e-10)
+    alone = measures.compare(a, b, measure="cka_debiased").value
+    assert found["cka_debiased", "a", "b"].value == pytest.approx(alone, abs=1e-14)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(90, 91), (91, 90), (40, 90), (1, 7)])
+def test_a_transport_of_few_arcs_is_the_best_of_all(rows: int, columns: int) -> None:
+    gains = np.random.default_rng(3).random((1, rows, columns)).round(2)  # many are equal
+    alive = torch.ones(1, rows, dtype=torch.bool), torch.ones(1, columns, dtype=torch.bool)
+    plan = best_transport(torch.from_numpy(gains), *alive)[0].numpy()
+    ends = np.vstack([np.kron(np.eye(rows), np.ones(columns)), np.kron(np.ones(rows), np.eye(columns))])
+    weights = np.concatenate([np.full(rows, 1 / rows), np.full(columns, 1 / columns)])
+    best = -scipy.optimize.linprog(-gains.ravel(), A_eq=ends, b_eq=weights).fun
+    assert (plan * gains[0]).sum() == pytest.approx(best, abs=1e-9)
+    assert ends @ plan.ravel() == pytest.approx(weights, abs=1e-12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from layeratlas.measures.declaration import Range, Statistic, check_choice
@@ -27,6 +27,16 @@ class Sized:
     widest: float
     total: float
     dead: int
+
+    def products(self, b: Sized, cross: Cross) -> Tensor:  # batched -> [pairs, neurons_a, neurons_b]
+        """Return the mean products about the origin with b's neurons, over the widest ones' spreads, float64."""
+        return cross.covariance(self.relative, b.relative) + self.mean[:, :, None] * b.mean[:, None, :]
+
+
+def about_origin(layer: Layer) -> Sized:
+    """Return a layer's size where the origin stays where the model has it."""
+    mean = layer.mean / layer.widest
+    return Sized(layer.relative, mean, layer.widest, layer.total + float(mean.square().sum()), layer.dead)
 
 
 @dataclass(frozen=True)
@@ -66,14 +76,12 @@ class Moved(Formed):
 
     def prepare(self, layer: Layer) -> Sized:
         """Take spreads, means and size."""
-        mean = layer.mean / layer.widest
-        total = layer.total + (0.0 if self.centred else float(mean.square().sum()))
-        return Sized(layer.relative, mean, layer.widest, total, layer.dead)
+        sized = about_origin(layer)
+        return replace(sized, total=layer.total) if self.centred else sized
 
     def products(self, a: Sized, b: Sized, cross: Cross) -> Tensor:  # [pairs, neurons_a, neurons_b]
         """Return the mean products of neurons over the widest ones' spreads, float64."""
-        covariance = cross.covariance(a.relative, b.relative)
-        return covariance if self.centred else covariance + a.mean[:, :, None] * b.mean[:, None, :]
+        return cross.covariance(a.relative, b.relative) if self.centred else a.products(b, cross)
 
     def valued(self, overlap: Tensor, a: Sized, b: Sized, cross: Cross) -> Tensor:  # [pairs] -> [pairs]
         """Return this form of what the best move gives of the products, summed over neurons."""

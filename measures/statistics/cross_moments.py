@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from layeratlas.measures.statistics import strips
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from layeratlas.measures.engine import How
     from layeratlas.measures.sources.activations import Rows
@@ -20,22 +20,30 @@ class CrossMoments:
     """Each layer's own covariance in float64, and the products of every pair, centred.
 
     norms: also the moments of words' squared lengths, one more column a layer, which unbiased measures need.
+    directions: also the products of every pair's rows of length one, about the origin, which means of cosines need.
     """
 
     norms: bool = False
+    directions: bool = False
 
-    def covers(self, other: object) -> bool:
-        """Whether this gives all that another statistic gives."""
-        return isinstance(other, CrossMoments) and (self.norms or not other.norms)
+    @property
+    def shared(self) -> Hashable:
+        """All moments are gathered as one."""
+        return CrossMoments
+
+    def joined(self, other: CrossMoments) -> CrossMoments:
+        """Return what gives all that both give."""
+        return CrossMoments(self.norms or other.norms, self.directions or other.directions)
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take."""
         norms = len(units) * (len(units) + sum(units)) if self.norms else 0
-        return 8 * (sum(width**2 for width in units) + strips.size(units, pairs) + norms)
+        products = (2 if self.directions else 1) * strips.size(units, pairs)
+        return 8 * (sum(width**2 for width in units) + products + norms)
 
     def begin(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How) -> Moments:
         """Make room for the sums."""
         from layeratlas.measures.statistics.moments import Moments
 
         names, units = [layer.name for layer in layers], [layer.units for layer in layers]
-        return Moments(names, units, pairs, how.dtype, how.device, norms=self.norms)
+        return Moments(names, units, pairs, how.dtype, how.device, norms=self.norms, directions=self.directions)

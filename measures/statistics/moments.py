@@ -30,8 +30,9 @@ from layeratlas.measures.linalg import add_product, add_square, column_norms, pr
 from layeratlas.measures.score import ConstantLayer, TooFewWords
 from layeratlas.measures.statistics.bases import PrincipalBasis
 from layeratlas.measures.statistics.centring import Block
+from layeratlas.measures.statistics.directions import Directions
 from layeratlas.measures.statistics.norms import CrossNorms, Norms, OwnNorms
-from layeratlas.measures.statistics.strips import strips
+from layeratlas.measures.statistics.strips import Strip, strips
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
 _ABSENT = 1e-12  # of the largest eigenvalue: below, a direction is the rounding of sums in float64
@@ -44,6 +45,7 @@ class Layer:
         # mean [neurons], covariance [neurons, neurons], both float64; dtype: of the products of a pair
         self.name, self.words, self.dtype, self.mean = name, words, dtype, mean
         self.norms: OwnNorms | None = None  # where the statistic gathers them
+        self.without_direction = 0  # words whose rows are 0, where the statistic counts them
         variance = covariance.diagonal().clamp(min=0)
         self.std = variance.sqrt()  # [neurons]
         self.alive = self.std > _ROUNDING * mean.abs()  # [neurons]
@@ -163,6 +165,7 @@ class _Made:
     canonical: dict[tuple[int, int], Canonical] = field(default_factory=dict)
     others: dict[Hashable, Any] = field(default_factory=dict)
     norms: CrossNorms | None = None  # where the statistic gathers them
+    directions: Tensor | None = None  # [pairs, neurons_a, neurons_b], likewise
 
 
 class Cross:
@@ -193,6 +196,15 @@ class Cross:
     def keep_norms(self, norms: CrossNorms) -> None:
         """Keep what was gathered of the words' squared norms."""
         self._made.norms, self._made_flipped.norms = norms, norms.flipped
+
+    @property
+    def directions(self) -> Tensor | None:  # [pairs, neurons_a, neurons_b]
+        """The sums over words of products of rows of length one, where the statistic gathers them."""
+        return self._made.directions
+
+    def keep_directions(self, directions: Tensor) -> None:
+        """Keep what was gathered of rows of length one."""
+        self._made.directions, self._made_flipped.directions = directions, directions.mT
 
     def count(self, **counts: int) -> None:
         """Have the diagnostics say more, or otherwise, of what entered."""
@@ -313,7 +325,7 @@ class Moments:
 
     def __init__(
         self, names: list[str], units: list[int], pairs: Iterable[tuple[int, int]], dtype: torch.dtype,
-        device: torch.device, *, norms: bool = False,
+        device: torch.device, *, norms: bool = False, directions: bool = False,
     ) -> None:  # fmt: skip
         self._names, self._units, self._dtype, self._device = names, units, dtype, device
         edges = torch.tensor([0, *units]).cumsum(0).tolist()
@@ -329,6 +341,7 @@ class Moments:
         }
         self._sum = torch.zeros(edges[-1], dtype=torch.float64, device=self._device)
         self._norms = Norms(len(units), edges[-1], device) if norms else None
+        self._directions = Directions(units, self._cross, self._columns, device) if directions else None
         self._pivot: Tensor | None = None
         largest = max((products.numel() for products in self._cross.values()), default=0)
         self._product = torch.empty(largest, dtype=self._dtype, device=self._device)  # reused: fresh pages cost more
@@ -343,6 +356,8 @@ class Moments:
         self.words += block.words
         if self._norms is not None:
             self._norms.add(block.centred, self._columns)
+        if self._directions is not None:
+            self._directions.add(block, self._product)
         for own, columns in zip(self._own, self._columns, strict=True):
             add_square(own, block.centred[:, columns])
         for strip, products in self._cross.items():
@@ -364,13 +379,15 @@ class Moments:
                 layer = Layer(self._names[index], self.words, mean, covariance, self._dtype)
                 if self._norms is not None:
                     layer.norms = self._norms.own(index, self._columns[index], shift[:, 0], covariance, layer.widest)
+                if self._directions is not None:
+                    layer.without_direction = int(self._directions.without[index])
                 self._layers[index] = layer
                 self._own[index] = covariance[:0].clone()
             return self._layers[index]
 
     def pair(self, pairs: Sequence[tuple[int, int]]) -> Cross:
         """Return the correlations of pairs (a, b), a < b, whose layers have the same widths."""
-        covariance = _stacked([self._products(a, b) for a, b in pairs]) / self.words
+        covariance = _stacked([self._products(self._cross, a, b) for a, b in pairs]) / self.words
         shift_a, shift_b = (_stacked([self._shift(pair[end]) for pair in pairs]) for end in (0, 1))
         scale_a, scale_b = (_stacked([self._layers[pair[end]].inverse_std for pair in pairs]) for end in (0, 1))
         covariance -= shift_a[:, :, None] * shift_b[:, None, :]
@@ -381,13 +398,15 @@ class Moments:
             widest = {end: self._layers[end].widest for pair in pairs for end in pair}
             found = [self._norms.cross(a, b, self._columns, (widest[a], widest[b])) for a, b in pairs]
             cross.keep_norms(CrossNorms(*(_stacked(list(parts)) for parts in zip(*found, strict=True))))
+        if self._directions is not None:
+            cross.keep_directions(_stacked([self._products(self._directions.cross, a, b) for a, b in pairs]))
         return cross
 
-    def _products(self, a: int, b: int) -> Tensor:  # [neurons_a, neurons_b]
+    def _products(self, of: dict[Strip, Tensor], a: int, b: int) -> Tensor:  # [neurons_a, neurons_b]
         strip = self._strip_of[a, b]
         top = self._columns[a].start - self._columns[strip.rows[0]].start
         start = self._columns[b].start - self._columns[strip.columns[0]].start
-        return self._cross[strip][top : top + self._units[a], start : start + self._units[b]]
+        return of[strip][top : top + self._units[a], start : start + self._units[b]]
 
     def _side_by_side(self, first: int, last: int) -> slice:
         """Return the columns of neighbouring layers, `last` not among them."""
@@ -402,6 +421,8 @@ class Moments:
         self._product = self._product[:0].clone()
         for strip in [strip for strip in self._cross if strip.rows[1] <= row]:
             del self._cross[strip]
+            if self._directions is not None:
+                del self._directions.cross[strip]
 
 
 def _stacked(parts: Sequence[Tensor]) -> Tensor:  # each [...] -> [pairs, ...]

@@ -1,0 +1,55 @@
+"""Products of words' directions: a mean of cosines after any move of one layer then follows from sums alone.
+
+Of rows a, b and a linear move Q, Σ (aQ)·b / (|a||b|) is the sum over neurons of Q times Σ â b̂', â and b̂ of length one.
+So the move may be chosen when the words are gone; they need not be read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from layeratlas.measures.linalg import add_product
+from layeratlas.measures.statistics.centring import Block
+from layeratlas.measures.statistics.strips import Strip
+
+_WORDS = 1024  # copied at a time: a block may be all that memory has room for
+
+
+class Directions:
+    """Sums over words of products of rows about the origin, each of length one, laid out as `Moments` lays out pairs.
+
+    without: how many words of each layer have no direction, since their rows are 0.
+    """
+
+    def __init__(
+        self, units: Sequence[int], found: Iterable[Strip], columns: Sequence[slice], device: torch.device
+    ) -> None:
+        self._columns = columns
+        self.without = torch.zeros(len(units), dtype=torch.int64, device=device)
+        self.cross = {
+            strip: torch.zeros(*(sum(units[slice(*side)]) for side in (strip.rows, strip.columns)),
+                               dtype=torch.float64, device=device)
+            for strip in found
+        }  # fmt: skip
+
+    def add(self, block: Block, out: Tensor) -> None:
+        """Take the next words of every layer. out: room for the largest product."""
+        for centred in torch.split(block.centred, _WORDS):
+            self._add(centred + block.pivot, out)
+
+    def _add(self, rows: Tensor, out: Tensor) -> None:  # rows [words, neurons of all layers], overwritten
+        for layer, columns in enumerate(self._columns):
+            own = rows[:, columns]
+            largest = own.abs().amax(dim=1, keepdim=True)  # squares of what is over it neither vanish nor overflow
+            self.without[layer] += (largest == 0).sum()
+            own /= torch.where(largest > 0, largest, 1.0)
+            own /= own.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1.0)
+        for strip, products in self.cross.items():
+            left, right = (
+                rows[:, self._columns[first].start : self._columns[last - 1].stop]
+                for first, last in (strip.rows, strip.columns)
+            )
+            add_product(products, left, right, out[: products.numel()].view(products.shape))

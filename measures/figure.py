@@ -8,18 +8,18 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from layeratlas.measures.declaration import Range, Statistic, parameters_of
+from layeratlas.measures.declaration import Range, Statistic
 from layeratlas.measures.score import MeasureError
 from layeratlas.store.errors import BadRequest, unknown
 from layeratlas.store.identity import canonical_json
 
-Chosen = Literal["usual", "all", "none"]
+CHOICES = ("usual", "all", "none")
 
 #: Every figure, in the order in which answers have them.
 NAMES = (
@@ -55,7 +55,7 @@ class Figure:
     @property
     def parameters(self) -> str:
         """The parameters as the catalog keeps them."""
-        return canonical_json(parameters_of(self))
+        return canonical_json(asdict(self))
 
 
 F = TypeVar("F", bound=Figure)
@@ -106,13 +106,19 @@ def _load(name: str) -> Figure:
     raise TypeError(f"layeratlas.measures.figures.{name} declares no figure of its name")
 
 
-def chosen_figures(chosen: str = "usual") -> list[Figure]:
-    """Return the figures that are meant by `usual`, `all`, `none` or a figure's name. Raises BadRequest."""
-    if chosen in FIGURES:
-        return [FIGURES[chosen]]
-    if chosen not in ("usual", "all", "none"):
-        raise BadRequest(unknown("figures", chosen, ("usual", "all", "none", *NAMES)))
-    return [one for one in FIGURES.values() if chosen == "all" or (chosen == "usual" and one.usual)]
+def chosen_figures(chosen: Sequence[str]) -> list[Figure]:
+    """Return the figures that are named, or meant by `usual`, `all` or `none`; nothing named is `usual`.
+
+    Raises BadRequest.
+    """
+    named = chosen or ("usual",)
+    for name in named:
+        if name not in (*CHOICES, *NAMES):
+            raise BadRequest(unknown("figure", name, (*CHOICES, *NAMES)))
+    return [
+        one for one in FIGURES.values()
+        if "all" in named or one.name in named or ("usual" in named and one.usual)
+    ]  # fmt: skip
 
 
 def state(figure: Figure, layer: int, known: Any) -> Stated:

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from layeratlas.measures.score import MeasureError, TooFewWords
 
@@ -66,6 +66,8 @@ class LayerLengths:
 @dataclass(frozen=True)
 class Lengths:
     """Means over words of rows, of their lengths and of their directions."""
+
+    light: ClassVar[bool] = True  # beside what reading the rows costs
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the sums take."""

@@ -131,7 +131,7 @@ class Session:
         how = How(device=self.device, memory=self.memory)
         with (
             self.progress.task(f"reading {title}", layers[0].words) as read,
-            self.progress.task(f"comparing {title}", len(tile.pairs)) as compared,
+            self._comparing(title, len(tile.pairs)) as compared,
         ):
             found = compare_tile(
                 tile.kind,
@@ -147,6 +147,10 @@ class Session:
                 self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
                 self._count(some)
                 compared(sum(len(outcomes.pairs) for outcomes in some) // (2 * len(chosen)))
+
+    def _comparing(self, title: str, pairs: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show how many pairs are done; of a tile of figures alone, nothing."""
+        return self.progress.task(f"comparing {title}", pairs) if pairs else nullcontext(lambda done: None)
 
     def _state(self, tile: Tile, stated: Sequence[Stated]) -> None:
         """Log figures."""

@@ -1,6 +1,6 @@
 """Studies: a TOML file that names models, corpora, extraction settings and measures.
 
-figures = "all"                   # optional, above all tables: of each layer alone; "usual" otherwise, or "none", or names
+figures = "all"                   # optional, of each layer alone: "usual" otherwise, or "none", or a list of names
 
 [[models]]
 id = "bert-base-cased"            # hub id, folder, or package:NAME/FOLDER
@@ -244,9 +244,8 @@ class _Reader:
     def _figures(self, given: Any) -> tuple[str, ...]:
         named = [given] if isinstance(given, str) else given
         if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-            self._fail(
-                f'figures must be "usual", "all", "none", or a list of names, got {shown(given)}', "", 0, "figures"
-            )
+            wanted = 'figures must be "usual", "all", "none", or a list of names'
+            self._fail(f"{wanted}, got {shown(given)}", "", 0, "figures")
         return tuple(named)
 
     def _model(self, entry: dict[str, Any], index: int) -> ModelSpec:

@@ -147,7 +147,7 @@ def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], de
 @device_option
 @store_option
 def measure(
-    store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, models: tuple[str, ...],
+    store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, *, models: tuple[str, ...],
     figures: tuple[str, ...], **how: Any,
 ) -> None:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet. `layeratlas measures` lists the measures.

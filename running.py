@@ -131,8 +131,8 @@ def measure(
 ) -> Outcome:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet, under these measures or the usual ones.
 
-    names: as `ckasim`, `gulp:lambda=0.01`, or `all`. groups: of measures, as `resi`. figures: of each layer alone, by name,
-    `usual` (where none is named), `all` or `none`.
+    names: as `ckasim`, `gulp:lambda=0.01`, or `all`. groups: of measures, as `resi`. figures: of each layer alone, by
+    name, `usual` (where none is named), `all` or `none`.
     Raises NothingYet when nothing is extracted, BadRequest for an unknown name.
     """
     store.merge()

@@ -122,7 +122,8 @@ def compare_tile(
     place = {index: at for at, index in enumerate(used)}
     local = [(place[a], place[b]) for a, b in sorted(pairs)]
     own = [(place[index], one) for index, one in figures]
-    gathered = _gather(kind, [layers[index] for index in used], local, in_order(measures), own, how, advance=advance)
+    gathered = _gather(kind, [layers[index] for index in used], local, in_order(measures),
+                       figures=own, how=how, advance=advance)  # fmt: skip
     with _side_by_side(how.device) as each:
         if own:
             tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
@@ -135,7 +136,7 @@ def compare_tile(
 
 def _gather(
     kind: str, layers: Sequence[Source], pairs: list[Pair], measures: Sequence[Measure],
-    figures: Sequence[tuple[int, Figure]], how: How, *, advance: Callable[[int], None],
+    *, figures: Sequence[tuple[int, Figure]], how: How, advance: Callable[[int], None],
 ) -> _Gathered:  # fmt: skip
     """Read the layers once, and let every statistic take what it needs; of pairs only what measures need."""
     feed = source_of(kind).feed(layers, how.dtype, how.device)

@@ -1,13 +1,14 @@
 """How a figure declares itself: a number of one layer alone, beside the scores of pairs.
 
-A figure is one file in `measures/figures/`, called by the figure's name, with one class under `@figure`. It takes what a
-statistic knows of one layer, the same statistics that measures of pairs need, so that one pass over the words gives both.
+A figure is one file in `measures/figures/`, called by the figure's name, with one class under `@figure`. It takes what
+a statistic knows of one layer: the statistics are those that measures of pairs need, and one pass gives both.
 
 Nothing here imports torch.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -136,5 +137,4 @@ def state(figure: Figure, layer: int, known: Any) -> Stated:
 
 def _within(ends: Range, value: float) -> bool:
     low, high = ends
-    finite = value == value and abs(value) != float("inf")
-    return finite and (low is None or value >= low) and (high is None or value <= high)
+    return math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)

@@ -34,7 +34,7 @@ class Joint(Protocol):
 
 
 def statistics_of(measures: Iterable[N]) -> dict[N, Statistic]:
-    """Return what to gather for each measure or figure; what can be gathered as one, or covers another, is one and the same."""
+    """Return what to gather for each measure or figure; what is gathered as one, or covers another, is the same."""
     keys: dict[N, Hashable] = {}
     found: dict[Hashable, Any] = {}
     for measure in measures:

@@ -26,8 +26,8 @@ class Remaining:
     """What these artifacts lack under these measures (by fingerprint); with `refresh`, what is known as well."""
 
     def __init__(
-        self, store: Store, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure], figures: Sequence[Figure],
-        *, run: str, memory: int, refresh: bool,
+        self, store: Store, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure],
+        figures: Sequence[Figure], *, run: str, memory: int, refresh: bool,
     ) -> None:  # fmt: skip
         self._store, self._artifacts, self._measures, self._figures = store, artifacts, measures, figures
         self._rows = {row.artifact: row for row in artifacts}
@@ -63,7 +63,7 @@ class Remaining:
     def _next(self) -> tuple[Tile | None, bool]:
         """Return a tile that nobody is at, and whether others are at something that is left here too.
 
-        A tile of pairs takes along the figures of its layers that its pass can give; what is left are tiles of their own.
+        A tile of pairs takes along the figures of its layers that its pass gives; what is left are tiles of their own.
         """
         tile, others_work = self._next_pairs()
         if not self._figures:

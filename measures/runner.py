@@ -32,7 +32,7 @@ _STAGE_SECONDS = 5.0  # what a killed process loses of finished pairs, at most
 
 @dataclass
 class Summary:
-    """What one run measured: scores and layers' figures, those refused with their reasons, and artifacts found damaged."""
+    """What one run measured: scores and figures, those refused with their reasons, and artifacts found damaged."""
 
     scores: int = 0
     figures: int = 0

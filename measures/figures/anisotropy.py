@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @figure
 class Anisotropy(Figure):
-    """The mean cosine of pairs of different words (Ethayarajh 2019): 0 where directions are spread alike, 1 where all agree.
+    """The mean cosine of pairs of different words (Ethayarajh 2019): 0 where they are spread alike, 1 where all agree.
 
     Of all pairs, not of a sample: it follows from the sum of rows of length one. Blind to rotation and scale, not to
     translation: a large mean, or one wide neuron, makes every layer anisotropic. Refused where a row is 0.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class EffectiveRank(Figure):
     """exp of the entropy of singular values, each over their sum (Roy and Vetterli 2007): 1 to the number of neurons.
 
-    Of words centred on their mean. Blind to rotation, scale and translation. Small directions count for more than in the
-    participation ratio, since singular values are roots of eigenvalues.
+    Of words centred on their mean. Blind to rotation, scale and translation. Small directions count for more than in
+    the participation ratio, since singular values are roots of eigenvalues.
     """
 
     name = "effective_rank"

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class IntrinsicDimension(Figure):
     """Two-NN (Facco et al. 2017): from the ratios of distances to each word's second and first nearest neighbour.
 
-    The slope through the origin of -log(1 - rank/words) over the logarithms of the ratios, the largest tenth left out, as
-    in the paper. Of the sampled words whose rows differ. Blind to rotation, scale and translation, and to all but the
-    immediate neighbourhood: noise raises it, and so do more words where a layer is noisy.
+    The slope through the origin of -log(1 - rank/words) over the logarithms of the ratios, the largest tenth left out,
+    as in the paper. Of the sampled words whose rows differ. Blind to rotation, scale and translation, and to all but
+    the immediate neighbourhood: noise raises it, and so do more words where a layer is noisy.
     """
 
     words: int = 1000

@@ -18,9 +18,9 @@ DEVIATIONS = 3.0
 class OutlierNeurons(Figure):
     """How many neurons' means lie over three standard deviations from the mean of all neurons' means.
 
-    That is the convention of Luo et al. 2021 and Kovaleva et al. 2021, of activations averaged over words. Blind to scale,
-    not to rotation. It does not see neurons that are wide about a usual mean, and of ten neurons or fewer none can be so
-    far off.
+    That is how Luo et al. 2021 and Kovaleva et al. 2021 find them, of activations averaged over words. Blind to scale,
+    not to rotation. It does not see neurons that are wide about a usual mean, and of ten neurons or fewer none can be
+    so far off.
     """
 
     deviations: float = DEVIATIONS

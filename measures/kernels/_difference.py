@@ -1,4 +1,4 @@
-"""What the differences between figures of layers alone share: each layer has a number, and a pair how far these differ."""
+"""What the differences between figures of layers share: each layer has a number, a pair how far these differ."""
 
 from __future__ import annotations
 

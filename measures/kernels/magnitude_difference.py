@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class MagnitudeDifference(Difference):
     """The difference of layers' magnitudes, the lengths of their mean rows (Wang et al. 2020).
 
-    A distance, [0, ∞); symmetric. It compares two figures, not words, and sees neither how words lie nor which is which.
+    A distance, [0, ∞); symmetric. It compares two figures, and sees neither how words lie nor which is which.
     """
 
     name = "magnitude_difference"

@@ -20,8 +20,8 @@ class UniformityDifference(OfSample):
 
     A distance; symmetric; of a sample of words. It compares two figures, and does not see which word is which.
     unit_rows: rows are scaled to length one, as in the paper, so that it is at most 3t; else distances are those of the
-    rows as they are, as in ReSi. with_self: a word's pair with itself counts too, as in ReSi: a layer of long rows then has
-    log(1 / words), whatever its words do.
+    rows as they are, as in ReSi. with_self: a word's pair with itself counts too, as in ReSi: a layer of long rows then
+    has log(1 / words), whatever its words do.
     """
 
     t: float = 2.0

@@ -179,7 +179,7 @@ class Uniformity:
 
 @dataclass(frozen=True)
 class TwoNearest:
-    """The intrinsic dimension by the two nearest neighbours of each word, one number; kept: share of words that count."""
+    """The intrinsic dimension by the two nearest neighbours of each word, one number; kept: the share that counts."""
 
     kept: float = 0.9
 

@@ -342,7 +342,7 @@ def test_what_is_not_there_is_said(whole: Path, arguments: list[str], says: str)
 
 
 def test_a_catalog_without_figures_says_how_to_get_some(stores: dict[str, Path]) -> None:
-    assert "`layeratlas measure` computes them" in asked(stores["own"], code=1)
+    assert "`layeratlas measure` computes them" in asked(stores["wu2020-ewt"], code=1)
 
 
 def test_the_picture_has_a_line_a_model_and_a_panel_a_figure(whole: Path, tmp_path: Path) -> None:

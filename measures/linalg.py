@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 _EXACT_WORDS = 4096  # widened to float64 at once: few enough that their memory is used again, not asked for anew
+_CACHED_WORDS = 256  # widened at once where rows are read again and again: they stay in a core's cache
 _SMALL = 128  # of matrices this small many together: torch takes two thirds of numpy's time
 
 
@@ -36,6 +37,27 @@ def add_square(total: Tensor, factor: Tensor) -> None:  # total [neurons, neuron
             total.add_(torch.from_numpy(matrix.T @ matrix))
         else:
             total.addmm_(exact.T, exact)
+
+
+def row_sums(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, int]:  # centred [words, neurons], pivot [neurons]
+    """Return the sums of rows and of rows scaled to length one, [2, neurons]; the sum of lengths; how many rows are 0.
+
+    Rows are centred + pivot, in float64. Those that are 0 have no direction, and are left out of the second sum.
+    """
+    found, total, nothing = torch.zeros(2, len(pivot), dtype=torch.float64, device=pivot.device), 0.0, 0
+    if pivot.device.type == "cpu":
+        sums, start = found.numpy(), pivot.double().numpy()
+        for first in range(0, len(centred), _CACHED_WORDS):
+            rows = centred[first : first + _CACHED_WORDS].numpy() + start
+            lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            scales = np.divide(1, lengths, where=lengths > 0, out=np.zeros_like(lengths))
+            sums += np.stack([np.ones_like(lengths), scales]) @ rows
+            total, nothing = total + float(lengths.sum()), nothing + int((lengths == 0).sum())
+        return found, total, nothing
+    whole = centred.double() + pivot.double()
+    length = whole.square().sum(dim=1).sqrt()
+    found += torch.stack([torch.ones_like(length), length.reciprocal().masked_fill(length == 0, 0)]) @ whole
+    return found, float(length.sum()), int((length == 0).sum())
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:  # [..., rows, shared], [..., shared, columns]

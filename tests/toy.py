@@ -1,4 +1,4 @@
-"""A toy catalog of our own scores, made up but lawful: four models of three families, gaps, refusals, neurons, figures."""
+"""A toy catalog of our own, made up but lawful: four models of three families, gaps, refusals, neurons, figures."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from layeratlas.measures.sources.activations import Rows
     from layeratlas.measures.statistics.centring import Block
 
-_AT_ONCE = 512  # words widened to float64 at once: few enough to stay in a core's cache
 _NOTHING = 1e-12  # of the mean length: a mean row that is shorter is what rounding leaves of 0
 
 
@@ -103,22 +102,19 @@ class LengthSums:
 
         edges = torch.tensor([0, *units]).cumsum(0).tolist()
         self._names, self._columns = names, [slice(start, stop) for start, stop in pairwise(edges)]
-        self._rows, self._directions = (torch.zeros(edges[-1], dtype=torch.float64, device=device) for _ in range(2))
-        self._lengths = torch.zeros(len(units), dtype=torch.float64, device=device)
-        self._without = torch.zeros(len(units), dtype=torch.int64, device=device)
+        self._sums = torch.zeros(2, edges[-1], dtype=torch.float64, device=device)  # of rows, and of their directions
+        self._lengths, self._without = [0.0] * len(units), [0] * len(units)
         self.words = 0
 
     def add(self, block: Block) -> None:
         """Take the next words of every layer."""
+        from layeratlas.measures.linalg import row_sums
+
         for index, columns in enumerate(self._columns):
-            pivot = block.pivot[columns].double()
-            for start in range(0, block.words, _AT_ONCE):
-                rows = block.centred[start : start + _AT_ONCE, columns].double() + pivot
-                lengths = rows.square().sum(dim=1).sqrt()  # [words]
-                self._lengths[index] += lengths.sum()
-                self._without[index] += (lengths == 0).sum()
-                self._rows[columns] += rows.sum(dim=0)
-                self._directions[columns] += rows.T @ lengths.reciprocal().masked_fill(lengths == 0, 0)
+            sums, lengths, without = row_sums(block.centred[:, columns], block.pivot[columns])
+            self._sums[:, columns] += sums
+            self._lengths[index] += lengths
+            self._without[index] += without
         self.words += block.words
 
     def group(self, a: int, b: int) -> None:
@@ -128,10 +124,10 @@ class LengthSums:
         """Return what is known of one layer. Raises TooFewWords."""
         if self.words < 2:
             raise TooFewWords(f"{self._names[index]} has {self.words} words here: nothing can be said of so few")
-        columns = self._columns[index]
+        rows, directions = self._sums[:, self._columns[index]]
         return LayerLengths(
-            self._names[index], self.words, float(self._lengths[index]) / self.words, self._rows[columns] / self.words,
-            self._directions[columns], int(self._without[index]),
+            self._names[index], self.words, self._lengths[index] / self.words, rows / self.words, directions,
+            self._without[index],
         )  # fmt: skip
 
     def pair(self, pairs: list[tuple[int, int]]) -> LengthsOfPair:

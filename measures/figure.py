@@ -29,6 +29,9 @@ NAMES = (
 )  # fmt: skip
 
 
+_ROUNDING = 1e-9  # how far it may carry a value out of its range
+
+
 @dataclass(frozen=True)
 class Figure:
     """What every figure declares. Parameters, which are part of its identity, are the fields of a subclass."""
@@ -137,4 +140,8 @@ def state(figure: Figure, layer: int, known: Any) -> Stated:
 
 def _within(ends: Range, value: float) -> bool:
     low, high = ends
-    return math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+    return (
+        math.isfinite(value)
+        and (low is None or value >= low - _ROUNDING)
+        and (high is None or value <= high + _ROUNDING)
+    )

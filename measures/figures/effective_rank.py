@@ -22,7 +22,7 @@ class EffectiveRank(Figure):
 
     name = "effective_rank"
     version = 1
-    range = Range(1 - 1e-9, None)
+    range = Range(1, None)
     needs: ClassVar[Statistic] = CrossMoments()
 
     def of(self, layer: Layer) -> float:

@@ -21,7 +21,7 @@ class FirstComponent(Figure):
 
     name = "first_component"
     version = 1
-    range = Range(0, 1 + 1e-9)
+    range = Range(0, 1)
     needs: ClassVar[Statistic] = CrossMoments()
 
     def of(self, layer: Layer) -> float:

@@ -21,7 +21,7 @@ class ParticipationRatio(Figure):
 
     name = "participation_ratio"
     version = 1
-    range = Range(1 - 1e-9, None)
+    range = Range(1, None)
     needs: ClassVar[Statistic] = CrossMoments()
 
     def of(self, layer: Layer) -> float:

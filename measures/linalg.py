@@ -44,20 +44,25 @@ def row_sums(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, int]:  # ce
 
     Rows are centred + pivot, in float64. Those that are 0 have no direction, and are left out of the second sum.
     """
-    found, total, nothing = torch.zeros(2, len(pivot), dtype=torch.float64, device=pivot.device), 0.0, 0
-    if pivot.device.type == "cpu":
-        sums, start = found.numpy(), pivot.double().numpy()
-        for first in range(0, len(centred), _CACHED_WORDS):
-            rows = centred[first : first + _CACHED_WORDS].numpy() + start
-            lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-            scales = np.divide(1, lengths, where=lengths > 0, out=np.zeros_like(lengths))
-            sums += np.stack([np.ones_like(lengths), scales]) @ rows
-            total, nothing = total + float(lengths.sum()), nothing + int((lengths == 0).sum())
-        return found, total, nothing
-    whole = centred.double() + pivot.double()
-    length = whole.square().sum(dim=1).sqrt()
-    found += torch.stack([torch.ones_like(length), length.reciprocal().masked_fill(length == 0, 0)]) @ whole
-    return found, float(length.sum()), int((length == 0).sum())
+    return _row_sums_of_numpy(centred, pivot) if pivot.device.type == "cpu" else _row_sums_of_torch(centred, pivot)
+
+
+def _row_sums_of_numpy(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, int]:
+    sums, start, total, nothing = np.zeros((2, len(pivot))), pivot.double().numpy(), 0.0, 0
+    for first in range(0, len(centred), _CACHED_WORDS):
+        rows = centred[first : first + _CACHED_WORDS].numpy() + start
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        scales = np.divide(1, lengths, where=lengths > 0, out=np.zeros_like(lengths))
+        sums += np.stack([np.ones_like(lengths), scales]) @ rows
+        total, nothing = total + float(lengths.sum()), nothing + int((lengths == 0).sum())
+    return torch.from_numpy(sums), total, nothing
+
+
+def _row_sums_of_torch(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, int]:
+    rows = centred.double() + pivot.double()
+    lengths = rows.square().sum(dim=1).sqrt()
+    scales = lengths.reciprocal().masked_fill(lengths == 0, 0)
+    return torch.stack([torch.ones_like(lengths), scales]) @ rows, float(lengths.sum()), int((lengths == 0).sum())
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:  # [..., rows, shared], [..., shared, columns]

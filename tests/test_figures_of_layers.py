@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from click.testing import CliRunner
 from figure_oracles import ORACLES
 
 from layeratlas import cli, running
-from layeratlas.measures import figures_of
+from layeratlas.measures import figures_of, linalg
 from layeratlas.measures.figure import FIGURES, NAMES, chosen_figures
 from layeratlas.store.artifacts.activations import read_chunks
 from layeratlas.store.errors import BadRequest
@@ -149,6 +150,19 @@ def test_blind_to_what_they_say() -> None:
             assert after[name].value == pytest.approx(before[name].value, rel=1e-9), (change, name)
     for change, name in (("scale", "magnitude"), ("translation", "anisotropy"), ("translation", "uniformity")):
         assert figures_of(changed[change])[name].value != pytest.approx(before[name].value, rel=1e-3)
+
+
+def test_every_device_sums_rows_alike() -> None:
+    """numpy's sums, and those that torch makes on a device; a row of zeros has no direction in either."""
+    rows = torch.from_numpy(layer(8, words=700).astype(np.float32))
+    pivot = rows[0].clone()
+    centred = rows - pivot
+    centred[300] = -pivot
+    (one, *counts), (other, *others) = (
+        sums(centred, pivot) for sums in (linalg._row_sums_of_numpy, linalg._row_sums_of_torch)
+    )
+    assert counts == pytest.approx(others) and counts[1] == 1
+    assert torch.allclose(one, other, rtol=1e-12)
 
 
 def test_names() -> None:

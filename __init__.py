@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         compare_all,
         compare_all_attention,
         compare_attention,
+        figures_of,
     )
     from layeratlas.running import run
     from layeratlas.store.errors import LayeratlasError
@@ -36,12 +37,13 @@ _HOMES = {
     "compare_all": "layeratlas.measures",
     "compare_all_attention": "layeratlas.measures",
     "compare_attention": "layeratlas.measures",
+    "figures_of": "layeratlas.measures",
     "run": "layeratlas.running",
 }
 
 __all__ = [
     "LayeratlasError", "MeasureError", "Score", "compare", "compare_all", "compare_all_attention", "compare_attention",
-    "run",
+    "figures_of", "run",
 ]  # fmt: skip
 
 

@@ -130,13 +130,17 @@ def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], de
 @click.option("--group", "groups", multiple=True, help="The measures of a collection, as resi; repeatable.")
 @click.option("--preset", default="default", help="The conventions of somebody's code, as wu2020, resi or netrep.")
 @click.option("--model", "models", multiple=True, help="Only pairs among these models; repeatable.")
+@click.option(
+    "--figures", multiple=True, help="Of each layer alone: usual (unless said), all, none, or a name; repeatable."
+)
 @click.option("--refresh", is_flag=True, help="Measure again what is known.")
 @memory_option
 @device_option
 @store_option
 def measure(
-    store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, models: tuple[str, ...], **how: Any
-) -> None:
+    store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, *, models: tuple[str, ...],
+    figures: tuple[str, ...], **how: Any,
+) -> None:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet. `layeratlas measures` lists the measures.
 
     Example: layeratlas measure --measure ckasim --measure gulp:lambda=0.01
@@ -144,7 +148,7 @@ def measure(
     from layeratlas import running
 
     means = running.Means(progress=_progress(), **how)
-    _finish(running.measure(store, means, names=names, groups=groups, preset=preset, models=models))
+    _finish(running.measure(store, means, names=names, groups=groups, preset=preset, models=models, figures=figures))
 
 
 @cli.command()

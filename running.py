@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
 from layeratlas.measures.declaration import Measure
+from layeratlas.measures.figure import Figure, chosen_figures
 from layeratlas.measures.registry import SYMMETRIC, VERSIONS, asked
 from layeratlas.measures.tiles import Tile
 from layeratlas.store.errors import BadRequest, NothingYet
@@ -102,13 +103,15 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
     measures = measuring.chosen_measures(study.measures, study.kinds)
     tasks, known = extraction.plan(store, study), extraction.present(store, study)
     said = (*said, *extraction.restate(store, study))
-    if not (means.refresh or tasks or measuring.plan(store, known, measures)):
+    figures = chosen_figures(study.figures)
+    lacking = measuring.missing_figures(store, known, figures)
+    if not (means.refresh or tasks or lacking or measuring.plan(store, known, measures)):
         return Outcome((*said, f"nothing to do: {len(known)} layers are extracted and every pair is measured"))
     with _working(store, means) as work:
-        extracted, measured = work.study(study, tasks, measures)
+        extracted, measured = work.study(study, tasks, measures, figures)
         if measured.damaged:
             means.progress.note(f"rebuilding {len(measured.damaged)} damaged artifacts")
-            extracted, measured = work.study(study, extraction.plan(store, study), measures)
+            extracted, measured = work.study(study, extraction.plan(store, study), measures, figures)
     return Outcome(said, (extracted, measured), store.waiting())
 
 
@@ -125,11 +128,12 @@ def extract(store: Store, study: Study, means: Means) -> Outcome:
 
 def measure(
     store: Store, means: Means, *, names: Sequence[str] = (), groups: Sequence[str] = (), preset: str = "default",
-    models: Sequence[str] = (),
+    models: Sequence[str] = (), figures: Sequence[str] = (),
 ) -> Outcome:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet, under these measures or the usual ones.
 
-    names: as `ckasim`, `gulp:lambda=0.01`, or `all`. groups: of measures, as `resi`.
+    names: as `ckasim`, `gulp:lambda=0.01`, or `all`. groups: of measures, as `resi`. figures: of each layer alone, by
+    name, `usual` (where none is named), `all` or `none`.
     Raises NothingYet when nothing is extracted, BadRequest for an unknown name.
     """
     store.merge()
@@ -140,11 +144,13 @@ def measure(
     specs += [MeasureSpec("", preset, group=group) for group in groups]
     measures = measuring.chosen_measures(specs, {row.kind for row in artifacts}, preset=preset)
     missing = measuring.plan(store, artifacts, measures, refresh=means.refresh)
-    if not missing:
+    chosen = chosen_figures(figures)
+    lacking = measuring.missing_figures(store, artifacts, chosen, refresh=means.refresh)
+    if not (missing or lacking):
         return Outcome((f"nothing to do: every pair of {len(artifacts)} layers is measured",))
     _require_devices({one.kind for one in measures}, means.device)
     with _working(store, means) as work:
-        measured = work.measure(artifacts, measures, missing)
+        measured = work.measure(artifacts, measures, missing, chosen, lacking)
     return Outcome(parts=(measured,), waiting=store.waiting())
 
 
@@ -201,13 +207,14 @@ class _Work:
         return share_of_cores(self.store)
 
     def study(
-        self, study: Study, tasks: Sequence[extraction.Task], measures: Sequence[Measure]
+        self, study: Study, tasks: Sequence[extraction.Task], measures: Sequence[Measure], figures: Sequence[Figure]
     ) -> tuple[extraction.Summary, Measured]:
         """Extract what these tasks are for, then measure what is there."""
         extracted = self.extract(study, tasks)
         present = extraction.present(self.store, study)
         missing = measuring.plan(self.store, present, measures, refresh=self.means.refresh)
-        return extracted, self.measure(present, measures, missing)
+        lacking = measuring.missing_figures(self.store, present, figures, refresh=self.means.refresh)
+        return extracted, self.measure(present, measures, missing, figures, lacking)
 
     def extract(self, study: Study, tasks: Sequence[extraction.Task]) -> extraction.Summary:
         """Work through the tasks of a study."""
@@ -217,14 +224,15 @@ class _Work:
         )  # fmt: skip
 
     def measure(
-        self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile]
-    ) -> Measured:
-        """Score what is missing of these artifacts."""
+        self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile],
+        figures: Sequence[Figure], lacking: Sequence[measuring.FigureKey],
+    ) -> Measured:  # fmt: skip
+        """Score what is missing of these artifacts, and state the figures that layers lack."""
         from layeratlas.measures.runner import Session
 
         means = self.means
         session = Session(self.store, self.run, means.progress, self.device, means.memory, means.refresh, self.cores)
-        return session.measure(artifacts, measures, missing)
+        return session.measure(artifacts, measures, missing, figures, lacking)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 from layeratlas import cli
 from layeratlas.measures import MEASURES, listing
 from layeratlas.measures.declaration import Measure, parameters_of
+from layeratlas.measures.figure import FIGURES
 from layeratlas.store import catalog
 
 #: What the columns of the views mean; a view column that is missing here fails the generation.
@@ -47,6 +49,7 @@ COLUMNS = {
     "low": "no value is below it; empty: there is no bound",
     "high": "no value is above it; empty: there is no bound",
     "closeness": "larger is closer: `value`, of a distance its negative",
+    "figure": "name of the layer's figure", "refused": "why there is no value, when there is none",
     "tolerance": "how exact a value is", "digest": "of the imported files",
     "other": "what another store measured; empty: one of the two was refused", "difference": "between the two",
 }  # fmt: skip
@@ -62,6 +65,7 @@ COLUMNS_OF = {
 }  # fmt: skip
 VIEWS = (
     "layer_pairs",
+    "layer_statistics",
     "model_pairs",
     "neurons",
     "heads",
@@ -86,6 +90,20 @@ def measures_table(of: str = "activations") -> str:
             f"`{name}`", listing.summary(declared), listing.range_text(measure.bounds), measure.sense,
             "yes" if measure.symmetric else "no", listing.blind_text(measure),
             _assigned(parameters_of(measure)) or "none", _presets(declared),
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def figures_table() -> str:
+    """One row a figure of layers."""
+    columns = ("figure", "what it is", "range", "of", "computed unasked", "parameters")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for name, figure in FIGURES.items():
+        of = {"CrossMoments": "moments", "Lengths": "lengths of rows", "Sample": "a sample of words"}
+        cells = (
+            f"`{name}`", listing.summary(type(figure)), listing.range_text(figure.range),
+            of[type(figure.statistic).__name__], "yes" if figure.usual else "no", _assigned(asdict(figure)) or "none",
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

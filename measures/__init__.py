@@ -6,6 +6,7 @@
     layeratlas.compare(a, b, measure="svsim", preset="wu2020")
     layeratlas.compare_all({"x": a, "y": b}, measures=["svsim"])   # all ordered pairs, one pass
     layeratlas.compare_attention(a, b, similarity="pearson")       # a, b: of each sentence [heads, query, key]
+    layeratlas.figures_of(a)                                       # of one layer alone
 
 Follow one pair: `engine` reads both layers through `sources/`, a statistic of `statistics/` gathers what the measure
 needs, the measure (`kernels/`) prepares each layer and compares them; `runner` does so for all that a store lacks.
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.measures.declaration import PRESETS, Measure
+from layeratlas.measures.figure import Stated, chosen_figures
 from layeratlas.measures.registry import MEASURES, configuration, configure, usual_measures
 from layeratlas.measures.score import (
     ConstantLayer,
@@ -88,6 +90,17 @@ def compare_all_attention(
     return _score_all("attention", layers, list(measures), "compare", memory)
 
 
+def figures_of(array: Array, figures: Sequence[str] = ("all",)) -> dict[str, Stated]:
+    """State figures of one layer alone, an array [words, neurons], numpy or torch, by name; in float64.
+
+    figures: names, or `usual`, `all`. A figure that there is none of has no value, and a reason in `refused`.
+    Raises BadRequest for an unknown name, MeasureError for an array of another shape.
+    """
+    from layeratlas.measures.arrays import state_all
+
+    return {figure: stated for (figure, _), stated in state_all({"a": array}, chosen_figures(figures)).items()}
+
+
 def _score_all(
     kind: str, arrays: Mapping[str, Any], measures: Sequence[Measure], other: str, memory: int = 2 * 2**30
 ) -> dict[tuple[Measure, str, str], Score]:
@@ -101,6 +114,6 @@ def _score_all(
 
 __all__ = [
     "MEASURES", "PRESETS", "ConstantLayer", "Measure", "MeasureError", "NotAttention", "NotFinite", "Score",
-    "TooFewWords", "UnalignedWords", "UnequalWidths", "compare", "compare_all", "compare_all_attention",
-    "compare_attention", "configuration", "configure",
+    "Stated", "TooFewWords", "UnalignedWords", "UnequalWidths", "compare", "compare_all", "compare_all_attention",
+    "compare_attention", "configuration", "configure", "figures_of",
 ]  # fmt: skip

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from layeratlas.measures.declaration import Measure
-from layeratlas.measures.engine import How, compare_pairs, source_of
+from layeratlas.measures.engine import How, compare_pairs, compare_tile, source_of
+from layeratlas.measures.figure import Figure, Stated
 from layeratlas.measures.score import MeasureError, Score
 
 
@@ -27,3 +28,18 @@ def score_all(
                     raise score
                 scores[outcomes.measure, layers[a].name, layers[b].name] = score
     return scores
+
+
+def state_all(arrays: Mapping[str, Any], figures: Sequence[Figure]) -> dict[tuple[str, str], Stated]:
+    """State figures of arrays [words, neurons], in float64; see `measures.figures_of`."""
+    found: dict[tuple[str, str], Stated] = {}
+    for name, array in arrays.items():  # one by one: they need not have the same words
+        layer = source_of("activations").from_array(name, array)
+        wanted = [(0, one) for one in figures]
+
+        def tell(stated: list[Stated], name: str = name) -> None:
+            found.update({(one.figure.name, name): one for one in stated})
+
+        for _ in compare_tile("activations", [layer], [], [], How(torch.float64), figures=wanted, tell=tell):
+            pass
+    return found

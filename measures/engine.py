@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from layeratlas.measures.batches import batched, shape_of
 from layeratlas.measures.declaration import Ends, Gathering, Measure, Range
+from layeratlas.measures.figure import Figure, Stated, state
 from layeratlas.measures.joined import statistics_of
 from layeratlas.measures.registry import in_order
 from layeratlas.measures.score import MeasureError, Score, Scores, UnequalWidths
@@ -110,14 +111,22 @@ def source_of(kind: str) -> Any:
 
 def compare_tile(
     kind: str, layers: Sequence[Source], pairs: Sequence[Pair], measures: Sequence[Measure], how: How, *,
+    figures: Sequence[tuple[int, Figure]] = (), tell: Callable[[list[Stated]], None] = lambda stated: None,
     advance: Callable[[int], None] = lambda words: None,
 ) -> Iterator[list[Outcomes]]:  # fmt: skip
-    """Yield the outcomes of the pairs of one tile: one pass over its layers."""
-    used = sorted({index for pair in pairs for index in pair})
+    """Yield the outcomes of the pairs of one tile: one pass over its layers.
+
+    figures: of which layers (indices) which figures are wanted from the same pass; `tell` gets them, before any pair.
+    """
+    used = sorted({index for pair in pairs for index in pair} | {index for index, _ in figures})
     place = {index: at for at, index in enumerate(used)}
     local = [(place[a], place[b]) for a, b in sorted(pairs)]
-    gathered = _gather(kind, [layers[index] for index in used], local, in_order(measures), how, advance=advance)
+    own = [(place[index], one) for index, one in figures]
+    gathered = _gather(kind, [layers[index] for index in used], local, in_order(measures),
+                       figures=own, how=how, advance=advance)  # fmt: skip
     with _side_by_side(how.device) as each:
+        if own:
+            tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
         gathered.prepare(each)
         batches = gathered.batches(local)
         for batch, outcomes in zip(batches, each(gathered.compare, batches), strict=True):
@@ -126,19 +135,25 @@ def compare_tile(
 
 
 def _gather(
-    kind: str, layers: Sequence[Source], pairs: list[Pair], measures: Sequence[Measure], how: How, *,
-    advance: Callable[[int], None],
+    kind: str, layers: Sequence[Source], pairs: list[Pair], measures: Sequence[Measure],
+    *, figures: Sequence[tuple[int, Figure]], how: How, advance: Callable[[int], None],
 ) -> _Gathered:  # fmt: skip
-    """Read the layers once, and let every statistic take what it needs."""
+    """Read the layers once, and let every statistic take what it needs; of pairs only what measures need."""
     feed = source_of(kind).feed(layers, how.dtype, how.device)
-    needed = statistics_of(measures)
-    statistics = {statistic: statistic.begin(layers, pairs, how) for statistic in dict.fromkeys(needed.values())}
+    asked: list[Measure | Figure] = [*measures, *dict.fromkeys(one for _, one in figures)]
+    needed = statistics_of(asked)
+    of_pairs = {needed[measure] for measure in measures}
+    statistics = {
+        statistic: statistic.begin(layers, pairs if statistic in of_pairs else [], how)
+        for statistic in dict.fromkeys(needed.values())
+    }
     for block in feed.blocks():
         for statistic in statistics.values():
             statistic.add(block)
         advance(block.words)
     of_measure = {measure: statistics[needed[measure]] for measure in measures}
-    return _Gathered(layers, pairs, of_measure, feed.refused)
+    of_figure = {one: statistics[needed[one]] for one in asked if isinstance(one, Figure)}
+    return _Gathered(layers, pairs, of_measure, of_figure, feed.refused)
 
 
 class SideBySide(Protocol):
@@ -153,11 +168,31 @@ class _Gathered:
 
     def __init__(
         self, layers: Sequence[Source], pairs: list[Pair], statistics: dict[Measure, Gathering],
-        refused: dict[int, MeasureError],
+        of_figures: dict[Figure, Gathering], refused: dict[int, MeasureError],
     ) -> None:  # fmt: skip
-        self._layers, self._pairs, self._statistics = layers, pairs, statistics
+        self._layers, self._pairs, self._statistics, self._of_figures = layers, pairs, statistics, of_figures
         self._refused = refused
         self._prepared: dict[tuple[Measure, int, Hashable], Any] = {}  # or the MeasureError that speaks against it
+
+    def state(self, figures: Sequence[tuple[int, Figure]], each: SideBySide) -> list[Stated]:
+        """Return what figures say of layers (indices), layers side by side."""
+        of_layer: dict[int, list[Figure]] = {}
+        for index, one in figures:
+            of_layer.setdefault(index, []).append(one)
+
+        def stated(index: int) -> list[Stated]:
+            return [state(one, index, self._known(one, index)) for one in of_layer[index]]
+
+        return [one for some in each(stated, list(of_layer)) for one in some]
+
+    def _known(self, figure: Figure, index: int) -> Any:
+        """Return what is known of a layer, or the refusal that speaks against it."""
+        if index in self._refused:
+            return self._refused[index]
+        try:
+            return self._of_figures[figure].prepare(index, None)
+        except MeasureError as refusal:
+            return refusal
 
     def prepare(self, each: SideBySide) -> None:
         """Have every measure prepare every layer that it will compare, layers side by side."""

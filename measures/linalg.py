@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 _EXACT_WORDS = 4096  # widened to float64 at once: few enough that their memory is used again, not asked for anew
+_CACHED_WORDS = 256  # widened at once where rows are read again and again: they stay in a core's cache
 _SMALL = 128  # of matrices this small many together: torch takes two thirds of numpy's time
 
 
@@ -36,6 +37,32 @@ def add_square(total: Tensor, factor: Tensor) -> None:  # total [neurons, neuron
             total.add_(torch.from_numpy(matrix.T @ matrix))
         else:
             total.addmm_(exact.T, exact)
+
+
+def row_sums(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, int]:  # centred [words, neurons], pivot [neurons]
+    """Return the sums of rows and of rows scaled to length one, [2, neurons]; the sum of lengths; how many rows are 0.
+
+    Rows are centred + pivot, in float64. Those that are 0 have no direction, and are left out of the second sum.
+    """
+    return _row_sums_of_numpy(centred, pivot) if pivot.device.type == "cpu" else _row_sums_of_torch(centred, pivot)
+
+
+def _row_sums_of_numpy(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, int]:
+    sums, start, total, nothing = np.zeros((2, len(pivot))), pivot.double().numpy(), 0.0, 0
+    for first in range(0, len(centred), _CACHED_WORDS):
+        rows = centred[first : first + _CACHED_WORDS].numpy() + start
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        scales = np.divide(1, lengths, where=lengths > 0, out=np.zeros_like(lengths))
+        sums += np.stack([np.ones_like(lengths), scales]) @ rows
+        total, nothing = total + float(lengths.sum()), nothing + int((lengths == 0).sum())
+    return torch.from_numpy(sums), total, nothing
+
+
+def _row_sums_of_torch(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, int]:
+    rows = centred.double() + pivot.double()
+    lengths = rows.square().sum(dim=1).sqrt()
+    scales = lengths.reciprocal().masked_fill(lengths == 0, 0)
+    return torch.stack([torch.ones_like(lengths), scales]) @ rows, float(lengths.sum()), int((lengths == 0).sum())
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:  # [..., rows, shared], [..., shared, columns]

@@ -36,8 +36,8 @@ def listing(group: str | None = None) -> list[tuple[Any, ...]]:
     return rows
 
 
-def summary(declared: type[Measure]) -> str:
-    """Return what a measure is, in a line."""
+def summary(declared: type[object]) -> str:
+    """Return what a measure or a figure is, in a line."""
     return inspect.cleandoc(declared.__doc__ or "").splitlines()[0]
 
 

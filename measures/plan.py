@@ -6,11 +6,15 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from layeratlas.measures.declaration import Measure
+from layeratlas.measures.figure import Figure
 from layeratlas.measures.registry import configuration, configure, group, groups, usual_measures
 from layeratlas.measures.tiles import Pair, Tile
 from layeratlas.store.errors import BadRequest, unknown
 from layeratlas.store.store import ArtifactRow, Store
 from layeratlas.store.study import MeasureSpec
+
+#: A figure to be: artifact (fingerprint), figure (name).
+FigureKey = tuple[str, str]
 
 #: A score to be: configuration, artifact, other artifact (fingerprints).
 Key = tuple[str, str, str]
@@ -78,6 +82,20 @@ def plan(
                     groups.setdefault((own[a].corpus, own[a].words_from_tokens, words, free), []).append((a, b))
         tiles += [_tile(own, group, free) for (*_, free), group in groups.items()]
     return tiles
+
+
+def missing_figures(
+    store: Store, artifacts: Sequence[ArtifactRow], figures: Sequence[Figure], *, refresh: bool = False,
+    taken: Collection[FigureKey] = frozenset(),
+) -> list[FigureKey]:  # fmt: skip
+    """Return which figures of which layers are missing, less those that are taken. refresh: known ones too."""
+    known = set() if refresh or not figures else store.known_figures()
+    return [
+        (row.artifact, one.name)
+        for row in artifacts for one in figures
+        if row.damaged is None and row.kind == one.kind and (row.artifact, one.name) not in taken
+        and (row.artifact, one.name, one.version, one.parameters) not in known
+    ]  # fmt: skip
 
 
 def _free(configurations: Sequence[str], a: str, b: str, taken: Collection[Key]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from layeratlas.measures import kernels
 from layeratlas.measures.declaration import LEVELS, PRESETS, Measure, parameters_of
+from layeratlas.measures.figure import FIGURES
 from layeratlas.store.errors import BadRequest, LayeratlasError, unknown
 from layeratlas.store.identity import Configuration, canonical_json
 from layeratlas.store.kinds import KINDS
@@ -69,8 +70,16 @@ class Declared(Mapping[str, Any]):
         return name in MEASURES
 
 
-#: The newest version of each measure, as the catalog compares it; and which measures are symmetric.
-VERSIONS: Mapping[str, int] = Declared("version")
+class _Versions(Declared):
+    """The version of each measure; asked for `figure:NAME`, of a layer's figure."""
+
+    def __getitem__(self, name: str) -> int:
+        kind, _, figure = name.partition(":")
+        return FIGURES[figure].version if kind == "figure" else int(super().__getitem__(name))
+
+
+#: The newest version of each measure and figure, as the catalog compares it; and which measures are symmetric.
+VERSIONS: Mapping[str, int] = _Versions("version")
 SYMMETRIC: Mapping[str, bool] = Declared("symmetric")
 
 

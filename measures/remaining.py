@@ -13,7 +13,9 @@ from dataclasses import replace
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.engine import source_of, tiles_of
-from layeratlas.measures.plan import Key, plan
+from layeratlas.measures.figure import Figure
+from layeratlas.measures.joined import rides_along, statistics_of
+from layeratlas.measures.plan import FigureKey, Key, missing_figures, plan
 from layeratlas.measures.tiles import Pair, Tile
 from layeratlas.store.store import ArtifactRow, Store
 
@@ -24,10 +26,11 @@ class Remaining:
     """What these artifacts lack under these measures (by fingerprint); with `refresh`, what is known as well."""
 
     def __init__(
-        self, store: Store, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure], *, run: str, memory: int,
-        refresh: bool,
+        self, store: Store, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure],
+        figures: Sequence[Figure], *, run: str, memory: int, refresh: bool,
     ) -> None:  # fmt: skip
-        self._store, self._artifacts, self._measures = store, artifacts, measures
+        self._store, self._artifacts, self._measures, self._figures = store, artifacts, measures, figures
+        self._rows = {row.artifact: row for row in artifacts}
         self._run, self._memory, self._refresh = run, memory, refresh
         self._done: list[Tile] = []  # of a refresh, which the catalog cannot tell from what was known before
         self._free: list[Tile] | None = None  # what was free when this process last planned, less what it took since
@@ -58,7 +61,53 @@ class Remaining:
             time.sleep(_LOOK)
 
     def _next(self) -> tuple[Tile | None, bool]:
-        """Return a tile that nobody is at, and whether others are at something that is left here too."""
+        """Return a tile that nobody is at, and whether others are at something that is left here too.
+
+        A tile of pairs takes along the figures of its layers that its pass gives; what is left are tiles of their own.
+        """
+        tile, others_work = self._next_pairs()
+        if not self._figures:
+            return tile, others_work
+        claimed = {key for claim in self._store.claims.taken() for key in Tile.of(claim).stated()}
+        missing = self._missing_figures()
+        free = [key for key in missing if key not in claimed]
+        if tile is not None:
+            return self._with_figures(tile, free), others_work
+        if free:
+            return self._of_figures(free), True
+        return None, others_work or bool(missing)
+
+    def _missing_figures(self) -> list[FigureKey]:
+        done = {key for tile in self._done for key in tile.stated()}
+        return missing_figures(self._store, self._artifacts, self._figures, refresh=self._refresh, taken=done)
+
+    def _with_figures(self, tile: Tile, free: Sequence[FigureKey]) -> Tile:
+        """Return a tile with those figures of its layers that ride along: of all words of a layer, and at no cost."""
+        if len({self._rows[one].word_set for one in tile.artifacts}) > 1:
+            return tile
+        measures = [self._measures[one] for one in tile.configurations]
+        riding = {one.name for one in self._figures if rides_along(one, measures)}
+        return _stating(tile, [key for key in free if key[1] in riding and key[0] in tile.artifacts])
+
+    def _of_figures(self, free: Sequence[FigureKey]) -> Tile:
+        """Return a tile of figures alone: of layers with the same words, as many as memory or a fair share allows."""
+        first = self._rows[free[0][0]]
+        alike = [
+            one for one in dict.fromkeys(artifact for artifact, _ in free)
+            if (self._rows[one].corpus, self._rows[one].word_set) == (first.corpus, first.word_set)
+        ]  # fmt: skip
+        share = alike[: -(-len(alike) // max(1, self._store.claims.workers()))]
+        statistics = set(statistics_of(self._figures).values())
+        taken: list[str] = []
+        for one in share:
+            units = [self._rows[other].units for other in (*taken, one)]
+            if taken and sum(statistic.bytes(units, []) for statistic in statistics) > self._memory:
+                break
+            taken.append(one)
+        return _stating(Tile(first.kind, tuple(taken), (), ()), [key for key in free if key[0] in taken])
+
+    def _next_pairs(self) -> tuple[Tile | None, bool]:
+        """Return a tile of pairs that nobody is at, and whether others are at pairs that are left here too."""
         self._store.merge()
         taken = self._store.claims.taken()
         if taken or self._store.waiting() or self._free is None or self._others_had != self._scores_of_others():
@@ -87,8 +136,7 @@ class Remaining:
 
     def _share(self, tile: Tile) -> list[Pair]:
         """Return the pairs that one process takes at once: what memory allows, or its share where others work too."""
-        rows = {row.artifact: row for row in self._artifacts}
-        layers = source_of(tile.kind).from_artifacts(self._store.root, [rows[one] for one in tile.artifacts])
+        layers = source_of(tile.kind).from_artifacts(self._store.root, [self._rows[one] for one in tile.artifacts])
         chosen = [self._measures[one] for one in tile.configurations]
         workers = max(1, self._store.claims.workers())
         return tiles_of(tile.kind, layers, tile.pairs, chosen, self._memory, groups=workers)[0]
@@ -102,3 +150,9 @@ def part(tile: Tile, pairs: Sequence[Pair]) -> Tile:
         tile, artifacts=tuple(tile.artifacts[index] for index in used),
         pairs=tuple((place[a], place[b]) for a, b in pairs),
     )  # fmt: skip
+
+
+def _stating(tile: Tile, keys: Sequence[FigureKey]) -> Tile:
+    """Return a tile that computes these figures of its layers too."""
+    place = {artifact: at for at, artifact in enumerate(tile.artifacts)}
+    return replace(tile, figures=tuple((place[artifact], name) for artifact, name in keys))

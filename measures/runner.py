@@ -6,7 +6,7 @@ Any number of processes share the work of one store. A tile's claim ends with it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from layeratlas.measures.declaration import Measure
+from layeratlas.measures.figure import FIGURES, Figure, Stated
+from layeratlas.measures.plan import FigureKey
 from layeratlas.measures.registry import configuration, configuration_row
 from layeratlas.measures.tiles import Tile
 from layeratlas.store.errors import ArtifactDamaged
@@ -30,10 +32,12 @@ _STAGE_SECONDS = 5.0  # what a killed process loses of finished pairs, at most
 
 @dataclass
 class Summary:
-    """What one run measured: scores written, those refused with their reasons, and artifacts found damaged."""
+    """What one run measured: scores and figures, those refused with their reasons, and artifacts found damaged."""
 
     scores: int = 0
+    figures: int = 0
     refused: dict[str, int] = field(default_factory=dict)
+    refused_figures: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
     @property
@@ -43,8 +47,10 @@ class Summary:
 
     def lines(self) -> list[str]:
         """What to tell the user."""
-        lines = [f"measured {self.scores:,} scores"]
+        figures = f" and {self.figures:,} figures of layers" if self.figures or self.refused_figures else ""
+        lines = [f"measured {self.scores:,} scores{figures}"]
         lines += [f"refused {count:,} scores: {reason}" for reason, count in self.refused.items()]
+        lines += [f"refused {count:,} figures: {reason}" for reason, count in self.refused_figures.items()]
         return lines + [f"damaged, not read: {line}. `layeratlas run STUDY.toml` rebuilds it" for line in self.damaged]
 
 
@@ -62,30 +68,33 @@ class Session:
     summary: Summary = field(default_factory=Summary)
 
     def measure(
-        self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile]
-    ) -> Summary:
+        self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile],
+        figures: Sequence[Figure] = (), lacking: Sequence[FigureKey] = (),
+    ) -> Summary:  # fmt: skip
         """Score every pair that has no score yet under these measures; with `refresh`, all of them again.
 
-        missing: what `plan` says of these artifacts; what another process does meanwhile is left to it.
+        missing, lacking: what `plan` and `missing_figures` say of these artifacts; what another process does meanwhile
+        is left to it. figures: of every layer, where it has none yet.
         """
         from layeratlas.measures.remaining import Remaining
 
         by_identity = {configuration(measure).configuration: measure for measure in measures}
         self.store.write("configurations", [configuration_row(measure) for measure in measures])
         self.store.merge()
-        sound = {row.artifact: row for row in self._sound(artifacts, missing)}
+        read = {artifact for tile in missing for artifact in tile.artifacts} | {artifact for artifact, _ in lacking}
+        sound = {row.artifact: row for row in self._sound(artifacts, read)}
         remaining = Remaining(
-            self.store, list(sound.values()), by_identity, run=self.run, memory=self.memory, refresh=self.refresh
-        )
+            self.store, list(sound.values()), by_identity, figures, run=self.run, memory=self.memory,
+            refresh=self.refresh,
+        )  # fmt: skip
         for tile in remaining.tiles(self.progress.note):
             with self.cores():
                 self._fill(tile, sound, by_identity)
         self.store.merge()
         return self.summary
 
-    def _sound(self, artifacts: Sequence[ArtifactRow], missing: Sequence[Tile]) -> list[ArtifactRow]:
+    def _sound(self, artifacts: Sequence[ArtifactRow], read: Collection[str]) -> list[ArtifactRow]:
         """Re-hash what is about to be read; leave out, and mark, what is not what was written."""
-        read = {artifact for tile in missing for artifact in tile.artifacts}
         used = [row for row in artifacts if row.artifact in read]
         bad = {}
         self.store.bring(used)
@@ -109,16 +118,41 @@ class Session:
         chosen = [measures[identity] for identity in tile.configurations]
         if self.device.type not in source.DEVICES:
             self.progress.note(f"{tile.kind} is compared on the CPU, not on {self.device}")
-        title = f"{len(layers)} layers of {tile.kind}, {len(tile.pairs):,} pairs"
+        title = f"{len(layers)} layers of {tile.kind}" + (f", {len(tile.pairs):,} pairs" if tile.pairs else "")
+        wanted = [(place, FIGURES[name]) for place, name in tile.figures]
         how = How(device=self.device, memory=self.memory)
         with (
             self.progress.task(f"reading {title}", layers[0].words) as read,
-            self.progress.task(f"comparing {title}", len(tile.pairs)) as compared,
+            self._comparing(title, len(tile.pairs)) as compared,
         ):
-            for some in _every(compare_tile(tile.kind, layers, tile.pairs, chosen, how, advance=read), _STAGE_SECONDS):
+            found = compare_tile(
+                tile.kind,
+                layers,
+                tile.pairs,
+                chosen,
+                how,
+                figures=wanted,
+                tell=partial(self._state, tile),
+                advance=read,
+            )
+            for some in _every(found, _STAGE_SECONDS):
                 self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
                 self._count(some)
                 compared(sum(len(outcomes.pairs) for outcomes in some) // (2 * len(chosen)))
+
+    def _comparing(self, title: str, pairs: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show how many pairs are done; of a tile of figures alone, nothing."""
+        return self.progress.task(f"comparing {title}", pairs) if pairs else nullcontext(lambda done: None)
+
+    def _state(self, tile: Tile, stated: Sequence[Stated]) -> None:
+        """Log figures."""
+        from layeratlas.measures.scored import figure_rows
+
+        self.store.write("figures", figure_rows(stated, tile.artifacts, self.run))
+        for one in stated:
+            self.summary.figures += one.refused is None
+            if one.refused is not None:
+                self.summary.refused_figures[one.refused] = self.summary.refused_figures.get(one.refused, 0) + 1
 
     def _count(self, outcomes: Sequence[Outcomes]) -> None:
         for one in outcomes:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from layeratlas.measures.engine import Outcomes, reason
+from layeratlas.measures.figure import Stated
 from layeratlas.measures.registry import configuration
 from layeratlas.measures.score import MeasureError, Score, Scores
 
@@ -19,6 +20,19 @@ def score_table(outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str
     """Return a row a score, or its refusal. artifacts: the fingerprints that the pairs' places stand for."""
     identity = {measure: configuration(measure).configuration for measure in {one.measure for one in outcomes}}
     return pa.concat_tables([_table(one, identity[one.measure], artifacts, run) for one in outcomes])
+
+
+def figure_rows(stated: Sequence[Stated], artifacts: Sequence[str], run: str) -> list[dict[str, Any]]:
+    """Return a row a figure of a layer, or its refusal. artifacts: the fingerprints that layers' places stand for."""
+    return [
+        {
+            "artifact": artifacts[one.layer], "figure": one.figure.name, "version": one.figure.version,
+            "parameters": one.figure.parameters, "value": one.value, "words": one.diagnostics.get("words"),
+            "refused": one.refused, "diagnostics": json.dumps(dict(one.diagnostics)) if one.refused is None else None,
+            "run": run,
+        }
+        for one in stated
+    ]  # fmt: skip
 
 
 def _table(outcomes: Outcomes, identity: str, artifacts: Sequence[str], run: str) -> pa.Table:

@@ -18,12 +18,16 @@ Cost = Callable[[Sequence[int], list[int], list[Pair]], int]
 
 @dataclass(frozen=True)
 class Tile:
-    """Pairs (a, b), a < b, of places in `artifacts`, each lacking the same configurations; all share their words."""
+    """Pairs (a, b), a < b, of places in `artifacts`, each lacking the same configurations; all share their words.
+
+    figures: of which layers (places) which figures (names) are wanted too. Without pairs, a tile is of figures alone.
+    """
 
     kind: str
     artifacts: tuple[str, ...]  # fingerprints
     pairs: tuple[Pair, ...]
     configurations: tuple[str, ...]  # fingerprints
+    figures: tuple[tuple[int, str], ...] = ()
 
     def description(self) -> dict[str, Any]:
         """Return the tile as JSON has it."""
@@ -34,7 +38,12 @@ class Tile:
         """Return the tile that a description stands for."""
         pairs = tuple((int(a), int(b)) for a, b in description["pairs"])
         artifacts, configurations = (tuple(description[key]) for key in ("artifacts", "configurations"))
-        return cls(description["kind"], artifacts, pairs, configurations)
+        figures = tuple((int(place), name) for place, name in description.get("figures", ()))
+        return cls(description["kind"], artifacts, pairs, configurations, figures)
+
+    def stated(self) -> set[tuple[str, str]]:
+        """Return the figures that it computes: (artifact, figure)."""
+        return {(self.artifacts[place], name) for place, name in self.figures}
 
     def scores(self) -> set[tuple[str, str, str]]:
         """Return what it computes: (configuration, artifact, other artifact), one direction of each pair."""

@@ -16,12 +16,13 @@ _NAMED = {
     "model": "SELECT DISTINCT name, weights FROM base.models",
     "corpus": "SELECT DISTINCT name, corpus FROM base.corpora",
     "measure": "SELECT DISTINCT measure, measure FROM base.configurations",
+    "figure": "SELECT DISTINCT figure, figure FROM base.figures",
     "source": "SELECT DISTINCT source, source FROM base.sources",
 }
 
 
 def forget(store: Store, name: str) -> str:
-    """Forget the model, corpus, measure or source of this name; return what was forgotten as a line.
+    """Forget the model, corpus, measure, figure or source of this name; return what was forgotten as a line.
 
     A name that stands for several needs `model:NAME` or the like. Raises BadRequest.
     """

@@ -59,6 +59,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         "configuration": "string", "measure": "string", "version": "int32", "label": "string", "presets": "strings",
         "parameters": "string", "is_symmetric": "bool", "direction": "string", "low": "double", "high": "double",
     },
+    "figures": {
+        "artifact": "string", "figure": "string", "version": "int32", "parameters": "string", "value": "double",
+        "words": "int64", "refused": "string", "diagnostics": "string", "run": "string", "store": "string",
+    },
     "scores": {
         "configuration": "string", "artifact_a": "string", "artifact_b": "string", "value": "double",
         "words": "int64", "refused": "string", "diagnostics": "string", "run": "string",
@@ -72,6 +76,7 @@ _NAME = re.compile(r"(\d{8}T\d{12}Z)-([0-9a-f]{64})\.parquet")
 _TIME = "%Y%m%dT%H%M%S%fZ"
 _COVERS = b"layeratlas.covers"
 _PAIR = ("configuration", "artifact_a", "artifact_b")
+_FIGURE = ("artifact", "figure", "version", "parameters")
 _MANY = 16  # segments of about one size become one
 _SIZES = (2**16, 2**20, 2**24, 2**27)  # bytes: sizes up to the first are about one, and so on; larger ones stay
 
@@ -161,15 +166,22 @@ class Log:
 
     def pairs(self, segments: Iterable[Segment]) -> set[tuple[str, str, str]]:
         """Return (configuration, artifact_a, artifact_b) of all scores and refusals in segments."""
+        return self._keys(segments, _PAIR)
+
+    def figures(self, segments: Iterable[Segment]) -> set[tuple[str, str, int, str]]:
+        """Return (artifact, figure, version, parameters) of all figures and refusals in segments."""
+        return self._keys(segments, _FIGURE)
+
+    def _keys(self, segments: Iterable[Segment], columns: Sequence[str]) -> set[Any]:
         import pyarrow.parquet as pq
 
-        found: set[tuple[str, str, str]] = set()
+        found: set[Any] = set()
         for segment in segments:
             try:
-                table = pq.read_table(segment.path, columns=list(_PAIR), partitioning=None)
+                table = pq.read_table(segment.path, columns=list(columns), partitioning=None)
             except FileNotFoundError:  # compacted meanwhile
                 continue
-            found.update(zip(*(table[name].to_pylist() for name in _PAIR), strict=True))
+            found.update(zip(*(table[name].to_pylist() for name in columns), strict=True))
         return found
 
     def is_scattered(self) -> bool:

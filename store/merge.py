@@ -148,7 +148,11 @@ def _fold(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
         _fold_one(connection, table, keys)
     connection.execute(_DAMAGED)
     connection.execute(_FAILURES)
-    newest = "SELECT measure, max(version) FROM base.configurations WHERE version IS NOT NULL GROUP BY 1"
+    connection.execute(_FIGURES)
+    newest = (
+        "SELECT measure, max(version) FROM base.configurations WHERE version IS NOT NULL GROUP BY 1 "
+        "UNION ALL SELECT 'figure:' || figure, max(version) FROM base.figures GROUP BY 1"
+    )
     for measure, version in connection.execute(newest).fetchall():
         raise_version(connection, measure, version)
 
@@ -296,6 +300,21 @@ AND s.model = f.model AND s.corpus = f.corpus AND a.written > (
     SELECT max(written) FROM said_failures o WHERE o.model = f.model AND o.corpus = f.corpus);
 """
 
+#: Of several for a layer ours stands, the newest of ours; else that of the store that came first. A refusal does not
+#: outlive the file that it is of.
+_FIGURES = """
+DELETE FROM base.figures;
+INSERT INTO base.figures
+SELECT * EXCLUDE (place) FROM (
+    SELECT s.*, row_number() OVER (
+        PARTITION BY s.artifact, s.figure, s.version, s.parameters ORDER BY o.id NULLS FIRST, s.written DESC) AS place
+    FROM said_figures s LEFT JOIN base.origins o ON o.store = s.store
+    WHERE NOT EXISTS (SELECT 1 FROM forgotten_artifacts f WHERE f.artifact = s.artifact AND s.written <= f.before)
+    AND NOT EXISTS (SELECT 1 FROM forgotten f WHERE f.what = 'figure' AND f.key = s.figure AND s.written <= f.before)
+    AND NOT (s.refused IS NOT NULL AND EXISTS (
+        SELECT 1 FROM rebuilt r WHERE r.artifact = s.artifact AND s.written <= r.before)))
+WHERE place = 1 ORDER BY artifact, figure, version;
+"""
 
 #: Segments with scores that are taken again: some rows could not be placed, or are no longer forgotten.
 _RETAKE = """

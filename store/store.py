@@ -276,6 +276,12 @@ class Store:
         """
         return self.log.pairs(segment for segment in self._not_taken() if segment.table == "scores")
 
+    def known_figures(self) -> set[tuple[str, str, int, str]]:
+        """Return (artifact, figure, version, parameters) of all that is known, or waits in the log."""
+        waiting = self.log.figures(segment for segment in self._not_taken() if segment.table == "figures")
+        known = self.rows("SELECT artifact, figure, version, parameters FROM base.figures")
+        return waiting | {(artifact, figure, version, parameters) for artifact, figure, version, parameters in known}
+
     def missing_pairs(
         self, artifacts: Sequence[str], configurations: Sequence[str], *, known_too: bool = False
     ) -> dict[tuple[str, ...], list[tuple[int, int]]]:

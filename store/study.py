@@ -1,5 +1,7 @@
 """Studies: a TOML file that names models, corpora, extraction settings and measures.
 
+figures = "all"                   # optional, of each layer alone: "usual" otherwise, or "none", or a list of names
+
 [[models]]
 id = "bert-base-cased"            # hub id, folder, or package:NAME/FOLDER
 family = "bert"                   # optional: the configuration's model_type otherwise
@@ -120,6 +122,7 @@ class ResultsSpec:
 class Study:
     """What to extract, measure and import. No layers means every layer, no measures every measure of these kinds.
 
+    figures: of each layer alone, by name, or `usual`, `all`, `none`; nothing named is `usual`.
     settings are those of activations; special_tokens is what attention has instead of pooling. unknown_tokens: `refuse`
     or `keep` a model of whose tokens most are unknown.
     """
@@ -134,6 +137,7 @@ class Study:
     special_tokens: SpecialTokens = "drop"
     results: tuple[ResultsSpec, ...] = ()
     unknown_tokens: str = "refuse"
+    figures: tuple[str, ...] = ()
 
     def settings_of(self, kind: str) -> AnySettings:
         """The settings that are part of the identity of artifacts of one kind."""
@@ -236,7 +240,7 @@ class _Reader:
 
     def study(self, data: dict[str, Any]) -> Study:
         """Return the study that the parsed tables stand for. Raises BadRequest naming the line."""
-        self._keys(data, ("models", "corpora", "extraction", "measures", "results"), table="")
+        self._keys(data, ("models", "corpora", "extraction", "measures", "results", "figures"), table="")
         models = tuple(self._model(entry, i) for i, entry in enumerate(self._tables(data, "models")))
         corpora = tuple(self._corpus(entry, i) for i, entry in enumerate(self._tables(data, "corpora")))
         measures = tuple(self._measure(entry, i) for i, entry in enumerate(self._tables(data, "measures")))
@@ -247,8 +251,16 @@ class _Reader:
                 raise BadRequest(f"{self._path}: a study needs at least one [[{table}]]")
             self._unique(table, [entry.name for entry in entries])
         return Study(
-            models, corpora, measures=measures, results=results, **self._extraction(data.get("extraction", {}))
-        )
+            models, corpora, measures=measures, results=results, figures=self._figures(data.get("figures", [])),
+            **self._extraction(data.get("extraction", {})),
+        )  # fmt: skip
+
+    def _figures(self, given: Any) -> tuple[str, ...]:
+        named = [given] if isinstance(given, str) else given
+        if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+            wanted = 'figures must be "usual", "all", "none", or a list of names'
+            self._fail(f"{wanted}, got {shown(given)}", "", 0, "figures")
+        return tuple(named)
 
     def _model(self, entry: dict[str, Any], index: int) -> ModelSpec:
         self._keys(entry, [f.name for f in fields(ModelSpec) if f.name != "folder"], "models", index)

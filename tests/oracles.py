@@ -260,6 +260,15 @@ def match_transport(a: npt.NDArray[Any], b: npt.NDArray[Any], signed: bool = Fal
     return float(many[first, second].mean())
 
 
+def magnitude(x: npt.NDArray[Any]) -> float:
+    return float(np.linalg.norm(x.mean(axis=0)))
+
+
+def concentricity(x: npt.NDArray[Any]) -> float:
+    mean = x.mean(axis=0)
+    return float(np.mean([row @ mean / np.linalg.norm(row) / np.linalg.norm(mean) for row in x]))
+
+
 _centred = centred
 
 
@@ -286,6 +295,8 @@ ORACLES: dict[str, Callable[..., float]] = {
     "cca": cca, "pwcca": pwcca, "svcca": svcca, "regression": regression, "ridge": ridge, "gulp": gulp,
     "eigenspace_overlap": eigenspace_overlap, "match_soft": match_soft, "match_hard": match_hard,
     "match_transport": match_transport, "aligned_cosine": aligned_cosine,
+    "magnitude_difference": lambda a, b: abs(magnitude(a) - magnitude(b)),
+    "concentricity_difference": lambda a, b: abs(concentricity(a) - concentricity(b)),
     "attention_ckasim": over_positions(ckasim), "attention_svsim": over_positions(svsim),
     "attention_pwsim": over_positions(pwsim),
     "attsim": lambda a, b, **parameters: attention_oracles.attsim(a, b, **parameters)[0],

@@ -217,8 +217,24 @@ def imd(a: Matrix, b: Matrix, words: int = 1000, seed: int = 0, k: int = 5) -> f
 
 
 #: By the measure's name.
+def uniformity(x: Matrix, t: float = 2, unit_rows: bool = True, with_self: bool = False) -> float:
+    x = x / np.linalg.norm(x, axis=1, keepdims=True) if unit_rows else x
+    pairs = np.exp(-t * pdist(x, "sqeuclidean"))
+    pairs = np.concatenate([pairs, pairs, np.ones(len(x))]) if with_self else pairs
+    return float(np.log(np.mean(pairs)))
+
+
+def uniformity_difference(
+    a: Matrix, b: Matrix, words: int = 1000, seed: int = 0, t: float = 2, unit_rows: bool = True,
+    with_self: bool = False,
+) -> float:  # fmt: skip
+    left, right = sampled(a, b, words, seed)
+    return abs(uniformity(left, t, unit_rows, with_self) - uniformity(right, t, unit_rows, with_self))
+
+
 ORACLES: dict[str, Callable[..., float]] = {
     "rsa": rsa, "rsm_difference": rsm_difference, "distance_correlation": distance_correlation, "cka_rbf": cka_rbf,
     "mutual_knn": mutual_knn, "jaccard_knn": jaccard_knn, "rank_similarity": rank_similarity,
     "second_order_cosine": second_order_cosine, "cknna": cknna, "imd": imd,
+    "uniformity_difference": uniformity_difference,
 }  # fmt: skip

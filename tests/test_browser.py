@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from browser_drive import TOY, add_published, build, ckasims, drive, loaded, shown, state, toy_value, until
 from textual.pilot import Pilot
+from textual.widgets import DataTable
 
 from layeratlas.queries.browser.heat import Heat
 from layeratlas.queries.browser.paint import ZOOMS
 from layeratlas.queries.browser.state import Selection
 from layeratlas.queries.core.matrix import Layer
+from layeratlas.store.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +211,37 @@ def test_help_names_every_key(toy: Path) -> None:
         await until(pilot, " m ckasim")
 
     drive(toy, steps, size=(100, 60))
+
+
+def test_i_shows_the_figures_of_each_layer_and_escape_goes_back(tmp_path: Path) -> None:
+    root = build(tmp_path / "toy")
+    store = Store(root)
+    artifacts = store.rows("SELECT artifact, model, layer FROM artifacts ORDER BY model, layer")
+    store.write("figures", [
+        {"artifact": artifact, "figure": figure, "version": 1, "parameters": "{}", "value": 1.5 * place + add,
+         "words": 1234, "run": "r1"}
+        for place, (artifact, *_) in enumerate(artifacts) for figure, add in (("anisotropy", 0), ("novelty", 100))
+    ])  # fmt: skip
+    store.merge()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await until(pilot, loaded(pilot))
+        await pilot.press("down", "i")
+        await until(pilot, "Figures of layers · toy-corpus")
+        assert "anisotropy" in shown(pilot) and "101.5000" in shown(pilot)
+        assert "anisotropy is largest in" in shown(pilot)
+        table = pilot.app.screen.query_one("#layers", DataTable)
+        assert table.cursor_row == 1 and table.row_count == len(artifacts)  # bert-a 1, as on the map
+        await pilot.press("escape")
+        await until(pilot, " m ckasim")
+
+    drive(root, steps)
+
+
+def test_i_says_how_to_get_figures_where_there_are_none(toy: Path) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await until(pilot, loaded(pilot))
+        await pilot.press("i")
+        await until(pilot, "no layer has figures of its own yet")
+
+    drive(toy, steps)

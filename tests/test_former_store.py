@@ -107,6 +107,8 @@ def test_artifacts_with_a_description_under_the_former_name_are_read(former: Pat
 
 
 def test_its_study_has_nothing_to_do_and_more_of_it_computes_only_what_is_missing(former: Path) -> None:
+    figures = atlas("run", study(former), "--store", former)  # which the release before did not have
+    assert "extracted 0 layers\nmeasured 0 scores and 54 figures of layers" in figures.stderr, figures.stderr
     again = atlas("run", study(former), "--store", former)
     assert again.returncode == 0 and "nothing to do: 10 layers are extracted" in again.stderr, again.stderr
     store = Store(former)

@@ -27,7 +27,17 @@ from layeratlas.store.store import Store
 from layeratlas.store.verify import verify
 
 ROOT = Path(__file__).resolve().parent.parent
-VIEWS = ("all_layer_pairs", "neurons", "models", "corpora", "artifacts", "runs", "sources", "disagreements")
+VIEWS = (
+    "all_layer_pairs",
+    "layer_statistics",
+    "neurons",
+    "models",
+    "corpora",
+    "artifacts",
+    "runs",
+    "sources",
+    "disagreements",
+)
 
 
 def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:

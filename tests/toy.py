@@ -1,4 +1,4 @@
-"""A toy catalog of our own scores, made up but lawful: four models of three families, gaps, refusals, neurons."""
+"""A toy catalog of our own, made up but lawful: four models of three families, gaps, refusals, neurons, figures."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def make(root: Path) -> Store:
                               "matches": random.integers(0, NEURONS, NEURONS).tolist()}  # fmt: skip
                 rows.append({**row, "value": value, "words": 100, "run": "toy", **detail})
         store.write("scores", rows)
+    store.write("figures", [
+        {"artifact": artifact[end], "figure": figure, "version": 1, "parameters": "{}", "words": 100, "run": "toy",
+         **({"value": place + add} if end != ("cat", 0) else {"refused": "ConstantLayer: made up"})}
+        for place, end in enumerate(ends) for figure, add in (("effective_rank", 1.5), ("anisotropy", 0.25))
+    ])  # fmt: skip
     store.merge()
     return store
 

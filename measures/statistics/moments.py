@@ -26,7 +26,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from layeratlas.measures.linalg import add_product, add_square, column_norms, product, singular_values, symmetric_eigen
+from layeratlas.measures.linalg import (
+    add_product,
+    add_square,
+    column_norms,
+    product,
+    singular_values,
+    symmetric_eigen,
+    symmetric_values,
+)
 from layeratlas.measures.score import ConstantLayer, TooFewWords
 from layeratlas.measures.statistics.bases import PrincipalBasis
 from layeratlas.measures.statistics.centring import Block
@@ -35,6 +43,7 @@ from layeratlas.measures.statistics.norms import CrossNorms, Norms, OwnNorms
 from layeratlas.measures.statistics.strips import Strip, strips
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
+_ROUNDED = torch.finfo(torch.float64).eps  # of the largest eigenvalue and a neuron: what sums in float64 leave of 0
 _ABSENT = 1e-12  # of the largest eigenvalue: below, a direction is the rounding of sums in float64
 
 
@@ -73,6 +82,18 @@ class Layer:
         values, vectors = symmetric_eigen(self._correlation)
         del self._correlation  # a layer keeps one matrix, not two
         return values.clamp(min=0), vectors
+
+    @cached_property
+    def shares(self) -> Tensor:
+        """Shares of variance [neurons], largest first, of the covariance's own directions; 0 where rounding is all."""
+        if "spectrum" in vars(self):
+            values, vectors = self.spectrum
+            correlation = (vectors * values) @ vectors.T
+        else:
+            correlation = self._correlation
+        found = symmetric_values(correlation * self.relative[:, None] * self.relative).flip(-1)
+        found = torch.where(found > _ROUNDED * len(found) * found[0], found, 0.0)
+        return found / found.sum()
 
     @cached_property
     def directions(self) -> int:

@@ -158,6 +158,43 @@ class HeatTrace:
 
 
 @dataclass(frozen=True)
+class Uniformity:
+    """log mean exp(-t d²) over pairs of words at distance d, one number (Wang and Isola 2020).
+
+    unit_rows: every word's row is scaled to length one first. with_self: a word's pair with itself counts too.
+    """
+
+    t: float = 2.0
+    unit_rows: bool = True
+    with_self: bool = False
+
+    def bytes(self, words: int) -> int:
+        """One number."""
+        return 8
+
+    def of(self, rows: Wordwise, dtype: Any) -> float:
+        """Compute it."""
+        return rows.uniformity(self.t, unit_rows=self.unit_rows, with_self=self.with_self)
+
+
+@dataclass(frozen=True)
+class TwoNearest:
+    """The intrinsic dimension by the two nearest neighbours of each word, one number; kept: the share that counts."""
+
+    kept: float = 0.9
+
+    def bytes(self, words: int) -> int:
+        """One number."""
+        return 8
+
+    def of(self, rows: Wordwise, dtype: Any) -> float:
+        """Estimate it."""
+        from layeratlas.measures.statistics.dimension import two_nn
+
+        return two_nn(rows.two_nearest(), self.kept, rows.name)
+
+
+@dataclass(frozen=True)
 class Sample:
     """So many words, drawn with a seed from those that are compared, and what is made of them.
 

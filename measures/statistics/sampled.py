@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +49,10 @@ def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class SampledLayer:
-    """What was made of one layer's sample; distinct: how many of its words' rows differ."""
+    """What was made of one layer's sample, of so many words; distinct: how many of their rows differ."""
 
     name: str
+    words: int
     distinct: int
     views: dict[View, Any]  # or the MeasureError that speaks against it
 
@@ -169,7 +170,7 @@ class Sampled:
                 made[view] = view.of(wordwise, self._dtype)
             except MeasureError as refusal:
                 made[view] = refusal
-        return SampledLayer(name, wordwise.distinct, made)
+        return SampledLayer(name, self.words, wordwise.distinct, made)
 
     def pair(self, pairs: list[tuple[int, int]]) -> SampleCross:
         """Return the views of pairs (a, b)."""
@@ -201,4 +202,4 @@ class Sampled:
         """Give up the layers before this one: pairs are taken in order, and theirs are done."""
         for index in range(row):
             if isinstance(layer := self._layers.get(index), SampledLayer) and layer.views:
-                self._layers[index] = SampledLayer(layer.name, layer.distinct, {})
+                self._layers[index] = replace(layer, views={})

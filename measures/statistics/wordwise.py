@@ -84,6 +84,28 @@ class Wordwise:
         found: Matrix = np.exp(squared / (-2 * width))
         return found
 
+    def uniformity(self, t: float, *, unit_rows: bool, with_self: bool) -> float:
+        """Return log mean exp(-t d²) over pairs of words. Raises MeasureError where unit rows have no direction."""
+        squared = 2 * self.dissimilarities("cosine", centred=False) if unit_rows else self._squared()
+        pairs = squared if with_self else squared[np.triu_indices(self.words, 1)]
+        nearest = float(pairs.min())  # so that not all can vanish
+        return float(np.log(np.exp(-t * (pairs - nearest)).mean()) - t * nearest)
+
+    def two_nearest(self) -> Matrix:  # [distinct, 2]
+        """Return the distances of words whose rows differ to the nearest and the second nearest of the others.
+
+        They are computed from differences once they are chosen: products lose the digits of near neighbours.
+        """
+        if self.distinct < 3:
+            raise TooFewWords(f"{self.name}: {self.distinct} of the sampled words' rows differ; two neighbours take 3")
+        rows = self.rows[self._first]
+        squared = self._squared()[np.ix_(self._first, self._first)]
+        np.fill_diagonal(squared, np.inf)
+        chosen = np.argpartition(squared, 1, axis=1)[:, :2]
+        found: Matrix = np.stack([np.linalg.norm(rows - rows[near], axis=1) for near in chosen.T], axis=1)
+        found.sort(axis=1)
+        return found
+
     def neighbours(self, k: int, near: str, clip: float) -> NearestWords:
         """Return each word's k nearest others. Raises TooFewWords."""
         self.need(k + 2, f"a choice of {k} nearest words")

@@ -15,6 +15,7 @@ from layeratlas.queries.browser.complete import History, history_file
 from layeratlas.queries.browser.dialogs import FileName, Help
 from layeratlas.queries.browser.export import export
 from layeratlas.queries.browser.heat import Heat
+from layeratlas.queries.browser.layers import LayersScreen
 from layeratlas.queries.browser.maps import MapScreen
 from layeratlas.queries.browser.pair import PairScreen
 from layeratlas.queries.browser.reader import Reader
@@ -59,13 +60,16 @@ class Browser(App[None]):
             return
         self._stamp = stamp
         for screen in self.screen_stack:
-            if isinstance(screen, MapScreen | PairScreen | SqlScreen):
+            if isinstance(screen, MapScreen | PairScreen | LayersScreen | SqlScreen):
                 screen.reread()
 
     def action_help(self) -> None:
         """Show the keys."""
-        sections = [("Map", [*MapScreen.BINDINGS, *Heat.BINDINGS]), ("Pair (Enter)", PairScreen.BINDINGS),
-                    ("SQL (:)", [*Statement.BINDINGS, *SqlScreen.BINDINGS]), ("All", Browser.BINDINGS)]  # fmt: skip
+        sections = [
+            ("Map", [*MapScreen.BINDINGS, *Heat.BINDINGS]), ("Pair (Enter)", PairScreen.BINDINGS),
+            ("Layers (i)", LayersScreen.BINDINGS), ("SQL (:)", [*Statement.BINDINGS, *SqlScreen.BINDINGS]),
+            ("All", Browser.BINDINGS),
+        ]  # fmt: skip
         self.push_screen(Help(sections))
 
     async def action_quit(self) -> None:

@@ -17,6 +17,7 @@ from textual.widgets import ContentSwitcher, Footer, Static, Tree
 from layeratlas.queries.browser import questions, texts
 from layeratlas.queries.browser.dialogs import Chooser
 from layeratlas.queries.browser.heat import Heat
+from layeratlas.queries.browser.layers import LayersScreen
 from layeratlas.queries.browser.pair import PairScreen
 from layeratlas.queries.browser.questions import Pair
 from layeratlas.queries.browser.sql import SqlScreen
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from layeratlas.queries.browser.app import Browser
 
 _SETTLE = 0.08  # seconds without a key before the catalog is asked
-_NEED_SCORES = {"choose", "step", "columns", "zoom", "tree", "sql", "export"}
+_NEED_SCORES = {"choose", "step", "columns", "zoom", "tree", "layers", "sql", "export"}
 _TALL = 34  # lines of a terminal that has room for all measures of the cell
 
 
@@ -50,6 +51,7 @@ class MapScreen(Screen[None]):
         Binding("z", "zoom", "Zoom", tooltip="numbers, colours, overview", show=False),
         Binding("t", "tree", "List", tooltip="hide or show the list of models", show=False),
         Binding("tab", "app.focus_next", "List or map", tooltip="between the list and the map", show=False),
+        Binding("i", "layers", "Layers", tooltip="figures of each layer alone"),
         Binding("colon,slash", "sql", "SQL", tooltip="ask in SQL"),
         Binding("e,ctrl+s", "export", "Export", tooltip="write the map to a file"),
     ]
@@ -243,6 +245,12 @@ class MapScreen(Screen[None]):
         tree.display = not tree.display
         if not tree.display:
             self.query_one(Heat).focus()
+
+    def action_layers(self) -> None:
+        """Show the figures of each layer alone."""
+        if self.state.slice is not None:
+            pair = self.state.pair
+            self.app.push_screen(LayersScreen(self.state.slice, pair[0] if pair else None))
 
     def action_sql(self) -> None:
         """Ask in SQL."""

@@ -83,7 +83,7 @@ class PairScreen(Screen[None]):
         self.query_one("#heading", Static).update(Text(f" {visible(pair.table.what)}", STRONG))
         table = self.query_one("#scores", DataTable)
         with self.prevent(DataTable.RowHighlighted):
-            _fill(table, _SHOWN, [[record[name] for name in _SHOWN] for record in pair.records])
+            fill(table, _SHOWN, [[record[name] for name in _SHOWN] for record in pair.records])
             slices = [slice_of(record) for record in pair.records]
             if self._which in slices:
                 table.move_cursor(row=slices.index(self._which))
@@ -114,7 +114,7 @@ class PairScreen(Screen[None]):
         unit = kind_of(which.kind).unit
         nothing = f"no {unit}s of {which.measure}" if record["refused"] is None else "refused"
         columns = (unit, "value", "best in b") if found.rows else (nothing,)
-        _fill(self.query_one("#matches", DataTable), columns, found.rows)
+        fill(self.query_one("#matches", DataTable), columns, found.rows)
         self.query_one("#provenance", Static).update(provenance(record, run, a, b))
 
     def action_swap(self) -> None:
@@ -130,7 +130,8 @@ class PairScreen(Screen[None]):
             self._browser.export("the scores of this pair", name, lambda: pair.table)
 
 
-def _fill(table: DataTable[Any], columns: tuple[str, ...], rows: list[Any]) -> None:
+def fill(table: DataTable[Any], columns: tuple[str, ...], rows: list[Any]) -> None:
+    """Show rows, numbers to the right."""
     table.clear(columns=True)
     table.add_columns(*(Text(visible(name)) for name in columns))
     for row in rows:

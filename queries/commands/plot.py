@@ -102,6 +102,21 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
 
 
 @click.command()
+@click.argument("named", nargs=-1, metavar="[FIGURE]...")
+@picture
+def layers(catalog: DuckDBPyConnection, asked: Asked, named: tuple[str, ...]) -> Draw:
+    """Figures of each layer alone over depth: a panel a figure, a line a model, a colour a family.
+
+    Example: layeratlas plot layers participation_ratio anisotropy -o layers.png
+    """
+    from layeratlas.queries.figures import layers as figure
+    from layeratlas.queries.questions.layers import figures_of
+
+    answer = QUESTIONS["layers"].ask(catalog, asked, figures=named)
+    return _chart(lambda table: figure.chart(table, figures_of(table)), answer)
+
+
+@click.command()
 @click.argument("pair", nargs=-1, metavar="[MODEL_A MODEL_B]")
 @picture
 def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...]) -> Draw:
@@ -125,4 +140,4 @@ def _chart(chart: Callable[[Table], Dots | Lines], answer: Table) -> Draw:
     return lambda: plots.draw(chart(answer))
 
 
-PLOTS = (heatmap, families, localization, finetuning, correspondence)
+PLOTS = (heatmap, families, layers, localization, finetuning, correspondence)

@@ -173,7 +173,7 @@ def find(
             "the catalog has no scores yet: `layeratlas run STUDY.toml` or `layeratlas import-results` adds some"
         )
     there = _of_source(there, asked.source, (*naming, *asked.models))
-    _check_names(catalog, there[0]["source"], (*naming, *asked.models), asked.families)
+    check_names(catalog, there[0]["source"], (*naming, *asked.models), asked.families)
     there = _of_kind(there, asked.kind)
     chosen = _measures(there, asked.measures, every_measure=every_measure)
     there = [row for row in there if row["measure"] in chosen]
@@ -262,7 +262,8 @@ def _measures(there: Rows, named: Sequence[str], *, every_measure: bool) -> list
     return list(dict.fromkeys(named)) or [*usual, names[0]][:1]
 
 
-def _check_names(catalog: DuckDBPyConnection, source: str, models: Sequence[str], families: Sequence[str]) -> None:
+def check_names(catalog: DuckDBPyConnection, source: str, models: Sequence[str], families: Sequence[str]) -> None:
+    """Raise BadRequest when no model or no family of a source has one of these names."""
     for model in models:
         check_model(catalog, source, model)
     known = [

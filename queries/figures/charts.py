@@ -67,7 +67,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Lines:
-    """Small multiples of lines with a common value axis."""
+    """Small multiples of lines, with a common value axis unless each panel has its own."""
 
     form: ClassVar[str] = "lines"
     id: str
@@ -80,10 +80,15 @@ class Lines:
     table: Table
     note: str  # of which scores
     diagonal: bool = False  # whether a dashed line marks where x and value are equal
+    shares_axis: bool = True
 
-    def ends(self) -> tuple[float, float]:
-        """Return the ends of the value axis."""
-        return _ends(value for panel in self.panels for line in panel.lines for _, value in line.points)
+    def ends(self, panel: Panel | None = None) -> tuple[float, float]:
+        """Return the ends of the value axis, common to all panels; or of a panel's, where each has its own."""
+        if panel is not None and not self.shares_axis:
+            values = [value for line in panel.lines for _, value in line.points]
+            found = scale(None, values, stretch=True)
+            return found.low, found.high
+        return _ends(value for each in self.panels for line in each.lines for _, value in line.points)
 
 
 def note(table: Table, *, by: bool = False) -> str:

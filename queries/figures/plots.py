@@ -61,12 +61,13 @@ def _lines(chart: Lines) -> Figure:
     width = max(_WIDTH, 2.9 * columns) if columns > 1 else _WIDTH * 0.8
     height = _PANEL * rows + _BETWEEN * (rows - 1)
     figure = Figure(figsize=(width, height))
-    low, high = chart.ends()
+    between = 0.08 if chart.shares_axis else 0.1  # where an axis' own numbers stand
     for place, panel in enumerate(chart.panels):
+        low, high = chart.ends(panel)
         column, row = place % columns, place // columns
-        room = (1 - 0.08 * (columns - 1)) / columns
+        room = (1 - between * (columns - 1)) / columns
         bottom = 1 - (_PANEL + row * (_PANEL + _BETWEEN)) / height
-        axes = figure.add_axes((column * (room + 0.08), bottom, room, _PANEL / height))
+        axes = figure.add_axes((column * (room + between), bottom, room, _PANEL / height))
         if chart.diagonal:
             axes.plot([low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)), zorder=1)
         for line in panel.lines:

@@ -12,7 +12,8 @@ Columns = dict[str, list[str]]  # cells by column, all of one length
 _NAMES = ("model", "family", "corpus")
 _OPTIONAL = (
     ("source",), ("configuration",), ("pooling",), ("corpus",), ("kind",), ("words",), ("family_a", "family_b"),
-    ("family",),
+    ("family",), ("depth",), ("dead_neurons",), ("outlier_neurons",), ("magnitude",), ("mean_length",),
+    ("concentricity",), ("uniformity",), ("intrinsic_dimension",), ("refused",), ("anisotropy",),
 )  # fmt: skip
 _READABLE = 14  # characters of a name
 _LEAST = 7

@@ -96,6 +96,7 @@ def run(store: Store, study: Path, **means: Any) -> None:
 @cli.command()
 @click.argument("models", nargs=-1, required=True)
 @click.option("--corpus", "corpora", multiple=True, required=True, type=EXISTING, help="Text, CoNLL-U, JSONL, .gz too.")
+@click.option("--corpus-name", help="Of the corpus, when one is given; else its file's name without endings.")
 @click.option("--pooling", type=click.Choice(CHOICES["pooling"]), default="last", help="Of sub-words to words.")
 @click.option("--attention", is_flag=True, help="Attention too, from the same forward pass.")
 @click.option(

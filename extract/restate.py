@@ -1,10 +1,10 @@
-"""What a study says of models that the catalog knows already: family, origin, objective. Later statements count."""
+"""What a study says of what the catalog knows already: a model's family, a corpus's name … Later statements count."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from layeratlas.extract.plan import find_model
+from layeratlas.extract.plan import find_corpora, find_model
 from layeratlas.store.log import COLUMNS
 from layeratlas.store.store import Store
 from layeratlas.store.study import ModelSpec, Study
@@ -32,7 +32,21 @@ def restate(store: Store, study: Study) -> list[str]:
             ]
     if changed:
         store.write("models", changed)
+    said += _rename(store, study)
+    if said:
         store.merge()
+    return said
+
+
+def _rename(store: Store, study: Study) -> list[str]:
+    """Give corpora that the catalog knows the names that the study gives them."""
+    known = {row.corpus: row for row in store.corpora()}
+    said = []
+    for spec, content in find_corpora(study.corpora, store):
+        row = known.get(content.corpus)
+        if row and row.stated != spec.name:
+            store.write("corpora", [{"corpus": row.corpus, "name": spec.name}])
+            said.append(f"the corpus {row.name} is now called {spec.name}")
     return said
 
 

@@ -6,6 +6,7 @@
     layeratlas.compare_all({"x": a, "y": b})       # all ordered pairs under several measures, in one pass
     layeratlas.compare_attention(p, q)             # p, q: of each sentence [heads, query, key]
     layeratlas.run("study.toml", store="data")     # import, extract and measure what the store lacks
+    layeratlas.add_activations("data", "mine", 3, array, corpus="my.txt")   # computed elsewhere, a row a word
 
 Importing this imports neither torch nor the catalog; what is used brings what it needs.
 """
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         compare_all_attention,
         compare_attention,
     )
-    from layeratlas.running import run
+    from layeratlas.running import add_activations, run
     from layeratlas.store.errors import LayeratlasError
 
 #: Where each public name lives; it is imported when it is first used.
@@ -36,12 +37,13 @@ _HOMES = {
     "compare_all": "layeratlas.measures",
     "compare_all_attention": "layeratlas.measures",
     "compare_attention": "layeratlas.measures",
+    "add_activations": "layeratlas.running",
     "run": "layeratlas.running",
 }
 
 __all__ = [
-    "LayeratlasError", "MeasureError", "Score", "compare", "compare_all", "compare_all_attention", "compare_attention",
-    "run",
+    "LayeratlasError", "MeasureError", "Score", "add_activations", "compare", "compare_all", "compare_all_attention",
+    "compare_attention", "run",
 ]  # fmt: skip
 
 

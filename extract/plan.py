@@ -172,7 +172,11 @@ def find_corpora(specs: Iterable[CorpusSpec], store: Store) -> list[tuple[Corpus
 
     Raises BadRequest for one that cannot be read, for two of the same words, and for a name that other words have.
     """
-    contents = [(spec, corpora.facts(spec, store.remembered)) for spec in specs]
+    return settle_names([(spec, corpora.facts(spec, store.remembered)) for spec in specs], store)
+
+
+def settle_names(contents: list[tuple[CorpusSpec, CorpusFacts]], store: Store) -> list[tuple[CorpusSpec, CorpusFacts]]:
+    """Return corpora under the names that the catalog has for them, as `find_corpora` does."""
     _distinct_words(contents)
     known = store.corpora()
     stated = {row.corpus: row.stated for row in known}

@@ -139,7 +139,7 @@ def describe(root: Path, path: Path) -> Artifact:
     try:
         metadata = pq.read_metadata(path)
         found = own_metadata(metadata)
-        settings = kind_of(found["identity"]["kind"]).settings(**found["identity"].pop("settings"))
+        settings = kind_of(found["identity"]["kind"]).settings_from(found["identity"].pop("settings"))
         identity = ArtifactIdentity(settings=settings, **found["identity"])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise ArtifactDamaged(f"{path} is no readable artifact: {error}") from error

@@ -17,7 +17,7 @@ from layeratlas.store.errors import BadRequest
 
 
 def open_file(path: Path) -> Source:
-    """Look at one file: which layers it has. Raises BadRequest for another format, LayeratlasError for a damaged file."""
+    """Look at one file: which layers it has. Raises BadRequest for another format, LayeratlasError for damage."""
     formats = list(_formats())
     for module in formats:
         if path.suffix.lower() in module.SUFFIXES:

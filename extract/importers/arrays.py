@@ -45,8 +45,9 @@ def _spool(blocks: Iterable[Any], file: Path) -> tuple[int, int]:
         for block in map(_numpy, blocks):
             own, width, layers = shaped(TITLE, f"the block after row {rows - 1}", block.shape, block.dtype)
             if layers is not None or neurons not in (None, width):
+                wanted = f"[rows, {neurons or 'neurons'}]"
                 raise LayeratlasError(
-                    f"the block after row {rows - 1} has the shape {list(block.shape)}, expected [rows, {neurons or '…'}]"
+                    f"the block after row {rows - 1} has the shape {list(block.shape)}, expected {wanted}"
                 )
             sink.write(np.ascontiguousarray(block, np.float64).tobytes())
             rows, neurons = rows + own, width

@@ -56,7 +56,7 @@ class Source(ABC):
 
     @abstractmethod
     def blocks(self, keys: Sequence[Hashable], sentences: Iterable[list[str]]) -> Iterator[Block]:
-        """Stream the rows of some layers. `sentences`: the corpus, which sources that know sentences check and follow."""
+        """Stream the rows of some layers. `sentences`: the corpus; sources that know sentences check and follow it."""
 
 
 class Matrices(Source):

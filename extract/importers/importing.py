@@ -1,13 +1,13 @@
 """From sources to the store: check every row against the corpus, then write; what is wrong is found before a file is.
 
-A layer's identity holds the hash of its numbers in place of settings of a forward pass, and a model's `weights` the hash
-of what was imported first under its name: later imports, of more layers or another corpus, join it by name.
+A layer's identity holds the hash of its numbers in place of settings of a forward pass, and a model's `weights` is the
+hash of what was imported first under its name: later imports, of more layers or another corpus, join it by name.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -146,7 +146,7 @@ class _Import:
         for layer in layers:
             if layer.found.rows not in (None, words):
                 raise LayeratlasError(_count(layer.source.title, layer.found.rows or 0, self._corpus))
-        contents = {}
+        contents: dict[int, str] = {}
         for group in _groups(layers):
             digests = {layer.number: hashlib.sha256(f"{layer.found.neurons}\n".encode()) for layer in group}
             with self._progress.task(f"check {_titled(self._title, group)}", words) as advance:
@@ -230,28 +230,37 @@ class _Import:
         source, numbers = group[0].source, {layer.found.key: layer.number for layer in group}
         cursor = _Cursor(self._corpus, source.title)
         for block in source.blocks(list(numbers), self._corpus.sentences()):
-            words = cursor.take(len(next(iter(block.layers.values()))))
-            _same_words(source.title, block, words, cursor.done - len(words.token))
-            yield words, {numbers[key]: self._storable(source.title, key, numbers, block, words, cursor.done)
-                          for key in numbers}  # fmt: skip
+            start, words = cursor.done, cursor.take(len(next(iter(block.layers.values()))))
+            _same_words(source.title, block, words, start)
+            found = {}
+            for key, number in numbers.items():
+                where = _Where(f"{source.title}: layer {number}", words, start)
+                found[number] = _storable(block.layers[key], self._about.storage, where)
+            yield words, found
         cursor.end()
 
-    def _storable(
-        self, title: str, key: Hashable, numbers: Mapping[Hashable, int], block: Block, words: Words, done: int
-    ) -> npt.NDArray[Any]:  # [rows, neurons]
-        """Return a block in the type that is stored. Raises LayeratlasError, naming the row that it cannot hold."""
-        matrix, storage = block.layers[key], self._about.storage
-        with np.errstate(invalid="ignore"):
-            fits = np.abs(matrix) <= _LARGEST[storage]  # NaN does not
-        if not fits.all():
-            row, neuron = np.argwhere(~fits)[0]
-            value = matrix[row, neuron]
-            why = f"over what {storage} holds" if np.isfinite(value) else "no number"
-            raise LayeratlasError(
-                f"{title}: layer {numbers[key]}, {_row(words, int(row), done - len(words.token))}: neuron {neuron} is "
-                f"{value}, {why}"
-            )
-        return matrix.astype(storage)
+
+@dataclass(frozen=True)
+class _Where:
+    """Where a block of rows is, for messages. start: the number of its first row."""
+
+    title: str
+    words: Words
+    start: int
+
+
+def _storable(matrix: npt.NDArray[Any], storage: str, where: _Where) -> npt.NDArray[Any]:  # both [rows, neurons]
+    """Return rows in the type that is stored. Raises LayeratlasError, naming the row that it cannot hold."""
+    with np.errstate(invalid="ignore"):
+        fits = np.abs(matrix) <= _LARGEST[storage]  # NaN does not
+    if not fits.all():
+        row, neuron = map(int, np.argwhere(~fits)[0])
+        value = matrix[row, neuron]
+        why = f"over what {storage} holds" if np.isfinite(value) else "no number"
+        raise LayeratlasError(
+            f"{where.title}, {_row(where.words, row, where.start)}: neuron {neuron} is {value}, {why}"
+        )
+    return matrix.astype(storage)
 
 
 class _Cursor:

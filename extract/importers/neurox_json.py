@@ -1,4 +1,7 @@
-"""NeuroX's JSON lines: `{"linex_index": 0, "features": [{"token": "The", "layers": [{"index": 0, "values": […]}]}]}`."""
+"""NeuroX's JSON: a sentence a line, of each word its layers, of each layer its values.
+
+`{"linex_index": 0, "features": [{"token": "The", "layers": [{"index": 0, "values": [0.1, …]}]}]}`
+"""
 
 from __future__ import annotations
 

@@ -50,11 +50,12 @@ def _archive(path: Path) -> Source:
             found += stacked(path.name, label, number_in(label), shape, dtype)
     if len(names) == 1 and len(found) == 1 and number_of_file(path.stem) is not None:
         found = stacked(path.name, label, number_of_file(path.stem), shape, dtype)
-    return Matrices(path.name, found, lambda key, at_once: _members(path, *key, at_once))
+    return Matrices(path.name, found, lambda key, at_once: _members(path, key, at_once))
 
 
-def _members(path: Path, label: str, place: int | None, at_once: int) -> Iterator[npt.NDArray[Any]]:
+def _members(path: Path, key: tuple[str, int | None], at_once: int) -> Iterator[npt.NDArray[Any]]:
     """Stream one layer of an archive from its compressed bytes."""
+    label, place = key
     with zipfile.ZipFile(path) as archive, archive.open(f"{label}.npy") as file:
         shape, fortran, dtype = _header(path.name, label, file)
         if fortran:  # column by column: there is no row before all is read

@@ -1,6 +1,6 @@
 """Parquet: one layer a file, a row a word. Neurons are one column of lists, or a column each.
 
-Columns `sentence`, `word` and `token`, where there are any, are checked against the corpus; our own artifacts have them.
+Columns `sentence`, `word` and `token`, where there are any, are checked against the corpus, as our own artifacts have.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class _Table(Source):
             row = int(np.argmax(lengths != neurons))
             raise LayeratlasError(f"{self.title}: row {done + row} has {lengths[row]} neurons, those before {neurons}")
         values = self._whole(lists.flatten(), name, done, neurons)
-        return values.to_numpy(zero_copy_only=False).reshape(batch.num_rows, neurons)
+        flat: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False)
+        return flat.reshape(batch.num_rows, neurons)
 
     def _whole(self, column: pa.Array, name: str, done: int, each: int = 1) -> pa.Array:
         if column.null_count:

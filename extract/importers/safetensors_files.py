@@ -27,7 +27,7 @@ def open_file(path: Path) -> Source:
     if len(kinds) == 1 and len(found) == 1 and number_of_file(path.stem) is not None:
         ((name, (shape, dtype)),) = kinds.items()
         found = stacked(path.name, name, number_of_file(path.stem), shape, _NUMPY[dtype])
-    return Matrices(path.name, found, lambda key, at_once: _rows(path, *key, at_once, kinds[key[0]][1]))
+    return Matrices(path.name, found, lambda key, at_once: _rows(path, key, at_once, kinds[key[0]][1]))
 
 
 #: Types by the format's names; BF16 is widened to float32.
@@ -37,9 +37,10 @@ _NUMPY: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _rows(path: Path, name: str, place: int | None, at_once: int, dtype: str) -> Iterator[npt.NDArray[Any]]:
+def _rows(path: Path, key: tuple[str, int | None], at_once: int, dtype: str) -> Iterator[npt.NDArray[Any]]:
     from safetensors import safe_open
 
+    name, place = key
     wide = dtype in _TORCH_ALONE
     with safe_open(path, framework="pt" if wide else "numpy") as file:
         matrix = file.get_slice(name)

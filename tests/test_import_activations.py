@@ -1,4 +1,4 @@
-"""Activations from elsewhere: every format gives the same scores as direct extraction, and what is wrong has its row."""
+"""Activations from elsewhere: each format gives the scores of direct extraction, and what is wrong has its row."""
 
 from __future__ import annotations
 
@@ -204,7 +204,6 @@ def test_it_is_compared_with_what_was_extracted(extracted: Store, layers: Matrix
     sql = "SELECT value FROM layer_pairs WHERE measure = 'ckasim' AND model_a = 'copy' AND model_b = 'bert' "
     values = [value for (value,) in extracted.rows(sql + "AND layer_a = layer_b")]
     assert len(values) == 3 and values == pytest.approx([1] * 3, abs=1e-6)
-    running.run  # noqa: B018
 
 
 def test_a_sentence_that_occurs_again_is_found_in_both_ways_of_writing(store: Store, tmp_path: Path) -> None:
@@ -276,7 +275,7 @@ def test_a_sentence_with_another_number_of_words(
     files = FORMATS[form](tmp_path, layers)
     other = tmp_path / "other.txt"
     other.write_text(corpus.read_text().replace("It slept .", "It slept"))
-    with pytest.raises(LayeratlasError, match="sentence 1 .*|for sentence 1"):
+    with pytest.raises(LayeratlasError, match=r"sentence 1 .*|for sentence 1"):
         take(store, files, other)
     other.write_text(corpus.read_text() + "\nOne more .")
     with pytest.raises(LayeratlasError, match=r"no dataset for sentence 8|ends after 8 sentences"):
@@ -290,7 +289,7 @@ def test_rows_in_another_order_are_named(store: Store, layers: Matrix, corpus: P
     files = write_parquet(tmp_path, layers)
     table = pq.read_table(files[1], partitioning=None)
     pq.write_table(table.take([0, 2, 1, *range(3, WORDS)]), files[1])
-    with pytest.raises(LayeratlasError, match="row 1 is of token 'saw', in the corpus it is row 1 .* \"cats\""):
+    with pytest.raises(LayeratlasError, match=r"row 1 is of token 'saw', in the corpus it is row 1 .* \"cats\""):
         take(store, files, corpus)
 
 
@@ -359,9 +358,9 @@ def test_a_layer_that_does_not_say_its_number_is_asked_for(
         take(store, [tmp_path / "bert2.npy"], corpus)
     take(store, [tmp_path / "bert2.npy"], corpus, layer=7)
     assert list(stored(store)) == [7]
-    with pytest.raises(BadRequest, match="there is no layer 3: there are 0, 1, 2"):
+    with pytest.raises(BadRequest, match=r"there is no layer 3: there are 0, 1, 2"):
         take(store, write_npz(tmp_path, layers), corpus, layer=3)
-    with pytest.raises(BadRequest, match="layer 0 is there twice, in all.npz and in stack.npy"):
+    with pytest.raises(BadRequest, match=r"layer 0 is there twice, in all\.npz and in stack\.npy"):
         take(store, [tmp_path / "all.npz", *write_stack(tmp_path, layers)], corpus)
 
 

@@ -1,8 +1,9 @@
 """HDF5 as contextual-corr-analysis and NeuroX have it: a dataset a sentence.
 
-It is [layers, words, neurons], or of one layer [words, neurons], and called `0`, `1`, …; the dataset `sentence_to_index`
-holds one JSON object, from each sentence's words with a space between them to its dataset. A sentence that occurs again has lost its entry there (contextual-corr-analysis) or
-ends in ` (Occurrence 2)` (NeuroX). Links to other files are not followed.
+It is [layers, words, neurons], or of one layer [words, neurons], and is called `0`, `1`, … The dataset
+`sentence_to_index` holds one JSON object, from each sentence's words with a space between them to its dataset. A
+sentence that occurs again has lost its entry there (contextual-corr-analysis) or ends in ` (Occurrence 2)` (NeuroX).
+Links to other files are not followed.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ COLUMNS = {
     "measure": "name of the measure",
     "configuration": "`default`, `wu2020`, or the parameters that differ from the default",
     "pooling": "how sub-words became words: last, first, mean; of attention drop, keep-mass",
-    "corpus": "name of the corpus", "kind": "`activations` or `attention`",
+    "corpus": "name of the corpus; of several contents called alike, with `@` and the beginning of its fingerprint", "kind": "`activations` or `attention`",
     "value": "of a towards b", "words": "words compared", "is_symmetric": "b towards a is the same",
     "is_mirrored": "true in one of the two directions of each pair",
     "version": "of the measure", "presets": "names of parameter sets that this one equals",

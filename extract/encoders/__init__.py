@@ -1,14 +1,14 @@
 """Model families: each is one module of this folder, or of another package, which says which models it loads.
 
 Such a module has `FAMILIES`, from the model_type of a config.json to what the literature calls the family, and
-`load(located, settings, device, kinds)`, which makes an Encoder (`base.py`). Nothing else lists them; other packages
-offer theirs by an entry point of the group `layeratlas.encoders`. Models that no module names are run by transformers.
-They are looked for when a model is loaded: planning imports none.
+`load(located, settings, device, kinds)`, which makes an Encoder (`base.py`). Nothing else lists them; another package
+offers its own by an entry point of the group `layeratlas.encoders`, called as the model_type is. Models that nobody names
+are run by transformers. Modules are looked for when a model is loaded: planning imports none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from importlib import import_module, metadata
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
@@ -45,20 +45,20 @@ def _module(model_type: str) -> Any:
         module = import_module(f"{__name__}.{found.name}")
         if model_type in getattr(module, "FAMILIES", {}):
             return module
-    offered = [(module, package) for module, package in _offered() if model_type in module.FAMILIES]
-    if len(offered) > 1:
-        packages = " and ".join(package for _, package in offered)
-        raise LayeratlasError(f"{packages} both offer to load the model_type '{model_type}': uninstall one")
-    return offered[0][0] if offered else import_module(f"{__name__}.{_ALL_OTHERS}")
+    return _offered(model_type) or import_module(f"{__name__}.{_ALL_OTHERS}")
 
 
-def _offered() -> Iterator[tuple[Any, str]]:
-    """Yield what other packages offer, with the package's name. Raises LayeratlasError for what cannot be used."""
-    for point in metadata.entry_points(group=ENTRY_POINTS):
-        package = f"the package {point.dist.name}" if point.dist else f"an unknown package ({point.value})"
-        says = f"{package} offers the encoder '{point.name}', which cannot be loaded"
-        with foreign(lambda reason, says=says: f"{says}: {reason}. Repair or uninstall it"):  # type: ignore[misc]
-            module = point.load()
-        if not isinstance(getattr(module, "FAMILIES", None), dict) or not callable(getattr(module, "load", None)):
-            raise LayeratlasError(f"{package} offers {point.value} as an encoder, which lacks FAMILIES or load")
-        yield module, package
+def _offered(model_type: str) -> Any:
+    """Return the module that another package offers for a model_type, None when none does. Raises LayeratlasError."""
+    points = list(metadata.entry_points(group=ENTRY_POINTS, name=model_type))
+    if not points:
+        return None
+    packages = [f"the package {point.dist.name}" if point.dist else point.value for point in points]
+    if len(points) > 1:
+        raise LayeratlasError(f"{' and '.join(packages)} both offer an encoder of '{model_type}': uninstall one")
+    says = f"{packages[0]} offers an encoder of '{model_type}', which cannot be loaded"
+    with foreign(lambda reason: f"{says}: {reason}. Repair or uninstall it"):
+        module = points[0].load()
+    if model_type not in getattr(module, "FAMILIES", {}) or not callable(getattr(module, "load", None)):
+        raise LayeratlasError(f"{says}: {points[0].value} lacks load, or '{model_type}' among its FAMILIES")
+    return module

@@ -2,8 +2,8 @@
 
 Such a module has `FAMILIES`, from the model_type of a config.json to what the literature calls the family, and
 `load(located, settings, device, kinds)`, which makes an Encoder (`base.py`). Nothing else lists them; another package
-offers its own by an entry point of the group `layeratlas.encoders`, called as the model_type is. Models that nobody names
-are run by transformers. Modules are looked for when a model is loaded: planning imports none.
+offers its own by an entry point of the group `layeratlas.encoders`, called as the model_type is. Models that nobody
+names are run by transformers. Modules are looked for when a model is loaded: planning imports none.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -75,6 +74,7 @@ def by_sentence(layers: Matrix) -> list[Matrix]:  # each [layers, words, neurons
 def write_hdf5(file: Path, layers: Matrix, order: list[int] | None = None, named: bool = True) -> list[Path]:
     """As contextual-corr-analysis reads it."""
     order = order or list(range(len(SENTENCES)))
+    h5py = pytest.importorskip("h5py")  # of the extra `dev`
     parts = by_sentence(layers)
     with h5py.File(file, "w") as sink:
         for place, number in enumerate(order):
@@ -207,6 +207,7 @@ def test_it_is_compared_with_what_was_extracted(extracted: Store, layers: Matrix
 
 
 def test_a_sentence_that_occurs_again_is_found_in_both_ways_of_writing(store: Store, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
     corpus = tmp_path / "again.txt"
     corpus.write_text("a b\nc d e\na b\n")
     parts = [np.random.default_rng(place).standard_normal((2, words, 4)) for place, words in enumerate((2, 3, 2))]
@@ -324,6 +325,7 @@ def test_a_truncated_file_is_one_line(
 
 
 def test_links_to_other_files_are_not_followed(store: Store, layers: Matrix, corpus: Path, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
     write_hdf5(tmp_path / "own.hdf5", layers)
     write_hdf5(tmp_path / "other.hdf5", layers)
     with h5py.File(tmp_path / "own.hdf5", "a") as file:

@@ -6,6 +6,7 @@
     layeratlas.compare_all({"x": a, "y": b})       # all ordered pairs under several measures, in one pass
     layeratlas.compare_attention(p, q)             # p, q: of each sentence [heads, query, key]
     layeratlas.run("study.toml", store="data")     # import, extract and measure what the store lacks
+    layeratlas.add_activations("data", "mine", 3, array, corpus="my.txt")   # computed elsewhere, a row a word
 
 Importing this imports neither torch nor the catalog; what is used brings what it needs.
 """
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         compare_attention,
         figures_of,
     )
-    from layeratlas.running import run
+    from layeratlas.running import add_activations, run
     from layeratlas.store.errors import LayeratlasError
 
 #: Where each public name lives; it is imported when it is first used.
@@ -38,12 +39,13 @@ _HOMES = {
     "compare_all_attention": "layeratlas.measures",
     "compare_attention": "layeratlas.measures",
     "figures_of": "layeratlas.measures",
+    "add_activations": "layeratlas.running",
     "run": "layeratlas.running",
 }
 
 __all__ = [
-    "LayeratlasError", "MeasureError", "Score", "compare", "compare_all", "compare_all_attention", "compare_attention",
-    "figures_of", "run",
+    "LayeratlasError", "MeasureError", "Score", "add_activations", "compare", "compare_all", "compare_all_attention",
+    "compare_attention", "figures_of", "run",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from layeratlas.queries.core.visible import visible
 from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, unwritable
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
-from layeratlas.store.study import CHOICES, ResultsSpec, study_of
+from layeratlas.store.study import CHOICES, ResultsSpec, corpus_spec, study_of
 
 if TYPE_CHECKING:
     from layeratlas.running import Outcome
@@ -83,6 +84,7 @@ def run(store: Store, study: Path, **means: Any) -> None:
 @cli.command()
 @click.argument("models", nargs=-1, required=True)
 @click.option("--corpus", "corpora", multiple=True, required=True, type=EXISTING, help="Text, CoNLL-U, JSONL, .gz too.")
+@click.option("--corpus-name", help="Of the corpus, when one is given; else its file's name without endings.")
 @click.option("--pooling", type=click.Choice(CHOICES["pooling"]), default="last", help="Of sub-words to words.")
 @click.option("--attention", is_flag=True, help="Attention too, from the same forward pass.")
 @click.option(
@@ -121,6 +123,52 @@ def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], de
 
     means = running.Means(device, progress=_progress())
     _finish(running.extract(store, study_of(models, corpora, **options), means))
+
+
+class Layer(click.ParamType[int | None]):
+    """A layer's number, or auto: the files say which layers they have."""
+
+    name = "layer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Read a number; auto is None."""
+        if str(value) == "auto":
+            return None
+        if not re.fullmatch(r"[0-9]{1,9}", str(value)):
+            self.fail(f"expected the number of a layer, or auto, got '{value}'", param, ctx)
+        return int(value)
+
+
+@cli.command("import-activations")
+@click.argument("files", nargs=-1, required=True, type=EXISTING)
+@click.option("--model", required=True, help="Its name in the store.")
+@click.option("--layer", type=Layer(), default="auto", show_default=True, help="Which one it is; auto: the files say.")
+@click.option("--corpus", type=EXISTING, help="Whose words the rows are, in its order.")
+@click.option("--ids", type=EXISTING, help="Instead: an id a line, of rows that are no words.")
+@click.option("--corpus-name", help="Of the corpus or the ids; else their file's name without endings.")
+@click.option(
+    "--pooling", type=click.Choice(CHOICES["pooling"]), default="last", help="How rows were made from tokens."
+)
+@click.option("--storage", type=click.Choice(CHOICES["storage"]), default="float32", help="Of the store's files.")
+@click.option("--family", help="Of the model; else imported.")
+@click.option("--finetuned-from", help="Name of the model that it was tuned from.")
+@click.option("--objective", help="What it was trained for: 'masked words', 'next word' …")
+@store_option
+def import_activations(
+    store: Store, files: tuple[Path, ...], corpus: Path | None, ids: Path | None, corpus_name: str | None, **about: Any
+) -> None:
+    """Take activations that were computed elsewhere into the store: .npy, .npz, safetensors, Parquet, HDF5, JSON lines.
+
+    FILES hold a row a word of the corpus, in its order; HDF5 as contextual-corr-analysis and NeuroX write it.
+
+    Example: layeratlas import-activations layer_0.npy layer_1.npy --model mine --corpus my.txt
+    """
+    from layeratlas import running
+
+    if (corpus is None) == (ids is None):
+        raise BadRequest("say whose rows these are: --corpus FILE of words, or --ids FILE with an id a line")
+    spec = corpus_spec(corpus or ids or Path(), corpus_name, ids=corpus is None)
+    _finish(running.import_activations(store, files, corpus=spec, progress=_progress(), **about))
 
 
 @cli.command()

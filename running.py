@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
@@ -21,11 +21,13 @@ from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
 from layeratlas.store.store import ArtifactRow, Store, default_root, store_at
-from layeratlas.store.study import MeasureSpec, ResultsSpec, Study, load_study
+from layeratlas.store.study import CorpusSpec, MeasureSpec, ResultsSpec, Study, corpus_spec, load_study
 
 if TYPE_CHECKING:
     import torch
 
+    from layeratlas.extract.importers.base import Source
+    from layeratlas.extract.importers.importing import Corpus
     from layeratlas.measures.audit import Audit
     from layeratlas.measures.runner import Summary as Measured
 
@@ -176,6 +178,82 @@ def audit(
 def import_results(store: Store, spec: ResultsSpec, *, replace: bool = False) -> str:
     """Import results from elsewhere where the store lacks them; return what was done as a line."""
     return ensure_results(store, spec, symmetric=SYMMETRIC, replace=replace)
+
+
+def import_activations(
+    store: Store, files: Sequence[Path], model: str, *, layer: int | None = None, corpus: CorpusSpec,
+    progress: Progress | None = None, **about: Any,
+) -> Outcome:  # fmt: skip
+    """Take activations that were computed elsewhere into the store; interrupted, it can be called again.
+
+    layer: which one a single layer is, or the one to take; else the files say. about: family, finetuned_from,
+    objective, pooling, storage. Raises LayeratlasError, naming the row that is not the corpus's or no number.
+    """
+    from layeratlas.extract.importers import open_file
+
+    sources = [open_file(file) for file in files]
+    origin = ", ".join(file.name for file in files)
+    return _import(store, sources, layer, _corpus_of(store, corpus), progress, name=model, origin=origin, **about)
+
+
+def add_activations(
+    store: Store | str | Path, model: str, layer: int | None, array: Any, *, corpus: str | Path | Sequence[str],
+    corpus_name: str | None = None, ids: bool = False, progress: Progress | None = None, **about: Any,
+) -> Outcome:  # fmt: skip
+    """Take activations from memory into a store: what `layeratlas import-activations` does with files.
+
+    array: [rows, neurons], or an iterator of such blocks, of one layer; [layers, rows, neurons] where layer is None.
+    Rows are in the order of the corpus's words. An iterator is kept in the store's folder until it has ended.
+    corpus: a file, or a list of ids, with a corpus_name; ids: the file is a list of ids. about: family, finetuned_from,
+    objective, pooling, storage.
+    Raises BadRequest for a name that is taken, LayeratlasError, naming the row that is not the corpus's or no number.
+    """
+    from layeratlas.extract.importers.arrays import source_of
+
+    store = open_store(store)
+    if isinstance(corpus, str | Path):
+        rows = _corpus_of(store, corpus_spec(Path(corpus), corpus_name, ids=ids))
+    else:
+        rows = _listed(store, list(corpus), corpus_name)
+    with source_of(array, layer, store.root) as source:
+        return _import(store, [source], layer, rows, progress, name=model, origin="Python", **about)
+
+
+def _import(
+    store: Store, sources: Sequence[Source], layer: int | None, corpus: Corpus, progress: Progress | None, **about: Any
+) -> Outcome:
+    from layeratlas.extract.importers.importing import Imported, chosen, import_layers
+
+    store.clean()
+    with store.claims.at_work(), store.run(device="none", threads=1) as run:
+        done = import_layers(
+            store, chosen(sources, layer), corpus, Imported(**about), run=run, progress=progress or Silent()
+        )
+    return Outcome(parts=(done,), waiting=store.waiting())
+
+
+def _corpus_of(store: Store, spec: CorpusSpec) -> Corpus:
+    from layeratlas.extract import corpora
+    from layeratlas.extract.importers.importing import Corpus
+    from layeratlas.extract.plan import find_corpora
+    from layeratlas.store.places import shown_path
+
+    store.merge()
+    [(named, content)] = find_corpora([spec], store)
+    return Corpus(named.name, content, lambda: corpora.read(spec), shown_path(spec.path))
+
+
+def _listed(store: Store, ids: list[str], name: str | None) -> Corpus:
+    from layeratlas.extract.corpora import facts_of, listed
+    from layeratlas.extract.importers.importing import Corpus
+    from layeratlas.extract.plan import settle_names
+
+    if not name:
+        raise BadRequest("a list of ids needs a corpus_name")
+    store.merge()
+    spec = CorpusSpec(Path("the list of ids"), name, named=True)
+    [(named, content)] = settle_names([(spec, facts_of(listed(ids), "the list of ids"))], store)
+    return Corpus(named.name, content, lambda: listed(ids))
 
 
 def _require_devices(kinds: set[str], device: str) -> None:

@@ -4,6 +4,8 @@
 - `.conllu`: the words are the syntactic words, the lines whose id is a whole number. Multi-word ranges (`3-4`) and
   empty nodes (`5.1`) are skipped: "don't" is the two words "do" and "n't", as the treebank counts them.
 - `.jsonl`: an object a line, `{"text": "…"}` split at white space, or `{"words": [...]}` (or `"tokens"`) as given.
+- ids of rows that are no words (images, sentences, cells), whatever the file is called: one a line, each once. Each is
+  a sentence of one word.
 
 A sentence without words (a blank line) is skipped and gets no number. Words are kept as they stand: no Unicode
 normalisation, inner spaces allowed where the format allows them.
@@ -15,7 +17,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -56,7 +58,7 @@ def read(spec: CorpusSpec) -> Iterator[list[str]]:
 
     Raises BadRequest, naming file and line, for what the format does not allow.
     """
-    reader = _READERS[_format(spec.path)]
+    reader = _ids if spec.ids else _READERS[_format(spec.path)]
     try:
         with _open(spec.path) as file:
             yield from islice((words for words in reader(_lines(file)) if words), spec.limit)
@@ -73,13 +75,14 @@ def facts(spec: CorpusSpec, remembered: Remembered) -> CorpusFacts:
 
     Raises BadRequest for a malformed or an empty corpus.
     """
-    _format(spec.path)
-    what = f"facts-{SCHEME}" if spec.limit is None else f"facts-{SCHEME}-first-{spec.limit}"
+    if not spec.ids:
+        _format(spec.path)
+    what = f"facts-{SCHEME}{'-ids' if spec.ids else ''}" if spec.limit is None else f"facts-{SCHEME}-first-{spec.limit}"
     try:
-        known = remembered.of(spec.path, what, lambda path: json.dumps(asdict(_count(spec))))
+        known = remembered.of(spec.path, what, lambda path: json.dumps(asdict(facts_of(read(spec), spec.path))))
     except FileNotFoundError:
         raise BadRequest(f"there is no corpus file {spec.path}") from None
-    return _facts_of(known) or _count(spec)
+    return _facts_of(known) or facts_of(read(spec), spec.path)
 
 
 def _facts_of(known: str) -> CorpusFacts | None:
@@ -91,16 +94,25 @@ def _facts_of(known: str) -> CorpusFacts | None:
     return found if [type(value) for value in asdict(found).values()] == [str, int, int, int] else None
 
 
-def _count(spec: CorpusSpec) -> CorpusFacts:
+def facts_of(corpus: Iterable[list[str]], title: object) -> CorpusFacts:
+    """Return the fingerprint and the counts of sentences. Raises BadRequest, with this title, when there are none."""
     digest, sentences, words, longest = hashlib.sha256(), 0, 0, 0
-    for sentence in read(spec):
+    for sentence in corpus:
         digest.update(json.dumps(sentence, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
         sentences += 1
         words += len(sentence)
         longest = max(longest, size(sentence))
     if not sentences:
-        raise BadRequest(f"{spec.path} holds no sentence: expected at least one with a word")
+        raise BadRequest(f"{title} holds no sentence: expected at least one with a word")
     return CorpusFacts(f"{SCHEME}:{digest.hexdigest()}", sentences, words, longest)
+
+
+def listed(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Stream ids as a corpus, a sentence of one word each. Raises BadRequest for one that is blank or there twice."""
+    try:
+        yield from _ids(enumerate(ids))
+    except _MalformedLineError as error:
+        raise BadRequest(f"id {error.line}: {error}") from None
 
 
 def size(sentence: list[str]) -> int:
@@ -128,6 +140,16 @@ def _lines(file: BinaryIO) -> Lines:
         except UnicodeDecodeError as error:
             raise _MalformedLineError(number, f"not UTF-8: {error.reason} at byte {error.start + 1}") from None
         yield number, line.rstrip("\r\n")
+
+
+def _ids(lines: Lines) -> Iterator[list[str]]:
+    seen: set[str] = set()
+    for number, line in lines:
+        own = _word(number, line.strip(), 1)
+        if own in seen:
+            raise _MalformedLineError(number, f"the id {own!r} is there twice: every row has its own")
+        seen.add(own)
+        yield [own]
 
 
 def _text(lines: Lines) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from layeratlas.extract.locate import Located, locate
 from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.identity import ArtifactIdentity, artifact_path, fingerprint
-from layeratlas.store.store import ArtifactRow, ModelRow, Store
+from layeratlas.store.store import ArtifactRow, CorpusRow, ModelRow, Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
 #: One artifact of a task: its kind and layer.
@@ -58,8 +58,7 @@ def plan(store: Store, study: Study) -> list[Task]:
     Raises BadRequest for a corpus that cannot be read, and when names and weights of models contradict each other or
     the catalog.
     """
-    contents = [(spec, corpora.facts(spec, store.remembered)) for spec in study.corpora]
-    _distinct_corpora(contents)
+    contents = find_corpora(study.corpora, store)
     located = [find_model(spec, store) for spec in study.models]
     known = store.models()
     _distinct_models([one for one, _ in located if one], known)
@@ -168,9 +167,44 @@ def _distinct_models(found: Sequence[Located], known: Sequence[ModelRow]) -> Non
             )
 
 
-def _distinct_corpora(contents: Sequence[tuple[CorpusSpec, CorpusFacts]]) -> None:
+def find_corpora(specs: Iterable[CorpusSpec], store: Store) -> list[tuple[CorpusSpec, CorpusFacts]]:
+    """Return corpora with their contents; one that the catalog has goes by the name it has there, if none is given.
+
+    Raises BadRequest for one that cannot be read, for two of the same words, and for a name that other words have.
+    """
+    return settle_names([(spec, corpora.facts(spec, store.remembered)) for spec in specs], store)
+
+
+def settle_names(contents: list[tuple[CorpusSpec, CorpusFacts]], store: Store) -> list[tuple[CorpusSpec, CorpusFacts]]:
+    """Return corpora under the names that the catalog has for them, as `find_corpora` does."""
+    _distinct_words(contents)
+    known = store.corpora()
+    stated = {row.corpus: row.stated for row in known}
+    contents = [
+        (spec if spec.named else replace(spec, name=stated.get(content.corpus, spec.name)), content)
+        for spec, content in contents
+    ]
+    _distinct_names(contents, known)
+    return contents
+
+
+def _distinct_words(contents: Iterable[tuple[CorpusSpec, CorpusFacts]]) -> None:
     names: dict[str, str] = {}
     for spec, content in contents:
         other = names.setdefault(content.corpus, spec.name)
         if other != spec.name:
             raise BadRequest(f"the corpora '{other}' and '{spec.name}' hold the same words: leave one out")
+
+
+def _distinct_names(contents: Iterable[tuple[CorpusSpec, CorpusFacts]], known: Iterable[CorpusRow]) -> None:
+    """Refuse one name for two contents. Those that an older store has under one name may both go on."""
+    called: dict[str, set[str]] = {}
+    for row in known:
+        if row.extracted:
+            called.setdefault(row.stated, set()).add(row.corpus)
+    for spec, content in contents:
+        if content.corpus not in called.setdefault(spec.name, {content.corpus}):
+            raise BadRequest(
+                f"there is a corpus '{spec.name}' with other words already: give {spec.path} another name, with "
+                '--corpus-name NAME or name = "…" in the study'
+            )

@@ -1,12 +1,11 @@
-"""What a study says of what the catalog knows already: family, origin, licence … Later statements count."""
+"""What a study says of what the catalog knows already: names, family, origin, licence … Later statements count."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from layeratlas.extract import corpora
-from layeratlas.extract.plan import find_model
+from layeratlas.extract.plan import find_corpora, find_model
 from layeratlas.store.log import COLUMNS
 from layeratlas.store.merge import KEYS
 from layeratlas.store.store import Store
@@ -23,6 +22,7 @@ def restate(store: Store, study: Study) -> list[str]:
     """
     said = [*_restated(store, "models", STATED, _models(store, study)),
             *_restated(store, "corpora", STATED_OF_CORPORA, _corpora(store, study))]  # fmt: skip
+    said += _rename(store, study)
     if said:
         store.merge()
     return said
@@ -37,8 +37,8 @@ def _models(store: Store, study: Study) -> Iterator[tuple[ModelSpec, str]]:
 
 
 def _corpora(store: Store, study: Study) -> Iterator[tuple[CorpusSpec, str]]:
-    for spec in study.corpora:
-        yield spec, corpora.facts(spec, store.remembered).corpus
+    for spec, content in find_corpora(study.corpora, store):
+        yield spec, content.corpus
 
 
 def _restated(
@@ -65,3 +65,15 @@ def _new(spec: ModelSpec | CorpusSpec, row: dict[str, Any], stated: Collection[s
     """Return what a study says of a model or corpus otherwise than the catalog."""
     values = {name: getattr(spec, name) for name in stated}
     return {name: value for name, value in values.items() if value is not None and value != row[name]}
+
+
+def _rename(store: Store, study: Study) -> list[str]:
+    """Give corpora that the catalog knows the names that the study gives them."""
+    known = {row.corpus: row for row in store.corpora()}
+    said = []
+    for spec, content in find_corpora(study.corpora, store):
+        row = known.get(content.corpus)
+        if row and row.stated != spec.name:
+            store.write("corpora", [{"corpus": row.corpus, "name": spec.name}])
+            said.append(f"the corpus {row.name} is now called {spec.name}")
+    return said

@@ -25,6 +25,7 @@ _FORMER = {
 _READ = {
     "origins": "SELECT store, origin, arrived AS written FROM base.origins",
     "forgotten": "SELECT what, key, before, false AS lifted FROM base.forgotten",
+    "corpora": "SELECT * REPLACE (stated AS name) FROM base.corpora",
     "artifacts": "SELECT *, registered AS written FROM base.artifacts",
     "damaged": "SELECT artifact, damaged AS reason FROM base.artifacts WHERE damaged IS NOT NULL",
     "runs": "SELECT *, coalesce(finished, started) AS written FROM base.runs",

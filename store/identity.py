@@ -97,7 +97,24 @@ class AttentionSettings:
         return self.special_tokens
 
 
-AnySettings = Settings | AttentionSettings
+@dataclass(frozen=True)
+class ImportedSettings:
+    """What stands for settings in activations that were computed elsewhere.
+
+    content: the SHA-256 of the layer's numbers, as they are stored. pooling: how they were made from tokens, as stated.
+    """
+
+    content: str
+    pooling: str = "last"
+    storage: str = "float32"
+
+    @property
+    def words_from_tokens(self) -> str:
+        """How tokens became words: artifacts that differ in it are not compared."""
+        return self.pooling
+
+
+AnySettings = Settings | AttentionSettings | ImportedSettings
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from layeratlas.store.errors import BadRequest, unknown
-from layeratlas.store.identity import AnySettings, AttentionSettings, Settings
+from layeratlas.store.identity import AnySettings, AttentionSettings, ImportedSettings, Settings
 
 if TYPE_CHECKING:
     from layeratlas.store.artifacts.base import Files
@@ -35,6 +35,10 @@ class Kind:
     def files(self) -> Files:
         """How its files are written and read."""
         return cast("Files", import_module(self.module))
+
+    def settings_from(self, found: dict[str, Any]) -> AnySettings:
+        """Return the settings that an artifact's file holds; one that was imported has its content in their place."""
+        return ImportedSettings(**found) if "content" in found else self.settings(**found)
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from layeratlas.store.log import COLUMNS, Log, Segment
 _SMALL = tuple(table for table in COLUMNS if table != "scores")
 _AT_ONCE = 2**28  # bytes of segments with scores that are taken together
 _FORMER_RANGES = "0008_former_ranges.sql"
+_TELL_CORPORA_APART = "0011_corpora.sql"
 _NOISE = 1e-5  # how far two computations of one score may differ: float32 products, other machines
 
 #: What makes two rows of a table the same.
@@ -146,6 +147,7 @@ def _fold(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
     connection.execute(_DROP_SCORES)  # while the artifacts that they refer to still have their ids
     for table, keys in KEYS.items():
         _fold_one(connection, table, keys)
+    connection.execute(dict(migrations())[_TELL_CORPORA_APART])
     connection.execute(_DAMAGED)
     connection.execute(_FAILURES)
     connection.execute(_FIGURES)

@@ -49,6 +49,19 @@ class ModelRow:
 
 
 @dataclass(frozen=True)
+class CorpusRow:
+    """A corpus that the catalog knows. `stated` is what it was called, `name` tells it from others that were called so.
+
+    extracted: there is something extracted from it.
+    """
+
+    corpus: str  # fingerprint
+    name: str
+    stated: str
+    extracted: bool
+
+
+@dataclass(frozen=True)
 class ArtifactRow:
     """An artifact that the catalog knows."""
 
@@ -254,6 +267,15 @@ class Store:
         """The models that the catalog knows, of our own making."""
         sql = "SELECT weights, name, family, layers, heads FROM base.models WHERE source = 'own'"
         return [ModelRow(*row) for row in self.rows(sql)]
+
+    def corpora(self) -> list[CorpusRow]:
+        """The corpora that the catalog knows, of our own making."""
+        sql = (
+            "SELECT corpus, c.name, stated, count(a.artifact) > 0 "
+            "FROM base.corpora c LEFT JOIN base.artifacts a USING (corpus) LEFT JOIN base.models m USING (weights) "
+            "WHERE coalesce(m.source, 'own') = 'own' GROUP BY ALL"
+        )
+        return [CorpusRow(*row) for row in self.rows(sql)]
 
     def artifacts(self, models: Collection[str] = ()) -> list[ArtifactRow]:
         """The artifacts that the catalog knows, of our own making; of these models only. Raises BadRequest."""

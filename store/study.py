@@ -89,13 +89,18 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class CorpusSpec:
-    """A corpus file as a user names it; `limit` takes its first sentences only."""
+    """A corpus file as a user names it; `limit` takes its first sentences only.
+
+    named: the name was given, not made of the file's. ids: rows that are no words, an id a line (images, cells …).
+    """
 
     path: Path
     name: str
     limit: int | None = None
     licence: str | None = None
     citation: str | None = None
+    named: bool = False
+    ids: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,7 @@ def study_of(
     attention: bool = False,
     special_tokens: SpecialTokens = "drop",
     unknown_tokens: str = "refuse",
+    corpus_name: str | None = None,
     **settings: Any,
 ) -> Study:
     """Return the study that an `extract` command line stands for; `settings` are the fields of Settings."""
@@ -197,9 +203,9 @@ def study_of(
     for index, spec in enumerate(specs):
         if spec.name in {other.name for other in specs[:index]}:
             raise BadRequest(f"two models would be called '{spec.name}': use a study, where each gets a name")
-    files = tuple(
-        CorpusSpec(path, corpus_name(path), licence=corpus_licence, citation=corpus_citation) for path in corpora
-    )
+    if corpus_name is not None and len(corpora) > 1:
+        raise BadRequest(f"'{corpus_name}' can be the name of one corpus only, {len(corpora)} are given: use a study")
+    files = tuple(corpus_spec(path, corpus_name, licence=corpus_licence, citation=corpus_citation) for path in corpora)
     return Study(
         specs, files, Settings(**settings), tuple(layers) or None, batch_tokens,
         kinds=tuple(KINDS) if attention else USUAL, special_tokens=special_tokens, unknown_tokens=unknown_tokens,
@@ -227,9 +233,9 @@ def folder_of(identifier: str, near: Path) -> Path | None:
         return None
 
 
-def corpus_name(path: Path) -> str:
-    """Return the name a corpus has when none is given: its file's name without endings."""
-    return path.name.split(".", 1)[0]
+def corpus_spec(path: Path, name: str | None = None, **more: Any) -> CorpusSpec:
+    """Return a corpus file under a name, or else under its file's name without endings; `more` are other fields."""
+    return CorpusSpec(path, name or path.name.split(".", 1)[0], named=bool(name), **more)
 
 
 class _Reader:
@@ -276,11 +282,12 @@ class _Reader:
         return ModelSpec(**{**entry, "name": name, "folder": folder})
 
     def _corpus(self, entry: dict[str, Any], index: int) -> CorpusSpec:
-        self._keys(entry, [f.name for f in fields(CorpusSpec)], "corpora", index)
+        self._keys(entry, ("path", "name", "limit"), "corpora", index)
         self._require(entry, "path", "corpora", index)
         self._types(entry, {"limit": int}, "corpora", index)
         path = self._place(entry, "path", "corpus file", "corpora", index)
-        return CorpusSpec(**{**entry, "path": path, "name": entry.get("name") or corpus_name(path)})
+        given = {name: entry.get(name) for name in ("limit", "licence", "citation")}
+        return corpus_spec(path, entry.get("name"), **given)
 
     def _result(self, entry: dict[str, Any], index: int) -> ResultsSpec:
         self._keys(entry, [f.name for f in fields(ResultsSpec)], "results", index)

@@ -1,22 +1,27 @@
-"""Model families: each is one module of this folder, which says which models it loads.
+"""Model families: each is one module of this folder, or of another package, which says which models it loads.
 
 Such a module has `FAMILIES`, from the model_type of a config.json to what the literature calls the family, and
-`load(located, settings, device, kinds)`, which makes an Encoder (`base.py`). Nothing else lists them; models that no
-module names are run by transformers. They are looked for when a model is loaded: planning imports none.
+`load(located, settings, device, kinds)`, which makes an Encoder (`base.py`). Nothing else lists them; another package
+offers its own by an entry point of the group `layeratlas.encoders`, called as the model_type is. Models that nobody
+names are run by transformers. Modules are looked for when a model is loaded: planning imports none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from importlib import import_module
+from importlib import import_module, metadata
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
+
+from layeratlas.extract.foreign import foreign
+from layeratlas.store.errors import LayeratlasError
 
 if TYPE_CHECKING:
     from layeratlas.extract.encoders.base import Encoder
     from layeratlas.extract.locate import Located
     from layeratlas.store.identity import Settings
 
+ENTRY_POINTS = "layeratlas.encoders"
 _ALL_OTHERS = "transformer"
 
 
@@ -40,4 +45,20 @@ def _module(model_type: str) -> Any:
         module = import_module(f"{__name__}.{found.name}")
         if model_type in getattr(module, "FAMILIES", {}):
             return module
-    return import_module(f"{__name__}.{_ALL_OTHERS}")
+    return _offered(model_type) or import_module(f"{__name__}.{_ALL_OTHERS}")
+
+
+def _offered(model_type: str) -> Any:
+    """Return the module that another package offers for a model_type, None when none does. Raises LayeratlasError."""
+    points = list(metadata.entry_points(group=ENTRY_POINTS, name=model_type))
+    if not points:
+        return None
+    packages = [f"the package {point.dist.name}" if point.dist else point.value for point in points]
+    if len(points) > 1:
+        raise LayeratlasError(f"{' and '.join(packages)} both offer an encoder of '{model_type}': uninstall one")
+    says = f"{packages[0]} offers an encoder of '{model_type}', which cannot be loaded"
+    with foreign(lambda reason: f"{says}: {reason}. Repair or uninstall it"):
+        module = points[0].load()
+    if model_type not in getattr(module, "FAMILIES", {}) or not callable(getattr(module, "load", None)):
+        raise LayeratlasError(f"{says}: {points[0].value} lacks load, or '{model_type}' among its FAMILIES")
+    return module

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from layeratlas.store.artifacts.base import ArtifactWriter, read_groups
 from layeratlas.store.errors import LayeratlasError
-from layeratlas.store.identity import ArtifactIdentity, Settings
+from layeratlas.store.identity import ArtifactIdentity
 
 _FLOAT16_MAX = 65_504.0
 
@@ -29,8 +29,7 @@ class ActivationWriter(ArtifactWriter):
     """
 
     def __init__(self, root: Path, identity: ArtifactIdentity, model: str, neurons: int) -> None:
-        storage = identity.settings.storage if isinstance(identity.settings, Settings) else "float32"
-        self._dtype = np.dtype(storage)
+        self._dtype = np.dtype(getattr(identity.settings, "storage", "float32"))
         super().__init__(root, identity, model, neurons, _schema(neurons, self._dtype))
         self._group = 1024 if neurons >= 4096 else 2048
         self._pending: list[pa.RecordBatch] = []

@@ -181,7 +181,7 @@ def described(metadata: pq.FileMetaData, title: str) -> Artifact:
     """Return what a file's footer says of it; its place, size and hash are left empty. Raises ArtifactDamaged."""
     try:
         found = own_metadata(metadata)
-        settings = kind_of(found["identity"]["kind"]).settings(**found["identity"].pop("settings"))
+        settings = kind_of(found["identity"]["kind"]).settings_from(found["identity"].pop("settings"))
         identity = ArtifactIdentity(settings=settings, **found["identity"])
         said = (found["artifact"], found.get("rows", found["words"]))
         artifact = Artifact(identity, found["model"], "", found["words"], found["units"], found["word_set"], 0, "")

@@ -26,6 +26,9 @@ _MEANT: dict[str, Callable[[Row, Chosen], bool]] = {
     "configurations": lambda row, chosen: (
         row["configuration"] in chosen.configurations and chosen.counts(row, "measure")
     ),
+    "figures": lambda row, chosen: (
+        row["artifact"] in chosen.artifacts and row["written"] > chosen.artifacts[row["artifact"]]
+    ),
     "runs": lambda row, chosen: True,
 }
 
@@ -56,7 +59,9 @@ def rename(rows: dict[str, list[Row]], names: Mapping[str, str], holdings: Holdi
 
 def only_used(rows: dict[str, list[Row]], scores: pa.Table) -> dict[str, list[Row]]:
     """Leave out runs and configurations that nothing refers to that travels."""
-    runs = distinct(scores, "run") | {row["run"] for table in ("artifacts", "sources") for row in rows[table]}
+    runs = distinct(scores, "run") | {
+        row["run"] for table in ("artifacts", "figures", "sources") for row in rows[table]
+    }
     used = distinct(scores, "configuration")
     return rows | {
         "runs": [row for row in rows["runs"] if row["run"] in runs],

@@ -24,9 +24,11 @@ class Probe:
     """A small window to learn from, of at least two pieces, and `show`, which runs windows and returns their states.
 
     first: special tokens before the window. tokens: all of them, special ones included. blocks: as far as known.
+    long: a window long enough to show what models do that cut sequences into chunks.
     """
 
     window: list[Piece]
+    long: list[Piece]
     first: int
     tokens: int
     blocks: int | None
@@ -112,19 +114,22 @@ class Attentions(Hook):
         return bool(getattr(config, "num_attention_heads", None))
 
     def states(self, inputs: dict[str, torch.Tensor], output: Any) -> States:
-        """Return every block's attention, if the model shows it."""
-        return tuple(_one_stream(block) for block in getattr(output, "attentions", None) or ())
-
-    def learn(self, probe: Probe) -> tuple[int, ...]:
-        """Learn the heads of every block, and whether a token sees later ones, from one small window."""
-        weights = probe.show([probe.window])
+        """Return every block's attention, if the model shows it. Raises AttentionMissing for what is none."""
+        weights = tuple(_one_stream(block) for block in getattr(output, "attentions", None) or ())
+        tokens = inputs["input_ids"].shape[1]
         for block, own in enumerate(weights, start=1):
             shape = list(own.shape) if isinstance(own, torch.Tensor) else None
-            if shape is None or len(shape) != 4 or shape[2:] != [probe.tokens, probe.tokens]:
+            if shape is None or len(shape) != 4 or shape[2:] != [tokens, tokens]:
                 raise AttentionMissing(
-                    f"{self._title} gives no attention [windows, heads, {probe.tokens}, {probe.tokens}] in block "
-                    f"{block}, but {shape or 'none'}"
+                    f"{self._title} gives no attention [windows, heads, {tokens}, {tokens}] in block {block}, but "
+                    f"{shape or 'none'}"
                 )
+        return weights
+
+    def learn(self, probe: Probe) -> tuple[int, ...]:
+        """Learn the heads of every block, and whether a token sees later ones, from a small window and a long one."""
+        probe.show([probe.long])  # of which some show no attention, although they do of a small one
+        weights = probe.show([probe.window])
         if len(weights) != probe.blocks:
             raise AttentionMissing(f"{self._title} gives attention of {len(weights)} blocks, expected {probe.blocks}")
         self.causal = not any(own.triu(diagonal=1).any() for own in weights)

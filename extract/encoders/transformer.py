@@ -25,7 +25,7 @@ from layeratlas.extract.encoders.base import Hidden, Piece, Shape
 from layeratlas.extract.encoders.footprint import Footprint
 from layeratlas.extract.encoders.hooks import HOOKS, Probe, States
 from layeratlas.extract.encoders.loading import Source, loading, prepare, source_of, unusable
-from layeratlas.extract.encoders.probing import together
+from layeratlas.extract.encoders.probing import lengthened, together
 from layeratlas.extract.encoders.rehearsal import rehearse
 from layeratlas.extract.foreign import foreign
 from layeratlas.extract.locate import Located
@@ -67,7 +67,7 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
             model = adapted(model, located) if located.adapter else model
             if model.config.is_encoder_decoder and not source.decoder and hasattr(model, "get_encoder"):
                 model = model.get_encoder()
-            pad = next((i for i in (tokenizer.pad_token_id, config.pad_token_id) if i is not None), 0)
+            pad = next((i for i in (tokenizer.pad_token_id, getattr(config, "pad_token_id", None)) if i is not None), 0)
             model = model.eval().to(device)
     encoder = TransformerEncoder(
         model, tokens, name=located.spec.name, pad=pad, device=device, kinds=shown, decoder=source.decoder
@@ -187,10 +187,11 @@ class TransformerEncoder:
         window = [piece for word in self._tokens.pieces([_PROBE_WORDS])[0] for piece in word]
         if self.window is not None:
             window = window[: max(2, self.window - self.specials)]
+        long = lengthened(window, self._room)
         blocks, units, absent = _blocks(self._model.config, self._decoder), dict[str, dict[int, int]](), {}
         for kind, hook in self._hooks.items():
             show = partial(self._show, kind)
-            probe = Probe(window, len(self._tokens.prefix), len(window) + self.specials, blocks, show)
+            probe = Probe(window, long, len(self._tokens.prefix), len(window) + self.specials, blocks, show)
             try:
                 units[kind] = dict(enumerate(hook.learn(probe), start=kind_of(kind).first_layer))
             except AttentionMissing as error:
@@ -203,10 +204,15 @@ class TransformerEncoder:
         shape = Shape(type(self._model).__name__, max(units[_DEPTH]), parameters, units, causal, absent=absent)
         return self._apart(shape, window)
 
+    @property
+    def _room(self) -> int | None:
+        return None if self.window is None else self.window - self.specials
+
     def _apart(self, shape: Shape, window: list[Piece]) -> Shape:
         """Find out which windows may share a batch."""
-        room = None if self.window is None else self.window - self.specials
-        found = together(lambda given, seed: self._pass(given, shape.units, seed=seed), window, room, self.specials)
+        found = together(
+            lambda given, seed: self._pass(given, shape.units, seed=seed), window, self._room, self.specials
+        )
         self._draws = found.draws
         return replace(shape, batching=found.batching, remarks=found.remarks(shape.architecture))
 

@@ -88,10 +88,10 @@ class Row:
     said: str = ""
 
 
-def config_of(architecture: str, tokenizer: Any) -> Any:
+def config_of(architecture: str, tokenizer: Any, changes: dict[str, Any]) -> Any:
     """Return a small configuration of an architecture. Raises what transformers raises where there is none."""
     kind = transformers.CONFIG_MAPPING[architecture]
-    return _shrunk(kind, _OWN.get(architecture, {}), tokenizer)
+    return _shrunk(kind, {**_OWN.get(architecture, {}), **changes}, tokenizer)
 
 
 def _shrunk(kind: Any, own: dict[str, Any], tokenizer: Any) -> Any:
@@ -116,9 +116,27 @@ def _shrunk(kind: Any, own: dict[str, Any], tokenizer: Any) -> Any:
 
 
 def build(architecture: str, folder: Path) -> None:
-    """Save a small random model. Raises whatever transformers raises for what cannot be built from a configuration."""
+    """Save a small random model. Raises whatever transformers raises for what cannot be built from a configuration.
+
+    Keys and values have half the heads where that can be run, else all of them.
+    """
     tokenizer = save_tokenizer("BertTokenizer", folder)
-    config = config_of(architecture, tokenizer)
+    model = _model(config_of(architecture, tokenizer, {}))
+    if not _runs(model) and hasattr(model.config, "num_key_value_heads"):
+        model = _model(config_of(architecture, tokenizer, {"num_key_value_heads": _SMALL["num_attention_heads"]}))
+    model.save_pretrained(folder)
+
+
+def _runs(model: Any) -> bool:
+    try:
+        with torch.inference_mode():
+            model.eval()(input_ids=torch.tensor([[5, 6, 7]]))
+    except Exception:  # whatever its code raises
+        return False
+    return True
+
+
+def _model(config: Any) -> Any:
     with torch.device("meta"):
         size = sum(p.numel() for p in transformers.AutoModel.from_config(config).parameters())
     if size > LARGEST:
@@ -128,7 +146,7 @@ def build(architecture: str, folder: Path) -> None:
     for parameter in model.parameters():
         if parameter.ndim > 1:  # initial weights are so small that layers would hardly differ
             parameter.data = torch.randn_like(parameter) * 0.2
-    model.save_pretrained(folder)
+    return model
 
 
 def by_hand(folder: Path) -> list[list[np.ndarray]]:  # each sentence, each layer [words, neurons]
@@ -157,7 +175,8 @@ def _states(model: Any, given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
     inputs = {name: value for name, value in given.items() if name != "token_type_ids" or name in accepted}
     torch.manual_seed(0)
     with torch.inference_mode():
-        output = model(**inputs, output_hidden_states=True, return_dict=True)
+        plain = {"use_cache": False} if "use_cache" in accepted else {}
+        output = model(**inputs, output_hidden_states=True, return_dict=True, **plain)
         states = list(output.hidden_states)
         if model.config.model_type in ("mamba", "mamba2", "falcon_mamba"):  # [block 1, …, the final norm]
             states = [model.get_input_embeddings()(inputs["input_ids"]), *states[:-2], states[-1]]

@@ -111,7 +111,7 @@ class Attentions(Hook):
     @classmethod
     def fits(cls, config: Any) -> bool:
         """Whether there are heads: Mamba, for one, has none."""
-        return bool(getattr(config, "num_attention_heads", None))
+        return bool(getattr(text_config(config), "num_attention_heads", None))
 
     def states(self, inputs: dict[str, torch.Tensor], output: Any) -> States:
         """Return every block's attention, if the model shows it. Raises AttentionMissing for what is none."""
@@ -134,6 +134,11 @@ class Attentions(Hook):
             raise AttentionMissing(f"{self._title} gives attention of {len(weights)} blocks, expected {probe.blocks}")
         self.causal = not any(own.triu(diagonal=1).any() for own in weights)
         return tuple(own.shape[1] for own in weights)
+
+
+def text_config(config: Any) -> Any:
+    """Return what a configuration says of the model that runs on text: of one for images too, a part of it."""
+    return getattr(config, "text_config", None) or config
 
 
 def _one_stream(block: Any) -> Any:

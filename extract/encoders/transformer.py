@@ -23,7 +23,7 @@ import torch
 from layeratlas.extract.encoders.adapting import adapted, require_peft
 from layeratlas.extract.encoders.base import Hidden, Piece, Shape
 from layeratlas.extract.encoders.footprint import Footprint
-from layeratlas.extract.encoders.hooks import HOOKS, Probe, States
+from layeratlas.extract.encoders.hooks import HOOKS, Probe, States, text_config
 from layeratlas.extract.encoders.loading import Source, loading, prepare, source_of, unusable
 from layeratlas.extract.encoders.probing import lengthened, together
 from layeratlas.extract.encoders.rehearsal import rehearse
@@ -147,7 +147,7 @@ class TransformerEncoder:
         Raises LayeratlasError for whatever the model's own code raises.
         """
         inputs = self._inputs(windows)
-        with foreign(lambda reason: f"{self._title} cannot be run: {reason}"), torch.inference_mode():
+        with foreign(self._cannot_be_run), torch.inference_mode():
             if self._draws or seed:
                 with torch.random.fork_rng():
                     torch.manual_seed(seed)
@@ -157,6 +157,10 @@ class TransformerEncoder:
         shown = _Decoded(output) if self._decoder else output
         with torch.inference_mode():
             return {kind: self._hooks[kind].states(inputs, shown) for kind in kinds}
+
+    def _cannot_be_run(self, reason: str) -> str:
+        others = [name for name in inspect.signature(self._model.forward).parameters if name in _NOT_TEXT]
+        return f"{self._title} cannot be run{f' on text alone, it takes {others[0]}' if others else ''}: {reason}"
 
     def _inputs(self, windows: list[list[Piece]]) -> dict[str, torch.Tensor]:  # each [windows, tokens]
         tokens = self._tokens
@@ -217,6 +221,11 @@ class TransformerEncoder:
         return replace(shape, batching=found.batching, remarks=found.remarks(shape.architecture))
 
 
+#: What models are given that is no text, as transformers calls it.
+_NOT_TEXT = (
+    "pixel_values", "pixel_values_videos", "input_features", "input_values", "audio_values", "past_values", "bbox",
+    "inputs_embeds_image", "grid_thw", "query_embeds", "image_embeds",
+)  # fmt: skip
 _SMALL = 1024  # tokens: no model needs much memory for so many
 _DEPTH = "activations"  # by which it is learned how many layers there are
 _PROBE_WORDS = ("The", "cats", "saw", "dogs", ",", "too")
@@ -227,7 +236,7 @@ def position_limit(model: Any) -> int | None:
 
     RoBERTa and its kin start counting behind the padding's id: as many positions less.
     """
-    config = model.config
+    config = text_config(model.config)
     limit = getattr(config, "max_position_embeddings", None)
     if not isinstance(limit, int) or limit <= 0 or getattr(config, "position_biased_input", True) is False:
         return None
@@ -239,7 +248,7 @@ def position_limit(model: Any) -> int | None:
 
 def _blocks(config: Any, decoder: bool) -> int | None:
     names = ("num_decoder_layers", "decoder_layers", "num_hidden_layers") if decoder else ("num_hidden_layers",)
-    found = [getattr(config, name, None) for name in names]
+    found = [getattr(text_config(config), name, None) for name in names]
     return next((blocks for blocks in found if isinstance(blocks, int)), None)
 
 

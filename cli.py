@@ -97,6 +97,7 @@ def run(store: Store, study: Path, **means: Any) -> None:
 @click.argument("models", nargs=-1, required=True)
 @click.option("--corpus", "corpora", multiple=True, required=True, type=EXISTING, help="Text, CoNLL-U, JSONL, .gz too.")
 @click.option("--pooling", type=click.Choice(CHOICES["pooling"]), default="last", help="Of sub-words to words.")
+@click.option("--site", type=click.Choice(CHOICES["site"]), default="block", help="What of each block is taken.")
 @click.option("--attention", is_flag=True, help="Attention too, from the same forward pass.")
 @click.option(
     "--special-tokens", type=click.Choice(CHOICES["special_tokens"]), default="drop", help="Of attention, their mass."

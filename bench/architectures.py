@@ -153,7 +153,9 @@ def by_hand(folder: Path) -> list[list[np.ndarray]]:  # each sentence, each laye
     """Run transformers on the running text of each sentence and take the last token of every word."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     config = transformers.AutoConfig.from_pretrained(folder)
-    kind = transformers.AutoModelForTextEncoding if config.model_type in ("t5", "mt5", "umt5") else transformers.AutoModel
+    kind = (
+        transformers.AutoModelForTextEncoding if config.model_type in ("t5", "mt5", "umt5") else transformers.AutoModel
+    )
     model = kind.from_pretrained(folder).eval()
     if model.config.is_encoder_decoder and hasattr(model, "get_encoder"):
         model = model.get_encoder()
@@ -213,7 +215,9 @@ def _extracted(architecture: str, folder: Path, scratch: Path) -> Row:
             reason = summary.failures[0].reason.replace(f" from {folder}", "")
             return Row(architecture, "TRACEBACK" if "\n" in reason else "refused", said=reason)
         stores[tokens], notes = store, progress.notes
-    many, alone = ({row.layer: row for row in store.artifacts() if row.kind == "activations"} for store in stores.values())
+    many, alone = (
+        {row.layer: row for row in store.artifacts() if row.kind == "activations"} for store in stores.values()
+    )
     own = {layer: _rows(stores[4096], row) for layer, row in sorted(many.items())}
     row = Row(architecture, "extracted", layers=str(len(own)))
     apart = max(_apart(own[layer], _rows(stores[1], alone[layer])) for layer in own)
@@ -240,7 +244,11 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _batches(notes: Sequence[str]) -> str:
-    for sign, name in (("random numbers", "alone, one seed"), ("run alone", "alone"), ("equal length", "equal lengths")):
+    for sign, name in (
+        ("random numbers", "alone, one seed"),
+        ("run alone", "alone"),
+        ("equal length", "equal lengths"),
+    ):
         if any(sign in note for note in notes):
             return name
     return "any"

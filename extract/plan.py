@@ -13,7 +13,7 @@ from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.identity import ArtifactIdentity, artifact_path, fingerprint
 from layeratlas.store.store import ArtifactRow, ModelRow, Store
-from layeratlas.store.study import CorpusSpec, ModelSpec, Study
+from layeratlas.store.study import CorpusSpec, ModelSpec, Study, first_layer
 
 #: One artifact of a task: its kind and layer.
 Place = tuple[str, int]
@@ -112,7 +112,7 @@ def places(study: Study, layers: Mapping[str, Iterable[int]]) -> tuple[Place, ..
         (kind, layer)
         for kind in study.kinds
         for layer in layers.get(kind, ())
-        if study.layers is None or layer in study.layers
+        if layer >= first_layer(kind, study.settings) and (study.layers is None or layer in study.layers)
     )
 
 

@@ -41,7 +41,8 @@ from layeratlas.store.shipped import find_study
 from layeratlas.store.toml import INTEGERS, read_toml, shown
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "pooling": ("last", "first", "mean"),
+    "pooling": ("last", "first", "mean", "sentence-mean", "cls"),
+    "site": ("block", "attention", "mlp", "residual-mid"),
     "long_sentences": ("refuse", "split"),
     "precision": ("float32", "float16", "bfloat16"),
     "storage": ("float32", "float16"),
@@ -143,6 +144,12 @@ def load_study(path: Path) -> Study:
     path = find_study(path)
     text, data = read_toml(path)
     return _Reader(path, text).study(data)
+
+
+def first_layer(kind: str, settings: Settings) -> int:
+    """Return the first layer that has a kind: the embeddings have no sites within them."""
+    own = kind_of(kind).first_layer
+    return own if settings.site == "block" else max(own, 1)
 
 
 def study_of(
@@ -304,7 +311,7 @@ class _Reader:
         kinds = entry.get("kinds", list(USUAL))
         if not kinds or any(type(kind) is not str or kind not in KINDS for kind in kinds):
             self._fail(f"kinds must name some of {', '.join(KINDS)}, got {shown(kinds)}", "extraction", 0, "kinds")
-        first = min(KINDS[kind].first_layer for kind in kinds)
+        first = min(first_layer(kind, chosen["settings"]) for kind in kinds)
         if layers and max(layers) < first:
             self._fail(f"{' and '.join(kinds)} is numbered by block, from {first}: layer 0 has none", "extraction", 0,
                        "layers")  # fmt: skip

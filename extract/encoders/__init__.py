@@ -12,6 +12,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
+from layeratlas.store.errors import BadRequest
+
 if TYPE_CHECKING:
     from layeratlas.extract.encoders.base import Encoder
     from layeratlas.extract.locate import Located
@@ -25,7 +27,10 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
 
     Raises LayeratlasError when it cannot be loaded, BadRequest when the settings do not fit it.
     """
-    encoder: Encoder = _module(located.model_type).load(located, settings, device, kinds)
+    module = _module(located.model_type)
+    if settings.site != "block" and not module.__name__.endswith(_ALL_OTHERS):
+        raise BadRequest(f"{located.spec.name} has no sites within its layers: leave site out")
+    encoder: Encoder = module.load(located, settings, device, kinds)
     return encoder
 
 

@@ -40,6 +40,7 @@ class Hook(ABC):
 
     loading: ClassVar[dict[str, str]] = {}
     switches: ClassVar[tuple[str, ...]] = ()
+    first_layer: ClassVar[int] = 0
     causal = False  # whether no token saw a later one; only attention tells
 
     def __init__(self, model: Any, title: str) -> None:
@@ -105,6 +106,7 @@ class HiddenStates(Hook):
 class Attentions(Hook):
     """Attention: [windows, heads, query, key] of every block."""
 
+    first_layer = 1
     loading: ClassVar[dict[str, str]] = {"attn_implementation": "eager"}  # sdpa and flash never make the weights
     switches = ("output_attentions",)
 

@@ -27,13 +27,13 @@ from layeratlas.extract.encoders.hooks import HOOKS, Probe, States, text_config
 from layeratlas.extract.encoders.loading import Source, loading, prepare, source_of, unusable
 from layeratlas.extract.encoders.probing import lengthened, together
 from layeratlas.extract.encoders.rehearsal import rehearse
+from layeratlas.extract.encoders.sites import sites_of
 from layeratlas.extract.foreign import foreign
 from layeratlas.extract.locate import Located
 from layeratlas.extract.memory import available
 from layeratlas.extract.tokens import WordTokenizer
 from layeratlas.store.errors import AttentionMissing, BadRequest, LayeratlasError
-from layeratlas.store.identity import Settings
-from layeratlas.store.kinds import kind_of
+from layeratlas.store.identity import Settings, Site
 
 #: model_type → family, where the literature has another name for it; all others are called as their configuration does.
 FAMILIES = {
@@ -70,8 +70,9 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
             pad = next((i for i in (tokenizer.pad_token_id, getattr(config, "pad_token_id", None)) if i is not None), 0)
             model = model.eval().to(device)
     encoder = TransformerEncoder(
-        model, tokens, name=located.spec.name, pad=pad, device=device, kinds=shown, decoder=source.decoder
-    )
+        model, tokens, name=located.spec.name, pad=pad, device=device, kinds=shown, decoder=source.decoder,
+        site=settings.site,
+    )  # fmt: skip
     if source.ignored:
         encoder.shape = replace(encoder.shape, remarks=(*encoder.shape.remarks, source.ignored))
     return encoder
@@ -88,13 +89,15 @@ class TransformerEncoder:
 
     def __init__(
         self, model: Any, tokens: WordTokenizer, *, name: str, pad: int, device: str, kinds: Collection[str],
-        decoder: bool = False,
+        decoder: bool = False, site: Site = "block",
     ) -> None:  # fmt: skip
-        """`decoder`: of an encoder-decoder, its decoder's states are meant."""
+        """`decoder`: of an encoder-decoder, its decoder's states are meant. site: what activations are of."""
         self._model, self._tokens, self._pad, self._device, self._decoder = model, tokens, pad, device, decoder
         self._title = f"{name} ({type(model).__name__})"
         self._asked, shown = list(kinds), dict.fromkeys([_DEPTH, *kinds])
-        self._hooks = {kind: HOOKS[kind](model, self._title) for kind in shown}
+        self._hooks = {
+            kind: hook(model, self._title) for kind, hook in {**HOOKS, _DEPTH: sites_of(site)}.items() if kind in shown
+        }
         self._draws = False
         accepted = inspect.signature(model.forward).parameters
         asked = (*(switch for hook in self._hooks.values() for switch in hook.switches), "return_dict")
@@ -113,7 +116,7 @@ class TransformerEncoder:
         """Run one batch; memory: every layer of the batch, for as long as the result lives."""
         shown = self._pass([list(window) for window in windows], wanted)
         chosen = {
-            kind: {layer: shown[kind][layer - kind_of(kind).first_layer] for layer in layers}
+            kind: {layer: shown[kind][layer - self._hooks[kind].first_layer] for layer in layers}
             for kind, layers in wanted.items()
         }
         return Hidden(chosen, len(self._tokens.prefix))
@@ -197,7 +200,7 @@ class TransformerEncoder:
             show = partial(self._show, kind)
             probe = Probe(window, long, len(self._tokens.prefix), len(window) + self.specials, blocks, show)
             try:
-                units[kind] = dict(enumerate(hook.learn(probe), start=kind_of(kind).first_layer))
+                units[kind] = dict(enumerate(hook.learn(probe), start=hook.first_layer))
             except AttentionMissing as error:
                 absent[kind] = str(error)
             blocks = max(units[_DEPTH])

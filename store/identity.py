@@ -16,6 +16,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 SCHEME = "v1"
+LATER = {
+    "later": True
+}  # metadata of a field that came after identities were given: at its default it is no part of them
 _LONGEST_NAME = 255  # bytes that file systems take of one name
 _BEGINNING = 80  # bytes kept of a longer one
 
@@ -28,7 +31,7 @@ SpecialTokens = Literal["drop", "keep-mass"]
 def canonical_json(value: object) -> str:
     """Return the one JSON text of a value: sorted keys, compact; NaN and unknown types are refused.
 
-    Dataclasses become objects, without the fields of `later` that have their default; tuples become arrays. Raises
+    Dataclasses become objects, without fields marked LATER that have their default; tuples become arrays. Raises
     ValueError or TypeError.
     """
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -37,11 +40,6 @@ def canonical_json(value: object) -> str:
 def fingerprint(value: object) -> str:
     """Return `v1:` and the SHA-256 of a value's canonical JSON, in hexadecimal."""
     return f"{SCHEME}:{hashlib.sha256(canonical_json(value).encode()).hexdigest()}"
-
-
-def later(default: Any) -> Any:
-    """Return a dataclass field that came after identities were given: at its default it is no part of them."""
-    return dataclasses.field(default=default, metadata={"later": True})
 
 
 def plain(value: object) -> Any:
@@ -79,7 +77,7 @@ class Settings:
     window: int | None = None
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     storage: Literal["float32", "float16"] = "float32"
-    site: Site = later("block")
+    site: Site = dataclasses.field(default="block", metadata=LATER)
 
     @property
     def words_from_tokens(self) -> str:

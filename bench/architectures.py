@@ -54,7 +54,7 @@ _SIZES: dict[int, tuple[str, ...]] = {
     32: ("hidden_size", "d_model", "n_embd", "emb_dim", "dim", "embedding_size", "kv_lora_rank", "q_lora_rank",
          "word_embed_proj_dim", "projection_dim", "lru_width", "hidden_size_per_layer_input", "encoder_hidden_size"),
     64: ("intermediate_size", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim", "n_inner", "d_inner", "d_ff",
-         "hidden_dim", "feed_forward_size", "moe_intermediate_size", "shared_expert_intermediate_size", "ffn_hidden_size",
+         "hidden_dim", "feed_forward_size", "moe_intermediate_size", "ffn_hidden_size",
          "shared_expert_intermediate_size"),
     128: ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "max_sequence_length", "image_size"),
     16: ("patch_size",),
@@ -97,8 +97,9 @@ def config_of(architecture: str, tokenizer: Any, changes: dict[str, Any]) -> Any
 def _shrunk(kind: Any, own: dict[str, Any], tokenizer: Any) -> Any:
     default = kind()
     known = default.to_dict()
-    small = {name: min(size, known[name]) if type(known.get(name)) is int else size
-             for name, size in _SMALL.items() if type(known.get(name)) is int or hasattr(type(default), name)}  # fmt: skip
+    there = {name for name in _SMALL if type(known.get(name)) is int}
+    small = {name: min(_SMALL[name], known[name]) for name in there}
+    small |= {name: _SMALL[name] for name in _SMALL.keys() - there if hasattr(type(default), name)}
     small |= {name: small.get(mapped, _SMALL.get(name)) for name, mapped in (kind.attribute_map or {}).items()
               if mapped in small and name in known}  # fmt: skip
     words = {"vocab_size": len(tokenizer)} if "vocab_size" in known or hasattr(default, "vocab_size") else {}

@@ -16,9 +16,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 SCHEME = "v1"
-LATER = {
-    "later": True
-}  # metadata of a field that came after identities were given: at its default it is no part of them
+LATER = {"later": True}  # metadata of a field that older identities do not have: at its default it is no part
 _LONGEST_NAME = 255  # bytes that file systems take of one name
 _BEGINNING = 80  # bytes kept of a longer one
 

@@ -117,11 +117,10 @@ def test_a_block_whose_parts_do_not_add_up_is_refused(tmp_path: Path, monkeypatc
     block = transformers.models.gpt2.modeling_gpt2.GPT2Block
     original = block.forward
     monkeypatch.setattr(block, "forward", lambda self, states, *a, **k: original(self, states, *a, **k) * 1.01)
-    for family, folder in (("gpt2", folder), ("mamba", save_model("mamba", tmp_path / "mamba"))):
-        with pytest.raises(
-            LayeratlasError, match="it is not its input, plus what one attention adds, plus what one MLP"
-        ):
-            values(folder, "mlp", family)
+    save_model("mamba", tmp_path / "mamba")
+    for family in ("gpt2", "mamba"):
+        with pytest.raises(LayeratlasError, match="it is not its input, plus what one attention adds, plus what one"):
+            values(tmp_path / family, "mlp", family)
 
 
 def test_a_site_is_extracted_beside_the_block_and_never_compared_with_it(tmp_path: Path) -> None:

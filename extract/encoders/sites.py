@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -97,7 +97,7 @@ class Sites(HiddenStates):
     ) -> Iterator[tuple[Sequence[_Call], torch.Tensor, torch.Tensor]]:
         """Yield what ran in each block, what it was given and what it gave: its layer, the last before a final norm."""
         start = 0
-        for block, (before, after) in enumerate(zip(states, states[1:], strict=False), start=1):
+        for block, (before, after) in enumerate(pairwise(states), start=1):
             last = block == len(states) - 1
             found = next(
                 (
@@ -118,11 +118,15 @@ class Sites(HiddenStates):
         self._model.register_forward_pre_hook(lambda *_: self._seen.clear())
         for module, output in dict.fromkeys(places):
             if output:
-                module.register_forward_hook(lambda _module, _given, gave: self._seen.append(_tensor(gave)))
+                module.register_forward_hook(lambda _module, _given, gave: self._keep(_tensor(gave)))
             else:
                 module.register_forward_pre_hook(
-                    lambda _module, given, named: self._seen.append(_first(given, named)), with_kwargs=True
+                    lambda _module, given, named: self._keep(_first(given, named)), with_kwargs=True
                 )
+
+    def _keep(self, states: torch.Tensor | None) -> None:
+        if states is not None:
+            self._seen.append(states)
 
 
 def sites_of(site: Site) -> type[HiddenStates]:

@@ -95,9 +95,8 @@ class TransformerEncoder:
         self._model, self._tokens, self._pad, self._device, self._decoder = model, tokens, pad, device, decoder
         self._title = f"{name} ({type(model).__name__})"
         self._asked, shown = list(kinds), dict.fromkeys([_DEPTH, *kinds])
-        self._hooks = {
-            kind: hook(model, self._title) for kind, hook in {**HOOKS, _DEPTH: sites_of(site)}.items() if kind in shown
-        }
+        hooks: dict[str, type[Hook]] = {**HOOKS, _DEPTH: sites_of(site)}
+        self._hooks = {kind: hooks[kind](model, self._title) for kind in shown}
         self._draws = False
         accepted = inspect.signature(model.forward).parameters
         asked = (*(switch for hook in self._hooks.values() for switch in hook.switches), "return_dict")
@@ -107,7 +106,7 @@ class TransformerEncoder:
         self._switches = {key: value for key, value in switches.items() if key in accepted or key in always}
         self._types = "token_type_ids" in accepted and tokens.prefix_types is not None
         self.pieces, self.unknown = tokens.pieces, tokens.unknown
-        self._embedded = _embedded(model)
+        self._embedded = _embedded(model, self._title)
         self.specials = len(tokens.prefix) + len(tokens.suffix)
         self.window = position_limit(model)
         self.shape = self._learn()
@@ -255,12 +254,12 @@ def _blocks(config: Any, decoder: bool) -> int | None:
     return next((blocks for blocks in found if isinstance(blocks, int)), None)
 
 
-def _embedded(model: Any) -> int | None:
+def _embedded(model: Any, title: str) -> int | None:
     """Return how many tokens have an embedding; None where the model has no plain table of them."""
-    with foreign(lambda reason: reason):
+    with foreign(lambda reason: f"{title} does not say which its embeddings are: {reason}"):
         try:
             table = model.get_input_embeddings()
-        except NotImplementedError:
+        except (NotImplementedError, AttributeError):
             return None
     return table.num_embeddings if isinstance(table, torch.nn.Embedding) else None
 

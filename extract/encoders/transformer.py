@@ -23,7 +23,7 @@ import torch
 from layeratlas.extract.encoders.adapting import adapted, require_peft
 from layeratlas.extract.encoders.base import Hidden, Piece, Shape
 from layeratlas.extract.encoders.footprint import Footprint
-from layeratlas.extract.encoders.hooks import HOOKS, Probe, States, text_config
+from layeratlas.extract.encoders.hooks import HOOKS, Hook, Probe, States, text_config
 from layeratlas.extract.encoders.loading import Source, loading, prepare, source_of, unusable
 from layeratlas.extract.encoders.probing import lengthened, together
 from layeratlas.extract.encoders.rehearsal import rehearse

@@ -249,7 +249,7 @@ class _Extraction:
         keep = study.unknown_tokens == "keep"
         if not keep:
             vocabulary.refuse_early(encoder, corpora.read(task.corpus), name)
-        takes = [take_of(kind)(name, encoder.shape, layers, study) for kind, layers in by_kind(wanted).items()]
+        takes = [take_of(kind)(name, encoder, layers, study) for kind, layers in by_kind(wanted).items()]
         stream = Pass(encoder, windowing, takes, study.batch_tokens)
         background = BackgroundWriter({take.kind: self._writers(task, take) for take in takes})
         with self._progress.task(f"extract {task.title}", task.content.sentences) as advance, background:

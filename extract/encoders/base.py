@@ -56,7 +56,8 @@ class Shape:
 class Encoder(Protocol):
     """A loaded model with its tokenizer.
 
-    It may have `unknown`, the piece that stands for what its vocabulary lacks: such pieces are then counted.
+    It may have `unknown`, the piece that stands for what its vocabulary lacks: such pieces are then counted; and `cls`,
+    the special token that stands for a sentence: its place before the words, or, below 0, counted from a window's end.
     """
 
     shape: Shape

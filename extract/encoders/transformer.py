@@ -105,7 +105,7 @@ class TransformerEncoder:
         always = asked if anything else ()
         self._switches = {key: value for key, value in switches.items() if key in accepted or key in always}
         self._types = "token_type_ids" in accepted and tokens.prefix_types is not None
-        self.pieces, self.unknown = tokens.pieces, tokens.unknown
+        self.pieces, self.unknown, self.cls = tokens.pieces, tokens.unknown, tokens.cls
         self._embedded = _embedded(model, self._title)
         self.specials = len(tokens.prefix) + len(tokens.suffix)
         self.window = position_limit(model)

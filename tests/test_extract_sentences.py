@@ -21,9 +21,17 @@ from layeratlas.store.store import Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
 
-def run(tmp_path: Path, family: str, pooling: Pooling, progress: Silent | None = None, **changes: Any) -> Any:
+def run(
+    tmp_path: Path,
+    family: str,
+    pooling: Pooling,
+    progress: Silent | None = None,
+    *,
+    store: str = "store",
+    **changes: Any,
+) -> Any:
     """Extract a tiny model over SENTENCES; return its store and what was done."""
-    folder, store = tmp_path / family, Store(tmp_path / "store")
+    folder, into = tmp_path / family, Store(tmp_path / store)
     if not folder.exists():
         save_model(family, folder)
     (tmp_path / "tiny.txt").write_text("\n".join(map(" ".join, SENTENCES)), "utf-8")
@@ -31,9 +39,9 @@ def run(tmp_path: Path, family: str, pooling: Pooling, progress: Silent | None =
         (ModelSpec(str(folder), family),), (CorpusSpec(tmp_path / "tiny.txt", "tiny"),),
         Settings(pooling=pooling, **changes), batch_tokens=64,
     )  # fmt: skip
-    done = extract(store, study, plan(store, study), device="cpu", progress=progress or Silent(), run="r")
-    store.merge()
-    return store, done
+    done = extract(into, study, plan(into, study), device="cpu", progress=progress or Silent(), run="r")
+    into.merge()
+    return into, done
 
 
 @pytest.mark.parametrize(
@@ -68,7 +76,7 @@ def test_a_model_without_such_a_token_is_refused(tmp_path: Path) -> None:
 def test_split_sentences_are_left_out_and_counted(tmp_path: Path) -> None:
     progress = Silent()
     store, _ = run(tmp_path, "bert", "sentence-mean", progress, window=16, long_sentences="split")
-    whole, _ = run(tmp_path / "whole", "bert", "sentence-mean")
+    whole, _ = run(tmp_path, "bert", "sentence-mean", store="whole")
     short, every = (
         {row.layer: pq.read_table(s.root / row.path, partitioning=None) for row in s.artifacts()}
         for s in (store, whole)

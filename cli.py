@@ -56,6 +56,7 @@ class Bytes(click.ParamType[int]):
         return int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
 
 
+CORPUS = click.Path(exists=True, path_type=Path)
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 memory_option = click.option("--memory", type=Bytes(), default="2GB", help="For the sums of one pass over the words.")
@@ -95,7 +96,11 @@ def run(store: Store, study: Path, **means: Any) -> None:
 
 @cli.command()
 @click.argument("models", nargs=-1, required=True)
-@click.option("--corpus", "corpora", multiple=True, required=True, type=EXISTING, help="Text, CoNLL-U, JSONL, .gz too.")
+@click.option(
+    "--corpus", "corpora", multiple=True, required=True, type=CORPUS, help="Text, CoNLL-U, JSONL, CSV, Parquet."
+)
+@click.option("--column", help="Of a table that is a corpus: the one with the sentences.")
+@click.option("--words", type=click.Choice(CHOICES["words"]), help="What cuts texts into words; else white space.")
 @click.option("--pooling", type=click.Choice(CHOICES["pooling"]), default="last", help="Of sub-words to words.")
 @click.option("--site", type=click.Choice(CHOICES["site"]), default="block", help="What of each block is taken.")
 @click.option("--attention", is_flag=True, help="Attention too, from the same forward pass.")

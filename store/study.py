@@ -49,6 +49,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "special_tokens": ("drop", "keep-mass"),
     "unknown_tokens": ("refuse", "keep"),
     "part": ("encoder", "decoder"),
+    "words": ("icu",),
 }
 RANGES: dict[str, tuple[int, int]] = {
     "limit": (1, INTEGERS[1]), "window": (3, INTEGERS[1]), "batch_tokens": (1, INTEGERS[1]),
@@ -83,11 +84,16 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class CorpusSpec:
-    """A corpus file as a user names it; `limit` takes its first sentences only."""
+    """A corpus, a file or a folder, as a user names it; `limit` takes its first sentences only.
+
+    column: of a table, the one that holds the sentences. words: what cuts texts into words, white space when None.
+    """
 
     path: Path
     name: str
     limit: int | None = None
+    column: str | None = None
+    words: str | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,8 @@ def study_of(
     attention: bool = False,
     special_tokens: SpecialTokens = "drop",
     unknown_tokens: str = "refuse",
+    column: str | None = None,
+    words: str | None = None,
     **settings: Any,
 ) -> Study:
     """Return the study that an `extract` command line stands for; `settings` are the fields of Settings."""
@@ -188,7 +196,7 @@ def study_of(
     for index, spec in enumerate(specs):
         if spec.name in {other.name for other in specs[:index]}:
             raise BadRequest(f"two models would be called '{spec.name}': use a study, where each gets a name")
-    files = tuple(CorpusSpec(path, corpus_name(path)) for path in corpora)
+    files = tuple(CorpusSpec(path, corpus_name(path), None, column, words) for path in corpora)
     return Study(
         specs, files, Settings(**settings), tuple(layers) or None, batch_tokens,
         kinds=tuple(KINDS) if attention else USUAL, special_tokens=special_tokens, unknown_tokens=unknown_tokens,
@@ -260,8 +268,11 @@ class _Reader:
         self._keys(entry, [f.name for f in fields(CorpusSpec)], "corpora", index)
         self._require(entry, "path", "corpora", index)
         self._types(entry, {"limit": int}, "corpora", index)
-        path = self._place(entry, "path", "corpus file", "corpora", index)
-        return CorpusSpec(path, entry.get("name") or corpus_name(path), entry.get("limit"))
+        if entry.get("words") not in (None, *CHOICES["words"]):
+            self._fail(f"words must be {CHOICES['words'][0]}, got {shown(entry['words'])}", "corpora", index, "words")
+        path = self._place(entry, "path", "corpus", "corpora", index)
+        name = entry.get("name") or corpus_name(path)
+        return CorpusSpec(path, name, entry.get("limit"), entry.get("column"), entry.get("words"))
 
     def _result(self, entry: dict[str, Any], index: int) -> ResultsSpec:
         self._keys(entry, [f.name for f in fields(ResultsSpec)], "results", index)
@@ -357,7 +368,7 @@ class _Reader:
         try:
             named = Path(entry[key])
             path = (self._path.parent / (named.expanduser() if key == "id" else named)).resolve()
-            is_there = path.is_dir() if key == "id" else path.is_file()
+            is_there = path.is_dir() if key == "id" else path.is_file() or (key == "path" and path.is_dir())
         except (OSError, ValueError, RuntimeError):  # too long, with a NUL, of a user that there is not
             is_there = False
         if not is_there:

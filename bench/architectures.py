@@ -29,8 +29,13 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from extract_tiny import SENTENCES, save_tokenizer  # noqa: E402
 
+from layeratlas.extract.encoders import load  # noqa: E402
+from layeratlas.extract.locate import locate  # noqa: E402
 from layeratlas.extract.runner import extract, plan  # noqa: E402
 from layeratlas.store.artifacts import activations, attention  # noqa: E402
+from layeratlas.store.errors import LayeratlasError  # noqa: E402
+from layeratlas.store.files import Remembered  # noqa: E402
+from layeratlas.store.identity import Settings  # noqa: E402
 from layeratlas.store.progress import Silent  # noqa: E402
 from layeratlas.store.store import Store  # noqa: E402
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study  # noqa: E402
@@ -69,6 +74,8 @@ _OWN: dict[str, dict[str, Any]] = {
     "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_biased_input": False},
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_biased_input": False},
     "funnel": {"block_sizes": [1, 1], "num_decoder_layers": 1},
+    "luke": {"entity_vocab_size": 64, "entity_emb_size": 32},
+    "mamba2": {"num_heads": 8, "head_dim": 8, "n_groups": 1},
     "canine": {"num_hash_buckets": 64},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
 }  # fmt: skip
@@ -80,11 +87,13 @@ class Row:
 
     architecture: str
     outcome: str
+    runs: str = ""  # whether transformers runs it on token ids alone
     layers: str = ""
     difference: str = ""  # from transformers run by hand, of each layer's largest value
     batches: str = ""  # padded, equal, alone
     batch_difference: str = ""
     attention: str = ""
+    sites: str = ""  # within a block
     said: str = ""
 
 
@@ -99,7 +108,7 @@ def _shrunk(kind: Any, own: dict[str, Any], tokenizer: Any) -> Any:
     known = default.to_dict()
     there = {name for name in _SMALL if type(known.get(name)) is int}
     small = {name: min(_SMALL[name], known[name]) for name in there}
-    small |= {name: _SMALL[name] for name in _SMALL.keys() - there if hasattr(type(default), name)}
+    small |= {name: _SMALL[name] for name in _SMALL.keys() - there if _can_be_set(type(default), name)}
     small |= {name: small.get(mapped, _SMALL.get(name)) for name, mapped in (kind.attribute_map or {}).items()
               if mapped in small and name in known}  # fmt: skip
     words = {"vocab_size": len(tokenizer)} if "vocab_size" in known or hasattr(default, "vocab_size") else {}
@@ -116,8 +125,13 @@ def _shrunk(kind: Any, own: dict[str, Any], tokenizer: Any) -> Any:
     return kind(**{**small, **words, **specials, **parts, **own})
 
 
-def build(architecture: str, folder: Path) -> None:
-    """Save a small random model. Raises whatever transformers raises for what cannot be built from a configuration.
+def _can_be_set(kind: Any, name: str) -> bool:
+    found = getattr(kind, name, None)
+    return found is not None and getattr(found, "fset", found) is not None
+
+
+def build(architecture: str, folder: Path) -> bool:
+    """Save a small random model; tell whether transformers can run it on text. Raises whatever transformers raises.
 
     Keys and values have half the heads where that can be run, else all of them.
     """
@@ -126,6 +140,7 @@ def build(architecture: str, folder: Path) -> None:
     if not _runs(model) and hasattr(model.config, "num_key_value_heads"):
         model = _model(config_of(architecture, tokenizer, {"num_key_value_heads": _SMALL["num_attention_heads"]}))
     model.save_pretrained(folder)
+    return _runs(model)
 
 
 def _runs(model: Any) -> bool:
@@ -181,7 +196,7 @@ def _states(model: Any, given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         plain = {"use_cache": False} if "use_cache" in accepted else {}
         output = model(**inputs, output_hidden_states=True, return_dict=True, **plain)
         states = list(output.hidden_states)
-        if model.config.model_type in ("mamba", "mamba2", "falcon_mamba"):  # [block 1, …, the final norm]
+        if model.config.model_type in ("mamba", "mamba2", "falcon_mamba", "rwkv"):  # [block 1, …, the final norm]
             states = [model.get_input_embeddings()(inputs["input_ids"]), *states[:-2], states[-1]]
         last = getattr(output, "last_hidden_state", None)
     return states if last is None else [*states[:-1], last]
@@ -192,13 +207,15 @@ def examine(architecture: str) -> Row:
     with tempfile.TemporaryDirectory(prefix="architectures-") as scratch:
         folder = Path(scratch) / architecture
         try:
-            build(architecture, folder)
+            runs = build(architecture, folder)
         except Exception as error:
             return Row(architecture, "not built", said=f"{type(error).__name__}: {error}"[:200].replace("\n", " "))
         try:
-            return _extracted(architecture, folder, Path(scratch))
+            row = _extracted(architecture, folder, Path(scratch))
         except Exception as error:  # what this bench is for: there may be none
             return Row(architecture, "TRACEBACK", said=f"{type(error).__name__}: {error}"[:300].replace("\n", " "))
+        row.runs = "yes" if runs else "no"
+        return row
 
 
 def _extracted(architecture: str, folder: Path, scratch: Path) -> Row:
@@ -228,11 +245,27 @@ def _extracted(architecture: str, folder: Path, scratch: Path) -> Row:
     by_layer = [_apart(own[layer], wanted) for layer, wanted in zip(own, expected, strict=True)]
     row.difference, row.batch_difference = f"{max(by_layer):.0e}", f"{apart:.0e}"
     row.batches, row.said = _batches(notes), ""
+    row.sites = _sites(folder)
     row.attention, wrong = _attention(stores, notes)
     if max(*by_layer, apart) > CLOSE or wrong:
         row.outcome = "WRONG"
         row.said = "layers " + ", ".join(f"{i}: {x:.0e}" for i, x in enumerate(by_layer) if x > CLOSE)
     return row
+
+
+def _sites(folder: Path) -> str:
+    """Return which sites within its blocks a model shows."""
+    found = []
+    for site in ("attention", "mlp", "residual-mid"):
+        located = locate(ModelSpec(str(folder), folder.name), Remembered(folder.parent / "remembered.json"))
+        try:
+            load(located, Settings(site=site), "cpu", ["activations"])
+        except LayeratlasError:
+            if not found:  # where one part is not found, none is
+                break
+        else:
+            found.append(site)
+    return ", ".join(found) or "none"
 
 
 def _rows(store: Store, row: Any) -> np.ndarray:

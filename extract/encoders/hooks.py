@@ -134,8 +134,20 @@ class Attentions(Hook):
         weights = probe.show([probe.window])
         if len(weights) != probe.blocks:
             raise AttentionMissing(f"{self._title} gives attention of {len(weights)} blocks, expected {probe.blocks}")
+        _require_shares(self._title, weights)
         self.causal = not any(own.triu(diagonal=1).any() for own in weights)
         return tuple(own.shape[1] for own in weights)
+
+
+def _require_shares(title: str, weights: States) -> None:
+    """Raise AttentionMissing for what is no share of one (SqueezeBERT's scores); NaN is refused when stored."""
+    for block, own in enumerate(weights, start=1):
+        least, most = float(own.min()), float(own.float().sum(dim=-1).max())
+        if least < 0 or most > 1 + torch.finfo(own.dtype).eps ** 0.5:
+            raise AttentionMissing(
+                f"{title} gives in block {block} no attention: its rows sum to as much as {most:.4g}, with a least "
+                f"weight of {least:.4g}"
+            )
 
 
 def text_config(config: Any) -> Any:

@@ -14,8 +14,10 @@ from layeratlas.extract.encoders.transformer import load
 from layeratlas.extract.handling import version_of
 from layeratlas.extract.locate import locate
 from layeratlas.extract.plan import plan
+from layeratlas.extract.runner import extract
 from layeratlas.store.files import Remembered
 from layeratlas.store.identity import ArtifactIdentity, AttentionSettings, Settings, canonical_json
+from layeratlas.store.progress import Silent
 from layeratlas.store.store import Store
 from layeratlas.store.study import CorpusSpec, ModelSpec, Study
 
@@ -64,6 +66,21 @@ def test_models_that_are_run_otherwise_have_another_identity(tmp_path: Path, fam
     assert {identity.version for identity in identities(tmp_path / family, tmp_path)} == {2}
     located = locate(spec, Remembered(tmp_path / "remembered.json"))
     assert load(located, Settings(), "cpu", ["activations"]).shape.batching != "padded"
+
+
+def test_what_an_earlier_release_made_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, store = save(PADDED["fnet"](), tmp_path / "fnet"), Store(tmp_path / "store")
+    (tmp_path / "tiny.txt").write_text("\n".join(map(" ".join, SENTENCES)), "utf-8")
+    study = Study((spec,), (CorpusSpec(tmp_path / "tiny.txt", "tiny"),))
+    with monkeypatch.context() as former:
+        former.setattr("layeratlas.extract.plan.version_of", lambda model_type: 1)
+        extract(store, study, plan(store, study), device="cpu", progress=Silent(), run="r")
+        store.merge()
+    progress = Silent()
+    extract(store, study, plan(store, study), device="cpu", progress=progress, run="r")
+    store.merge()
+    assert len(store.artifacts()) == 6 and plan(store, study) == []
+    assert any("as an earlier release ran them" in note and "forget fnet" in note for note in progress.notes)
 
 
 def test_every_model_that_the_bench_found_to_be_run_otherwise_has_a_version() -> None:

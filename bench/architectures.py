@@ -87,7 +87,6 @@ class Row:
 
     architecture: str
     outcome: str
-    runs: str = ""  # whether transformers runs it on token ids alone
     layers: str = ""
     difference: str = ""  # from transformers run by hand, of each layer's largest value
     batches: str = ""  # padded, equal, alone
@@ -130,8 +129,8 @@ def _can_be_set(kind: Any, name: str) -> bool:
     return found is not None and getattr(found, "fset", found) is not None
 
 
-def build(architecture: str, folder: Path) -> bool:
-    """Save a small random model; tell whether transformers can run it on text. Raises whatever transformers raises.
+def build(architecture: str, folder: Path) -> None:
+    """Save a small random model. Raises whatever transformers raises for what a configuration alone does not make.
 
     Keys and values have half the heads where that can be run, else all of them.
     """
@@ -140,7 +139,6 @@ def build(architecture: str, folder: Path) -> bool:
     if not _runs(model) and hasattr(model.config, "num_key_value_heads"):
         model = _model(config_of(architecture, tokenizer, {"num_key_value_heads": _SMALL["num_attention_heads"]}))
     model.save_pretrained(folder)
-    return _runs(model)
 
 
 def _runs(model: Any) -> bool:
@@ -207,15 +205,13 @@ def examine(architecture: str) -> Row:
     with tempfile.TemporaryDirectory(prefix="architectures-") as scratch:
         folder = Path(scratch) / architecture
         try:
-            runs = build(architecture, folder)
+            build(architecture, folder)
         except Exception as error:
             return Row(architecture, "not built", said=f"{type(error).__name__}: {error}"[:200].replace("\n", " "))
         try:
-            row = _extracted(architecture, folder, Path(scratch))
+            return _extracted(architecture, folder, Path(scratch))
         except Exception as error:  # what this bench is for: there may be none
             return Row(architecture, "TRACEBACK", said=f"{type(error).__name__}: {error}"[:300].replace("\n", " "))
-        row.runs = "yes" if runs else "no"
-        return row
 
 
 def _extracted(architecture: str, folder: Path, scratch: Path) -> Row:
@@ -326,10 +322,20 @@ def _send(architecture: str, sending: Any) -> None:
     sending.send(examine(architecture))
 
 
+def _with_former(rows: list[Row], file: Path) -> list[Row]:
+    """Return the rows, and those of other architectures that the file has already."""
+    found = {row.architecture: row for row in rows}
+    if file.exists():
+        with file.open(encoding="utf-8") as opened:
+            former = (Row(**one) for one in csv.DictReader(opened))
+            found = {**{row.architecture: row for row in former}, **found}
+    return [found[name] for name in sorted(found)]
+
+
 def main() -> None:
     """Examine all, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", help="of transformers' model types")
+    parser.add_argument("--only", nargs="*", help="of transformers' model types; other rows of the file stay")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "architectures.csv")
     options = parser.parse_args()
@@ -342,6 +348,7 @@ def main() -> None:
         for row in pool.map(_in_child, names):
             rows.append(row)
             print(*(f"{key}={value}" for key, value in asdict(row).items() if value), flush=True)
+    rows = _with_former(rows, options.out) if options.only else rows
     with options.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()

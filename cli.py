@@ -114,6 +114,7 @@ def run(store: Store, study: Path, **means: Any) -> None:
 @click.option("--window", type=click.IntRange(min=3), help="Most tokens at once; else the model's own limit.")
 @click.option("--precision", type=click.Choice(CHOICES["precision"]), default="float32", help="Of the forward pass.")
 @click.option("--storage", type=click.Choice(CHOICES["storage"]), default="float32", help="Of the files.")
+@click.option("--stateful", is_flag=True, help="Of AllenNLP's ELMo: carry its state from sentence to sentence.")
 @click.option("--unknown-tokens", type=click.Choice(CHOICES["unknown_tokens"]), default="refuse", help="If most are.")
 @click.option("--batch-tokens", type=click.IntRange(min=1), default=4096, help="Tokens in one forward pass.")
 @click.option("--revision", help="Of a hub model.")

@@ -76,6 +76,7 @@ class Settings:
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     storage: Literal["float32", "float16"] = "float32"
     site: Site = dataclasses.field(default="block", metadata=LATER)
+    stateful: bool = dataclasses.field(default=False, metadata=LATER)
 
     @property
     def words_from_tokens(self) -> str:

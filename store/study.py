@@ -307,7 +307,9 @@ class _Reader:
             self._fail("write the settings as [extraction]", "extraction", 0, "extraction")
         settings = [f.name for f in fields(Settings)]
         self._keys(entry, [*settings, "layers", *_OTHERS, "kinds"], "extraction")
-        self._types(entry, {"window": int, "layers": list, "batch_tokens": int, "kinds": list}, "extraction")
+        self._types(
+            entry, {"window": int, "layers": list, "batch_tokens": int, "kinds": list, "stateful": bool}, "extraction"
+        )
         for key, choices in CHOICES.items():
             if key in entry and entry[key] not in choices:
                 self._fail(f"{key} must be one of {', '.join(choices)}, got {shown(entry[key])}", "extraction", 0, key)

@@ -2,7 +2,8 @@
 
 Such a module has `FAMILIES`, from the model_type of a config.json to what the literature calls the family, and
 `load(located, settings, device, kinds)`, which makes an Encoder (`base.py`). Nothing else lists them; models that no
-module names are run by transformers. They are looked for when a model is loaded: planning imports none.
+module names are run by transformers. They are looked for when a model is loaded: planning imports none. `STATEFUL` says
+that its models can carry a state from sentence to sentence.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
     module = _module(located.model_type)
     if settings.site != "block" and not module.__name__.endswith(_ALL_OTHERS):
         raise BadRequest(f"{located.spec.name} has no sites within its layers: leave site out")
+    if settings.stateful and not hasattr(module, "STATEFUL"):
+        raise BadRequest(f"{located.spec.name} carries no state between sentences: leave stateful out")
     encoder: Encoder = module.load(located, settings, device, kinds)
     return encoder
 

@@ -68,6 +68,7 @@ class Settings:
     long_sentences: what happens to a sentence longer than the model's window: `split` at a word, or `refuse`.
     window: the most tokens a model sees at once, special tokens included; None is the model's own limit.
     precision: the dtype of the forward pass. storage: the dtype of the file.
+    stateful: of AllenNLP's ELMo, each sentence goes on from the state in which the one before it ended.
     """
 
     pooling: Pooling = "last"

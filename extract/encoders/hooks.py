@@ -40,7 +40,7 @@ class Hook(ABC):
 
     loading: ClassVar[dict[str, str]] = {}
     switches: ClassVar[tuple[str, ...]] = ()
-    first_layer: ClassVar[int] = 0
+    first_layer: ClassVar[int | None] = None  # that it shows; None: the first that has the kind
     causal = False  # whether no token saw a later one; only attention tells
 
     def __init__(self, model: Any, title: str) -> None:
@@ -106,7 +106,6 @@ class HiddenStates(Hook):
 class Attentions(Hook):
     """Attention: [windows, heads, query, key] of every block."""
 
-    first_layer = 1
     loading: ClassVar[dict[str, str]] = {"attn_implementation": "eager"}  # sdpa and flash never make the weights
     switches = ("output_attentions",)
 

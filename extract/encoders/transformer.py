@@ -34,6 +34,7 @@ from layeratlas.extract.memory import available
 from layeratlas.extract.tokens import WordTokenizer
 from layeratlas.store.errors import AttentionMissing, BadRequest, LayeratlasError
 from layeratlas.store.identity import Settings, Site
+from layeratlas.store.kinds import kind_of
 
 #: model_type → family, where the literature has another name for it; all others are called as their configuration does.
 FAMILIES = {
@@ -115,10 +116,14 @@ class TransformerEncoder:
         """Run one batch; memory: every layer of the batch, for as long as the result lives."""
         shown = self._pass([list(window) for window in windows], wanted)
         chosen = {
-            kind: {layer: shown[kind][layer - self._hooks[kind].first_layer] for layer in layers}
+            kind: {layer: shown[kind][layer - self._first_layer(kind)] for layer in layers}
             for kind, layers in wanted.items()
         }
         return Hidden(chosen, len(self._tokens.prefix))
+
+    def _first_layer(self, kind: str) -> int:
+        own = self._hooks[kind].first_layer
+        return kind_of(kind).first_layer if own is None else own
 
     def most_tokens(self, window: int | None) -> int | None:
         """Return the most tokens that there is memory for in one pass; None when any window that is allowed fits."""
@@ -199,7 +204,7 @@ class TransformerEncoder:
             show = partial(self._show, kind)
             probe = Probe(window, long, len(self._tokens.prefix), len(window) + self.specials, blocks, show)
             try:
-                units[kind] = dict(enumerate(hook.learn(probe), start=hook.first_layer))
+                units[kind] = dict(enumerate(hook.learn(probe), start=self._first_layer(kind)))
             except AttentionMissing as error:
                 absent[kind] = str(error)
             blocks = max(units[_DEPTH])

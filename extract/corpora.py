@@ -73,7 +73,7 @@ def _sentences(spec: CorpusSpec) -> Iterator[list[str]]:
     with _open(spec.path) as file:
         lines = _lines(file)
         if form in _DELIMITERS:
-            rows = csv_rows(lines, spec.column, delimiter=_DELIMITERS[form])
+            rows = csv_rows(spec.path, lines, spec.column, delimiter=_DELIMITERS[form])
             yield from _values(rows, segmenter(spec.words))
         elif form == ".jsonl":
             yield from _jsonl(lines, spec.column, segmenter(spec.words))

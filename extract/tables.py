@@ -19,12 +19,14 @@ _ROWS = 4096
 _STATE, _SPLITS = "state.json", "dataset_dict.json"  # what `save_to_disk` leaves in a folder
 
 
-def csv_rows(lines: Iterator[tuple[int, str]], column: str | None, *, delimiter: str) -> Iterator[tuple[int, str]]:
+def csv_rows(
+    path: Path, lines: Iterator[tuple[int, str]], column: str | None, *, delimiter: str
+) -> Iterator[tuple[int, str]]:
     """Yield the line and the text of every row. Raises BadRequest for another column, MalformedLineError for no CSV."""
     reader = csv.reader((line + "\n" for _, line in lines), delimiter=delimiter, strict=True)
     try:
         names = next(reader, [])
-        place = names.index(column_of(names, column))
+        place = names.index(column_of(path, names, column))
         for row in reader:
             if row and len(row) != len(names):
                 raise MalformedLineError(reader.line_num, f"expected {len(names)} columns, got {len(row)}")
@@ -73,16 +75,18 @@ def files(path: Path) -> list[Path]:
     return named
 
 
-def column_of(names: Sequence[str], column: str | None) -> str:
+def column_of(path: Path, names: Sequence[str], column: str | None) -> str:
     """Return the column that is meant. Raises BadRequest for none, and when several could be meant."""
     if column is not None:
         if column not in names:
-            raise BadRequest(unknown("column", column, names))
+            raise BadRequest(f"{path}: {unknown('column', column, names)}")
         return column
     usual = [name for name in USUAL if name in names]
     if len(usual) != 1:
         shown = ", ".join(map(str, names[:20])) or "none"
-        raise BadRequest(f"say which column holds the sentences, with --column (column in a study); there is: {shown}")
+        raise BadRequest(
+            f"{path}: say which column holds the sentences, with --column (column in a study); there is: {shown}"
+        )
     return usual[0]
 
 
@@ -90,7 +94,7 @@ def _parquet(file: Path, column: str | None) -> Iterator[list[Any]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as opened:
-        name = column_of(opened.schema_arrow.names, column)
+        name = column_of(file, opened.schema_arrow.names, column)
         for batch in opened.iter_batches(_ROWS, columns=[name]):
             yield batch[name].to_pylist()
 
@@ -107,7 +111,7 @@ def _arrow(file: Path, column: str | None) -> Iterator[list[Any]]:
             names = opened.schema.names
         else:
             names = batches.schema.names
-        name = column_of(names, column)
+        name = column_of(file, names, column)
         for batch in batches:
             for start in range(0, len(batch), _ROWS):
                 yield batch[name].slice(start, _ROWS).to_pylist()

@@ -101,3 +101,16 @@ def test_sentences_are_never_compared_with_words(tmp_path: Path) -> None:
     assert [sorted({how[artifact] for artifact in tile.artifacts}) for tile in tiles] in (
         [["last"], ["sentence-mean"]], [["sentence-mean"], ["last"]],
     )  # fmt: skip
+
+
+def test_status_counts_sentences_and_the_layers_that_a_site_has(tmp_path: Path) -> None:
+    from layeratlas.queries.questions.status import overview
+
+    run(tmp_path, "bert", "sentence-mean")
+    store, _ = run(tmp_path, "bert", "last", site="mlp")
+    with store.catalog() as connection:
+        found = overview(connection)[0].full_records()
+    rows = {row["pooling"]: row for row in found}
+    assert [rows["sentence-mean"][name] for name in ("layers", "of", "words", "of_words")] == [3, 3, 8, 8]
+    words = sum(map(len, SENTENCES))
+    assert [rows["last@mlp"][name] for name in ("layers", "of", "words", "of_words")] == [2, 2, words, words]

@@ -171,7 +171,7 @@ def by_hand(folder: Path) -> list[list[np.ndarray]]:  # each sentence, each laye
         transformers.AutoModelForTextEncoding if config.model_type in ("t5", "mt5", "umt5") else transformers.AutoModel
     )
     model = kind.from_pretrained(folder).eval()
-    if model.config.is_encoder_decoder and hasattr(model, "get_encoder"):
+    if config.is_encoder_decoder and hasattr(model, "get_encoder"):
         model = model.get_encoder()
     found = []
     for sentence in SENTENCES:
@@ -180,11 +180,11 @@ def by_hand(folder: Path) -> list[list[np.ndarray]]:  # each sentence, each laye
         ends = np.cumsum([len(word) + 1 for word in sentence]) - 1
         offsets = given.pop("offset_mapping")[0].tolist()
         last = [max(i for i, (a, b) in enumerate(offsets) if b > a and b <= end) for end in ends]
-        found.append([state[0, last].float().numpy() for state in _states(model, given)])
+        found.append([state[0, last].float().numpy() for state in _states(model, config.model_type, given)])
     return found
 
 
-def _states(model: Any, given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+def _states(model: Any, model_type: str, given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
     import inspect
 
     accepted = inspect.signature(model.forward).parameters
@@ -194,7 +194,7 @@ def _states(model: Any, given: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         plain = {"use_cache": False} if "use_cache" in accepted else {}
         output = model(**inputs, output_hidden_states=True, return_dict=True, **plain)
         states = list(output.hidden_states)
-        if model.config.model_type in ("mamba", "mamba2", "falcon_mamba", "rwkv"):  # [block 1, …, the final norm]
+        if model_type in ("mamba", "mamba2", "falcon_mamba", "rwkv"):  # [block 1, …, the final norm]
             states = [model.get_input_embeddings()(inputs["input_ids"]), *states[:-2], states[-1]]
         last = getattr(output, "last_hidden_state", None)
     return states if last is None else [*states[:-1], last]

@@ -197,6 +197,23 @@ def test_a_model_for_images_too_runs_its_text_part_with_its_heads(store: Store, 
     assert encoder(spec).window == 64
 
 
+def test_an_encoder_that_knows_neither_its_embeddings_nor_its_configuration_is_run(
+    store: Store, tmp_path: Path
+) -> None:
+    heads = {f"{part}_{what}": 2 for part in ("encoder", "decoder") for what in ("layers", "attention_heads")}
+    config = transformers.FSMTConfig(
+        langs=["en", "de"], src_vocab_size=400, tgt_vocab_size=400, d_model=16, encoder_ffn_dim=32, decoder_ffn_dim=32,
+        **heads,
+    )  # fmt: skip
+    assert run(store, study(save(config, tmp_path / "fsmt"))) == Summary(written=3)
+
+
+def test_attention_that_is_no_share_is_left_out(store: Store, tmp_path: Path) -> None:
+    spec, progress = save(transformers.SqueezeBertConfig(**BLOCKS, embedding_size=16), tmp_path / "squeeze"), Silent()
+    assert run(store, study(spec, kinds=("activations", "attention")), progress) == Summary(written=3)
+    assert any("gives in block 1 no attention: its rows sum" in note and "left out" in note for note in progress.notes)
+
+
 def test_a_model_that_needs_more_than_text_says_what(store: Store, tmp_path: Path) -> None:
     config = transformers.CLIPConfig(text_config=BLOCKS, vision_config={**BLOCKS, "image_size": 8, "patch_size": 4})
     (failure,) = run(store, study(save(config, tmp_path / "clip"))).failures

@@ -67,7 +67,7 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
             model = _model(located, source, config, dtype, how)
             model = adapted(model, located) if located.adapter else model
             if model.config.is_encoder_decoder and not source.decoder and hasattr(model, "get_encoder"):
-                model = model.get_encoder()
+                model = _encoder_of(model)
             pad = next((i for i in (tokenizer.pad_token_id, getattr(config, "pad_token_id", None)) if i is not None), 0)
             model = model.eval().to(device)
     encoder = TransformerEncoder(
@@ -76,6 +76,14 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
     )  # fmt: skip
     if source.ignored:
         encoder.shape = replace(encoder.shape, remarks=(*encoder.shape.remarks, source.ignored))
+    return encoder
+
+
+def _encoder_of(model: Any) -> Any:
+    """Return the encoder of an encoder-decoder; some do not know their own configuration (FSMT)."""
+    encoder = model.get_encoder()
+    if not hasattr(encoder, "config"):
+        encoder.config = model.config
     return encoder
 
 

@@ -186,6 +186,9 @@ def study_of(
         raise BadRequest(f"seed must be from {low:,} to {high:,}, got {seed}")
     if name is not None and len(models) > 1:
         raise BadRequest(f"'{name}' can be the name of one model only, {len(models)} are given: use a study")
+    chosen = Settings(**settings)
+    if layers and max(layers) < first_layer("activations", chosen):
+        raise BadRequest(f"the embeddings, layer 0, have no site '{chosen.site}': name layers from 1")
     specs = tuple(
         ModelSpec(
             identifier, name or model_name(identifier, untrained=untrained, seed=seed, part=part), revision, family,
@@ -198,7 +201,7 @@ def study_of(
             raise BadRequest(f"two models would be called '{spec.name}': use a study, where each gets a name")
     files = tuple(CorpusSpec(path, corpus_name(path), None, column, words) for path in corpora)
     return Study(
-        specs, files, Settings(**settings), tuple(layers) or None, batch_tokens,
+        specs, files, chosen, tuple(layers) or None, batch_tokens,
         kinds=tuple(KINDS) if attention else USUAL, special_tokens=special_tokens, unknown_tokens=unknown_tokens,
     )  # fmt: skip
 

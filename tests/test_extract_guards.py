@@ -197,9 +197,7 @@ def test_a_model_for_images_too_runs_its_text_part_with_its_heads(store: Store, 
     assert encoder(spec).window == 64
 
 
-def test_an_encoder_that_knows_neither_its_embeddings_nor_its_configuration_is_run(
-    store: Store, tmp_path: Path
-) -> None:
+def test_an_encoder_that_knows_neither_its_embeddings_nor_its_config_is_run(store: Store, tmp_path: Path) -> None:
     heads = {f"{part}_{what}": 2 for part in ("encoder", "decoder") for what in ("layers", "attention_heads")}
     config = transformers.FSMTConfig(
         langs=["en", "de"], src_vocab_size=400, tgt_vocab_size=400, d_model=16, encoder_ffn_dim=32, decoder_ffn_dim=32,

@@ -16,12 +16,12 @@ from layeratlas.extract.encoders import load
 from layeratlas.extract.locate import locate
 from layeratlas.extract.runner import Summary, extract, plan
 from layeratlas.store.artifacts.activations import read_chunks
-from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.files import Remembered
 from layeratlas.store.identity import Settings, Site
 from layeratlas.store.progress import Silent
 from layeratlas.store.store import Store
-from layeratlas.store.study import CorpusSpec, ModelSpec, Study
+from layeratlas.store.study import CorpusSpec, ModelSpec, Study, load_study, study_of
 
 SITES: tuple[Site, ...] = ("attention", "mlp", "residual-mid")
 Blocks = Callable[[Any], list[Any]]
@@ -121,6 +121,30 @@ def test_a_block_whose_parts_do_not_add_up_is_refused(tmp_path: Path, monkeypatc
     for family in ("gpt2", "mamba"):
         with pytest.raises(LayeratlasError, match="it is not its input, plus what one attention adds, plus what one"):
             values(tmp_path / family, "mlp", family)
+
+
+def test_what_a_study_says_of_sites_and_tables_is_read_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("id,body\n1,a b\n")
+    study = '[[models]]\nid = "x"\n[[corpora]]\npath = "c.csv"\ncolumn = "body"\n{}\n[extraction]\n{}\n'
+
+    def read(corpus: str, extraction: str) -> Study:
+        (tmp_path / "s.toml").write_text(study.format(corpus, extraction))
+        return load_study(tmp_path / "s.toml")
+
+    found = read('words = "icu"', 'site = "mlp"\nstateful = true\npooling = "cls"')
+    assert (found.corpora[0].column, found.corpora[0].words) == ("body", "icu")
+    assert found.settings == Settings("cls", site="mlp", stateful=True)
+    for corpus, extraction, complaint in (
+        ('words = "jieba"', "", "6: words must be icu, got 'jieba'"),
+        ("column = 3", "", "column"),
+        ("", 'site = "attn"', "8: site must be one of block, attention, mlp, residual-mid, got 'attn'"),
+        ("", 'site = "mlp"\nlayers = [0]', "layer 0 has none"),
+        ("", "stateful = 1", "8: stateful must be true or false, got 1"),
+    ):
+        with pytest.raises(BadRequest, match=complaint):
+            read(corpus, extraction)
+    with pytest.raises(BadRequest, match="the embeddings, layer 0, have no site 'mlp'"):
+        study_of(["x"], [tmp_path / "c.csv"], layers=[0], site="mlp")
 
 
 def test_a_site_is_extracted_beside_the_block_and_never_compared_with_it(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ class _Group(click.Group):
             formatter.write_dl([(name, each.get_short_help_str(limit=1000)) for name, each in self.commands.items()])
 
 
+CORPUS = click.Path(exists=True, path_type=Path)
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 memory_option = click.option("--memory", type=Bytes(), default="2GB", help="For the sums of one pass over the words.")
@@ -83,9 +84,14 @@ def run(store: Store, study: Path, **means: Any) -> None:
 
 @cli.command()
 @click.argument("models", nargs=-1, required=True)
-@click.option("--corpus", "corpora", multiple=True, required=True, type=EXISTING, help="Text, CoNLL-U, JSONL, .gz too.")
+@click.option(
+    "--corpus", "corpora", multiple=True, required=True, type=CORPUS, help="Text, CoNLL-U, JSONL, CSV, Parquet."
+)
+@click.option("--column", help="Of a table that is a corpus: the one with the sentences.")
+@click.option("--words", type=click.Choice(CHOICES["words"]), help="What cuts texts into words; else white space.")
 @click.option("--corpus-name", help="Of the corpus, when one is given; else its file's name without endings.")
 @click.option("--pooling", type=click.Choice(CHOICES["pooling"]), default="last", help="Of sub-words to words.")
+@click.option("--site", type=click.Choice(CHOICES["site"]), default="block", help="What of each block is taken.")
 @click.option("--attention", is_flag=True, help="Attention too, from the same forward pass.")
 @click.option(
     "--special-tokens", type=click.Choice(CHOICES["special_tokens"]), default="drop", help="Of attention, their mass."
@@ -97,6 +103,7 @@ def run(store: Store, study: Path, **means: Any) -> None:
 @click.option("--window", type=click.IntRange(min=3), help="Most tokens at once; else the model's own limit.")
 @click.option("--precision", type=click.Choice(CHOICES["precision"]), default="float32", help="Of the forward pass.")
 @click.option("--storage", type=click.Choice(CHOICES["storage"]), default="float32", help="Of the files.")
+@click.option("--stateful", is_flag=True, help="Of AllenNLP's ELMo: carry its state from sentence to sentence.")
 @click.option("--unknown-tokens", type=click.Choice(CHOICES["unknown_tokens"]), default="refuse", help="If most are.")
 @click.option("--batch-tokens", type=click.IntRange(min=1), default=4096, help="Tokens in one forward pass.")
 @click.option("--revision", help="Of a hub model.")

@@ -47,7 +47,7 @@ def floor(scratch: Path, study: Study) -> Callable[[], None]:
     from layeratlas.extract.windows import Windowing, batches
 
     encoder = load(locate(MODEL, Store(scratch).remembered), Settings(), "cpu", study.kinds)
-    takes = [take_of(kind)("minilm", encoder.shape, range(7), study) for kind in study.kinds]
+    takes = [take_of(kind)("minilm", encoder, range(7), study) for kind in study.kinds]
     passing = Pass(encoder, Windowing(encoder, Settings(), "minilm"), takes, study.batch_tokens)
     inputs = [
         encoder._inputs([window.pieces for window in batch])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -108,6 +109,27 @@ def figures_table() -> str:
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def architectures() -> str:
+    """What the bench found of every architecture: those that are extracted, then why others are refused."""
+    with (Path(__file__).parent / "architectures.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    ran = [row for row in rows if row["outcome"] == "extracted"]
+    refused = [row for row in rows if row["outcome"] == "refused"]
+    columns = ("architecture", "difference", "together", "attention", "sites")
+    lines = [f"## {len(ran)} are extracted", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for row in ran:
+        attention = row["attention"].replace("not whole", "left out")
+        together = f"{row['batches']}, {row['batch_difference']}"
+        lines.append(f"| {row['architecture']} | {row['difference']} | {together} | {attention} | {row['sites']} |")
+    lines += ["", f"## {len(refused)} are refused, each in one line", ""]
+    lines += ["| architecture | what is said |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {row['architecture']} | {_in_cell(row['said'])} |" for row in refused)])
+
+
+def _in_cell(said: str) -> str:
+    return said.split(") ", 1)[-1].replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")[:160]
 
 
 def _assigned(parameters: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Corpora: sentences of words, streamed from plain text, CoNLL-U or JSONL, each also gzipped.
+"""Corpora: sentences of words, streamed from plain text, CoNLL-U, JSONL or CSV, each also gzipped, Parquet or Arrow.
 
 - `.txt`: one sentence a line, words between white space (any that Unicode knows, no-break spaces included).
 - `.conllu`: the words are the syntactic words, the lines whose id is a whole number. Multi-word ranges (`3-4`) and
@@ -6,6 +6,8 @@
 - `.jsonl`: an object a line, `{"text": "…"}` split at white space, or `{"words": [...]}` (or `"tokens"`) as given.
 - ids of rows that are no words (images, sentences, cells), whatever the file is called: one a line, each once. Each is
   a sentence of one word.
+- `.csv`, `.tsv`, with a line of names; `.parquet`, `.arrow`, or a folder of these as `datasets` saves it: one column of
+  texts, or of lists of words.
 
 A sentence without words (a blank line) is skipped and gets no number. Words are kept as they stand: no Unicode
 normalisation, inner spaces allowed where the format allows them.
@@ -17,27 +19,21 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
+from layeratlas.extract.malformed import MalformedLineError, word
+from layeratlas.extract.segmenting import Segment, segmenter
+from layeratlas.extract.tables import column_rows, csv_rows, files
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import Remembered
 from layeratlas.store.identity import SCHEME
 from layeratlas.store.study import CorpusSpec
 
 Lines = Iterator[tuple[int, str]]
-Reader = Callable[[Lines], Iterator[list[str]]]
-
-
-class _MalformedLineError(ValueError):
-    """A line that its format does not allow; the path is added by whoever knows it."""
-
-    def __init__(self, line: int, problem: str) -> None:
-        super().__init__(problem)
-        self.line = line
 
 
 @dataclass(frozen=True)
@@ -58,16 +54,37 @@ def read(spec: CorpusSpec) -> Iterator[list[str]]:
 
     Raises BadRequest, naming file and line, for what the format does not allow.
     """
-    reader = _ids if spec.ids else _READERS[_format(spec.path)]
     try:
-        with _open(spec.path) as file:
-            yield from islice((words for words in reader(_lines(file)) if words), spec.limit)
-    except _MalformedLineError as error:
+        yield from islice((words for words in _sentences(spec) if words), spec.limit)
+    except MalformedLineError as error:
         raise BadRequest(f"{spec.path}:{error.line}: {error}") from None
     except FileNotFoundError:
         raise BadRequest(f"there is no corpus file {spec.path}") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise BadRequest(f"{spec.path} is no whole gzip file: {error}") from None
+
+
+def _sentences(spec: CorpusSpec) -> Iterator[list[str]]:
+    if spec.ids:
+        with _open(spec.path) as file:
+            yield from _ids(_lines(file))
+        return
+    form = _format(spec.path)
+    if spec.path.is_dir() or form in _COLUMNS:
+        yield from _values(column_rows(spec.path, spec.column), segmenter(spec.words))
+        return
+    if (form == ".conllu" and (spec.column or spec.words)) or (form == ".txt" and spec.column):
+        option = "column" if spec.column else "words"
+        raise BadRequest(f"{spec.path.name} has no {option} to be chosen: leave {option} out")
+    with _open(spec.path) as file:
+        lines = _lines(file)
+        if form in _DELIMITERS:
+            rows = csv_rows(spec.path, lines, spec.column, delimiter=_DELIMITERS[form])
+            yield from _values(rows, segmenter(spec.words))
+        elif form == ".jsonl":
+            yield from _jsonl(lines, spec.column, segmenter(spec.words))
+        else:
+            yield from _conllu(lines) if form == ".conllu" else _text(lines, segmenter(spec.words))
 
 
 def facts(spec: CorpusSpec, remembered: Remembered) -> CorpusFacts:
@@ -78,6 +95,10 @@ def facts(spec: CorpusSpec, remembered: Remembered) -> CorpusFacts:
     if not spec.ids:
         _format(spec.path)
     what = f"facts-{SCHEME}{'-ids' if spec.ids else ''}" if spec.limit is None else f"facts-{SCHEME}-first-{spec.limit}"
+    what += "".join(f"-{name}-{value}" for name, value in (("column", spec.column), ("words", spec.words)) if value)
+    if spec.path.is_dir():  # whose own time does not tell of changes within its files
+        within = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files(spec.path)]
+        what += "-" + hashlib.sha256(repr(within).encode()).hexdigest()
     try:
         known = remembered.of(spec.path, what, lambda path: json.dumps(asdict(facts_of(read(spec), spec.path))))
     except FileNotFoundError:
@@ -111,7 +132,7 @@ def listed(ids: Iterable[str]) -> Iterator[list[str]]:
     """Stream ids as a corpus, a sentence of one word each. Raises BadRequest for one that is blank or there twice."""
     try:
         yield from _ids(enumerate(ids))
-    except _MalformedLineError as error:
+    except MalformedLineError as error:
         raise BadRequest(f"id {error.line}: {error}") from None
 
 
@@ -121,11 +142,16 @@ def size(sentence: list[str]) -> int:
 
 
 def _format(path: Path) -> str:
+    """Return the ending that tells the format; of a folder, none. Raises BadRequest."""
+    if path.is_dir():
+        return ""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
-    if not suffixes or suffixes[-1] not in _READERS:
-        raise BadRequest(f"cannot tell the format of {path.name}: name it {', '.join(_READERS)}, or one of these + .gz")
+    if not suffixes or suffixes[-1] not in FORMATS:
+        raise BadRequest(
+            f"cannot tell the format of {path.name}: name it {', '.join(FORMATS)}, or one of the first five + .gz"
+        )
     return suffixes[-1]
 
 
@@ -138,23 +164,34 @@ def _lines(file: BinaryIO) -> Lines:
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise _MalformedLineError(number, f"not UTF-8: {error.reason} at byte {error.start + 1}") from None
+            raise MalformedLineError(number, f"not UTF-8: {error.reason} at byte {error.start + 1}") from None
         yield number, line.rstrip("\r\n")
 
 
 def _ids(lines: Lines) -> Iterator[list[str]]:
     seen: set[str] = set()
     for number, line in lines:
-        own = _word(number, line.strip(), 1)
+        own = word(number, line.strip(), 1)
         if own in seen:
-            raise _MalformedLineError(number, f"the id {own!r} is there twice: every row has its own")
+            raise MalformedLineError(number, f"the id {own!r} is there twice: every row has its own")
         seen.add(own)
         yield [own]
 
 
-def _text(lines: Lines) -> Iterator[list[str]]:
+def _text(lines: Lines, segment: Segment) -> Iterator[list[str]]:
     for _, line in lines:
-        yield line.split()
+        yield segment(line)
+
+
+def _values(rows: Iterator[tuple[int, Any]], segment: Segment) -> Iterator[list[str]]:
+    """Make sentences of a column's values: texts, lists of words, or nothing."""
+    for number, value in rows:
+        if isinstance(value, str):
+            yield [word(number, one, i) for i, one in enumerate(segment(value), start=1)]
+        elif isinstance(value, list):
+            yield [word(number, one, i) for i, one in enumerate(value, start=1)]
+        elif value is not None:
+            raise MalformedLineError(number, f"expected a text or a list of words, got {type(value).__name__}")
 
 
 def _conllu(lines: Lines) -> Iterator[list[str]]:
@@ -164,9 +201,9 @@ def _conllu(lines: Lines) -> Iterator[list[str]]:
             yield words
             words = []
         elif not line.startswith("#"):
-            word = _conllu_word(number, line, expected=len(words) + 1)
-            if word is not None:
-                words.append(word)
+            form = _conllu_word(number, line, expected=len(words) + 1)
+            if form is not None:
+                words.append(form)
     yield words
 
 
@@ -174,46 +211,42 @@ def _conllu_word(number: int, line: str, *, expected: int) -> str | None:
     """Return the form of a syntactic word, None for a multi-word range or an empty node."""
     columns = line.split("\t")
     if len(columns) != 10:
-        raise _MalformedLineError(number, f"expected the 10 tab-separated columns of CoNLL-U, got {len(columns)}")
+        raise MalformedLineError(number, f"expected the 10 tab-separated columns of CoNLL-U, got {len(columns)}")
     identifier, form = columns[0], columns[1]
     if all(part.isdecimal() for part in identifier.replace("-", ".").split(".", 1)) and not identifier.isdecimal():
         return None
     if identifier != str(expected):
-        raise _MalformedLineError(number, f"expected word {expected} of the sentence, got id '{identifier}'")
-    return _word(number, form, expected)
+        raise MalformedLineError(number, f"expected word {expected} of the sentence, got id '{identifier}'")
+    return word(number, form, expected)
 
 
-def _jsonl(lines: Lines) -> Iterator[list[str]]:
+def _jsonl(lines: Lines, column: str | None, segment: Segment) -> Iterator[list[str]]:
+    keys = (column,) if column else ("text", "words", "tokens")
     for number, line in lines:
         if line.strip():
-            yield _json_words(number, line)
+            yield _json_words(number, line, keys, segment)
 
 
-def _json_words(number: int, line: str) -> list[str]:
+def _json_words(number: int, line: str, keys: Sequence[str], segment: Segment) -> list[str]:
     try:
         entry = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise _MalformedLineError(number, f"not JSON: {error}") from None
-    given = [key for key in ("text", "words", "tokens") if isinstance(entry, dict) and key in entry]
+        raise MalformedLineError(number, f"not JSON: {error}") from None
+    given = [key for key in keys if isinstance(entry, dict) and key in entry]
     if len(given) != 1:
-        raise _MalformedLineError(number, 'expected an object with one of "text", "words" or "tokens"')
-    value = entry[given[0]]
-    if given[0] == "text" and isinstance(value, str):
-        return [_word(number, word, i) for i, word in enumerate(value.split(), start=1)]
-    if given[0] != "text" and isinstance(value, list):
-        return [_word(number, word, i) for i, word in enumerate(value, start=1)]
-    wanted = "a text" if given[0] == "text" else "a list of words"
-    raise _MalformedLineError(number, f'expected "{given[0]}" to be {wanted}, got {type(value).__name__}')
+        *others, last = (f'"{key}"' for key in keys)
+        one = f"one of {', '.join(others)} or {last}" if others else last
+        raise MalformedLineError(number, f"expected an object with {one}")
+    key, value = given[0], entry[given[0]]
+    if isinstance(value, str) and key not in _LISTS:
+        return [word(number, one, i) for i, one in enumerate(segment(value), start=1)]
+    if isinstance(value, list) and key != "text":
+        return [word(number, one, i) for i, one in enumerate(value, start=1)]
+    wanted = "a text" if key == "text" else "a list of words" if key in _LISTS else "a text or a list of words"
+    raise MalformedLineError(number, f'expected "{key}" to be {wanted}, got {type(value).__name__}')
 
 
-def _word(number: int, word: object, position: int) -> str:
-    if not isinstance(word, str) or not word.strip():
-        raise _MalformedLineError(number, f"word {position} must be a text that is not blank, got {word!r}")
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        raise _MalformedLineError(number, f"word {position} holds half a surrogate pair: {word!r}") from None
-    return word
-
-
-_READERS: dict[str, Reader] = {".txt": _text, ".conllu": _conllu, ".jsonl": _jsonl}
+_LISTS = ("words", "tokens")
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_COLUMNS = (".parquet", ".arrow")
+FORMATS = (".txt", ".conllu", ".jsonl", *_DELIMITERS, *_COLUMNS)

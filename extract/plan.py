@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from layeratlas.extract import corpora
 from layeratlas.extract.corpora import CorpusFacts
+from layeratlas.extract.handling import version_of
 from layeratlas.extract.locate import Located, locate
 from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.identity import ArtifactIdentity, artifact_path, fingerprint
 from layeratlas.store.store import ArtifactRow, CorpusRow, ModelRow, Store
-from layeratlas.store.study import CorpusSpec, ModelSpec, Study
+from layeratlas.store.study import CorpusSpec, ModelSpec, Study, first_layer
 
 #: One artifact of a task: its kind and layer.
 Place = tuple[str, int]
@@ -49,7 +50,7 @@ class Task:
         """Return the identity of one of its artifacts."""
         if self.located is None:
             raise LayeratlasError(self.problem or f"{self.model.name} was not found")
-        return _identity(self.study, self.located.weights, self.content.corpus, place)
+        return _identity(self.study, self.located, self.content.corpus, place)
 
 
 def plan(store: Store, study: Study) -> list[Task]:
@@ -77,12 +78,13 @@ def present(store: Store, study: Study) -> list[ArtifactRow]:
     """Return the artifacts that a study names and the store has, sound ones only, in the study's order."""
     rows = [row for row in store.artifacts() if sound(store, row)]
     contents = [corpora.facts(spec, store.remembered).corpus for spec in study.corpora]
-    weights = [located.weights for located, _ in (find_model(spec, store) for spec in study.models) if located]
+    found = {located.weights: located for located, _ in (find_model(spec, store) for spec in study.models) if located}
+    weights = list(found)
     named = {
-        _identity(study, row.weights, row.corpus, (kind, row.layer)).artifact
+        _identity(study, found[row.weights], row.corpus, (kind, row.layer)).artifact
         for row in rows
         for kind in study.kinds
-        if row.weights in weights and row.corpus in contents and (study.layers is None or row.layer in study.layers)
+        if row.weights in found and row.corpus in contents and (study.layers is None or row.layer in study.layers)
     }
     return sorted((row for row in rows if row.artifact in named), key=lambda row: weights.index(row.weights))
 
@@ -111,7 +113,7 @@ def places(study: Study, layers: Mapping[str, Iterable[int]]) -> tuple[Place, ..
         (kind, layer)
         for kind in study.kinds
         for layer in layers.get(kind, ())
-        if study.layers is None or layer in study.layers
+        if layer >= first_layer(kind, study.settings) and (study.layers is None or layer in study.layers)
     )
 
 
@@ -123,9 +125,10 @@ def by_kind(found: Iterable[Place]) -> dict[str, list[int]]:
     return layers
 
 
-def _identity(study: Study, weights: str, corpus: str, place: Place) -> ArtifactIdentity:
+def _identity(study: Study, located: Located, corpus: str, place: Place) -> ArtifactIdentity:
     kind, layer = place
-    return ArtifactIdentity(weights, corpus, layer, study.settings_of(kind), kind)
+    version = version_of(located.model_type)
+    return ArtifactIdentity(located.weights, corpus, layer, study.settings_of(kind), kind, version)
 
 
 def sound(store: Store, row: ArtifactRow) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.extract import corpora, vocabulary
@@ -259,7 +259,7 @@ class _Extraction:
         keep = study.unknown_tokens == "keep"
         if not keep:
             vocabulary.refuse_early(encoder, corpora.read(task.corpus), name)
-        takes = [take_of(kind)(name, encoder.shape, layers, study) for kind, layers in by_kind(wanted).items()]
+        takes = [take_of(kind)(name, encoder, layers, study) for kind, layers in by_kind(wanted).items()]
         stream = Pass(encoder, windowing, takes, study.batch_tokens)
         background = BackgroundWriter({take.kind: self._writers(task, take) for take in takes})
         with self._progress.task(f"extract {task.title}", task.content.sentences) as advance, background:
@@ -273,8 +273,20 @@ class _Extraction:
             self._store.write_artifact(artifact, self._run)
         self._summary.written += len(background.artifacts)
         self._report(task, encoder, windowing, takes)
+        self._note_former(task, wanted)
         for remark in encoder.shape.remarks:
             self._progress.note(f"{task.title}: {remark}")
+
+    def _note_former(self, task: Task, wanted: Sequence[Place]) -> None:
+        """Say so when the store has what an earlier version made of the same layers, with other numbers."""
+        known = {row.artifact for row in self._store.artifacts()}
+        identities = [task.identity(place) for place in wanted]
+        former = (replace(own, version=version) for own in identities for version in range(1, own.version))
+        if any(own.artifact in known for own in former):
+            self._progress.note(
+                f"{task.title}: the store also has these layers as an earlier release ran them, with other numbers: to "
+                f"be rid of those, `layeratlas forget {task.model.name}` and extract it anew"
+            )
 
     def _writers(self, task: Task, take: Take) -> dict[int, Any]:
         """What writes the take's layers, by layer; whatever else stands in the place of their files is set aside."""

@@ -41,6 +41,7 @@ class Pass:
 
         Raises LayeratlasError for a sentence that does not fit, or a model that gives NaN or infinity.
         """
+        getattr(self.encoder, "begin", lambda: None)()
         for numbered in self._lookahead(sentences):
             yield self._chunk(numbered)
 

@@ -26,6 +26,7 @@ class WordTokenizer:
 
     prefix, suffix: special tokens before and after. prefix_types, suffix_types: their token types, None for a
     tokenizer that gives none (the words' own type is 0). unknown: the piece of what the vocabulary lacks, or None.
+    cls: where the token that stands for a sentence is, in the prefix, or from the end, below 0; None without one.
     Raises LayeratlasError for a tokenizer whose tokens cross the spaces between words.
     """
 
@@ -47,6 +48,10 @@ class WordTokenizer:
         self._cut, self._name = cut, name
         self.unknown: Piece | None = getattr(tokenizer, "unk_token_id", None)
         self.prefix, self.suffix = ids[:start], ids[end:]
+        cls = getattr(tokenizer, "cls_token_id", None)
+        self.cls = self.prefix.index(cls) if cls in self.prefix else None
+        if cls in self.suffix:  # XLNet's
+            self.cls = self.suffix.index(cls) - len(self.suffix)
         self.prefix_types = None if types is None else list(types[:start])
         self.suffix_types = None if types is None else list(types[end:])
 

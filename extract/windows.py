@@ -160,6 +160,9 @@ def batches(
 
     squares: the most (query, key) pairs of tokens in a batch. batching: which windows may share one at all.
     """
+    if batching == "ordered":
+        yield from ([window] for window in windows)
+        return
     batch: list[Window] = []
     for window in sorted(windows, key=lambda window: -len(window.pieces)):
         if batch:

@@ -17,21 +17,25 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 SCHEME = "v1"
+LATER = {"later": True}  # metadata of a field that older identities do not have: at its default it is no part
 _LONGEST_NAME = 255  # bytes that file systems take of one name
 _BEGINNING = 80  # bytes kept of a longer one
 
 _PLACE = re.compile(r"[a-z]+/model=[A-Za-z0-9._~%+-]+/layer=[0-9]+/v[0-9]+-[0-9a-f]{64}\.parquet")
 
-Pooling = Literal["last", "first", "mean"]
+Pooling = Literal["last", "first", "mean", "sentence-mean", "cls"]
+Site = Literal["block", "attention", "mlp", "residual-mid"]
+SENTENCES = ("sentence-mean", "cls")  # poolings of whole sentences
 SpecialTokens = Literal["drop", "keep-mass"]
 
 
 def canonical_json(value: object) -> str:
     """Return the one JSON text of a value: sorted keys, compact; NaN and unknown types are refused.
 
-    Dataclasses become objects, tuples become arrays. Raises ValueError or TypeError.
+    Dataclasses become objects, without fields marked LATER that have their default; tuples become arrays. Raises
+    ValueError or TypeError.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def fingerprint(value: object) -> str:
@@ -39,15 +43,17 @@ def fingerprint(value: object) -> str:
     return f"{SCHEME}:{hashlib.sha256(canonical_json(value).encode()).hexdigest()}"
 
 
-def _plain(value: object) -> Any:
+def plain(value: object) -> Any:
+    """Return what canonical JSON is written of."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        given = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {f.name: plain(own) for f, own in given if not (f.metadata.get("later") and own == f.default)}
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"identity keys must be strings, got {list(value)!r}")
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"identity cannot hold {value}")
     if value is None or type(value) in (str, int, float, bool):
@@ -59,10 +65,13 @@ def _plain(value: object) -> Any:
 class Settings:
     """How activations are taken from a model; everything here changes what is stored.
 
-    pooling: which sub-word stands for a word, or their mean.
+    pooling: which sub-word stands for a word, or their mean; or what stands for a sentence: the mean of its words'
+    tokens, or the token that BERT and its kin put before it.
+    site: what of a block: its output, what its attention or its MLP adds, or what stands between the two.
     long_sentences: what happens to a sentence longer than the model's window: `split` at a word, or `refuse`.
     window: the most tokens a model sees at once, special tokens included; None is the model's own limit.
     precision: the dtype of the forward pass. storage: the dtype of the file.
+    stateful: of AllenNLP's ELMo, each sentence goes on from the state in which the one before it ended.
     """
 
     pooling: Pooling = "last"
@@ -70,11 +79,18 @@ class Settings:
     window: int | None = None
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     storage: Literal["float32", "float16"] = "float32"
+    site: Site = dataclasses.field(default="block", metadata=LATER)
+    stateful: bool = dataclasses.field(default=False, metadata=LATER)
 
     @property
     def words_from_tokens(self) -> str:
-        """How tokens became words: artifacts that differ in it are not compared."""
-        return self.pooling
+        """How tokens became words, and of what: artifacts that differ in it are not compared."""
+        return self.pooling if self.site == "block" else f"{self.pooling}@{self.site}"
+
+    @property
+    def by_sentence(self) -> bool:
+        """Whether a row is a sentence, not a word."""
+        return self.pooling in SENTENCES
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,15 @@ from layeratlas.store.shipped import find_study
 from layeratlas.store.toml import INTEGERS, read_toml, shown
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "pooling": ("last", "first", "mean"),
+    "pooling": ("last", "first", "mean", "sentence-mean", "cls"),
+    "site": ("block", "attention", "mlp", "residual-mid"),
     "long_sentences": ("refuse", "split"),
     "precision": ("float32", "float16", "bfloat16"),
     "storage": ("float32", "float16"),
     "special_tokens": ("drop", "keep-mass"),
     "unknown_tokens": ("refuse", "keep"),
     "part": ("encoder", "decoder"),
+    "words": ("icu",),
 }
 RANGES: dict[str, tuple[int, int]] = {
     "limit": (1, INTEGERS[1]), "window": (3, INTEGERS[1]), "batch_tokens": (1, INTEGERS[1]),
@@ -89,9 +91,10 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class CorpusSpec:
-    """A corpus file as a user names it; `limit` takes its first sentences only.
+    """A corpus, a file or a folder, as a user names it; `limit` takes its first sentences only.
 
     named: the name was given, not made of the file's. ids: rows that are no words, an id a line (images, cells …).
+    column: of a table, the one that holds the sentences. words: what cuts texts into words, white space when None.
     """
 
     path: Path
@@ -101,6 +104,8 @@ class CorpusSpec:
     citation: str | None = None
     named: bool = False
     ids: bool = False
+    column: str | None = None
+    words: str | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,12 @@ def load_study(path: Path) -> Study:
     return _Reader(path, text).study(data)
 
 
+def first_layer(kind: str, settings: Settings) -> int:
+    """Return the first layer that has a kind: the embeddings have no sites within them."""
+    own = kind_of(kind).first_layer
+    return own if settings.site == "block" else max(own, 1)
+
+
 def study_of(
     models: Sequence[str],
     corpora: Sequence[Path],
@@ -184,6 +195,8 @@ def study_of(
     special_tokens: SpecialTokens = "drop",
     unknown_tokens: str = "refuse",
     corpus_name: str | None = None,
+    column: str | None = None,
+    words: str | None = None,
     **settings: Any,
 ) -> Study:
     """Return the study that an `extract` command line stands for; `settings` are the fields of Settings."""
@@ -192,6 +205,9 @@ def study_of(
         raise BadRequest(f"seed must be from {low:,} to {high:,}, got {seed}")
     if name is not None and len(models) > 1:
         raise BadRequest(f"'{name}' can be the name of one model only, {len(models)} are given: use a study")
+    chosen = Settings(**settings)
+    if layers and max(layers) < first_layer("activations", chosen):
+        raise BadRequest(f"the embeddings, layer 0, have no site '{chosen.site}': name layers from 1")
     specs = tuple(
         ModelSpec(
             identifier, name or model_name(identifier, untrained=untrained, seed=seed, part=part), revision, family,
@@ -205,9 +221,10 @@ def study_of(
             raise BadRequest(f"two models would be called '{spec.name}': use a study, where each gets a name")
     if corpus_name is not None and len(corpora) > 1:
         raise BadRequest(f"'{corpus_name}' can be the name of one corpus only, {len(corpora)} are given: use a study")
-    files = tuple(corpus_spec(path, corpus_name, licence=corpus_licence, citation=corpus_citation) for path in corpora)
+    stated = {"licence": corpus_licence, "citation": corpus_citation, "column": column, "words": words}
+    files = tuple(corpus_spec(path, corpus_name, **stated) for path in corpora)
     return Study(
-        specs, files, Settings(**settings), tuple(layers) or None, batch_tokens,
+        specs, files, chosen, tuple(layers) or None, batch_tokens,
         kinds=tuple(KINDS) if attention else USUAL, special_tokens=special_tokens, unknown_tokens=unknown_tokens,
     )  # fmt: skip
 
@@ -236,6 +253,15 @@ def folder_of(identifier: str, near: Path) -> Path | None:
 def corpus_spec(path: Path, name: str | None = None, **more: Any) -> CorpusSpec:
     """Return a corpus file under a name, or else under its file's name without endings; `more` are other fields."""
     return CorpusSpec(path, name or path.name.split(".", 1)[0], named=bool(name), **more)
+
+
+_OF_CORPORA = (
+    "limit",
+    "licence",
+    "citation",
+    "column",
+    "words",
+)  # and its path and name
 
 
 class _Reader:
@@ -282,12 +308,13 @@ class _Reader:
         return ModelSpec(**{**entry, "name": name, "folder": folder})
 
     def _corpus(self, entry: dict[str, Any], index: int) -> CorpusSpec:
-        self._keys(entry, ("path", "name", "limit"), "corpora", index)
+        self._keys(entry, ("path", "name", *_OF_CORPORA), "corpora", index)
         self._require(entry, "path", "corpora", index)
         self._types(entry, {"limit": int}, "corpora", index)
-        path = self._place(entry, "path", "corpus file", "corpora", index)
-        given = {name: entry.get(name) for name in ("limit", "licence", "citation")}
-        return corpus_spec(path, entry.get("name"), **given)
+        if entry.get("words") not in (None, *CHOICES["words"]):
+            self._fail(f"words must be {CHOICES['words'][0]}, got {shown(entry['words'])}", "corpora", index, "words")
+        path = self._place(entry, "path", "corpus", "corpora", index)
+        return corpus_spec(path, entry.get("name"), **{name: entry.get(name) for name in _OF_CORPORA})
 
     def _result(self, entry: dict[str, Any], index: int) -> ResultsSpec:
         self._keys(entry, [f.name for f in fields(ResultsSpec)], "results", index)
@@ -322,7 +349,9 @@ class _Reader:
             self._fail("write the settings as [extraction]", "extraction", 0, "extraction")
         settings = [f.name for f in fields(Settings)]
         self._keys(entry, [*settings, "layers", *_OTHERS, "kinds"], "extraction")
-        self._types(entry, {"window": int, "layers": list, "batch_tokens": int, "kinds": list}, "extraction")
+        self._types(
+            entry, {"window": int, "layers": list, "batch_tokens": int, "kinds": list, "stateful": bool}, "extraction"
+        )
         for key, choices in CHOICES.items():
             if key in entry and entry[key] not in choices:
                 self._fail(f"{key} must be one of {', '.join(choices)}, got {shown(entry[key])}", "extraction", 0, key)
@@ -337,7 +366,7 @@ class _Reader:
         kinds = entry.get("kinds", list(USUAL))
         if not kinds or any(type(kind) is not str or kind not in KINDS for kind in kinds):
             self._fail(f"kinds must name some of {', '.join(KINDS)}, got {shown(kinds)}", "extraction", 0, "kinds")
-        first = min(KINDS[kind].first_layer for kind in kinds)
+        first = min(first_layer(kind, chosen["settings"]) for kind in kinds)
         if layers and max(layers) < first:
             self._fail(f"{' and '.join(kinds)} is numbered by block, from {first}: layer 0 has none", "extraction", 0,
                        "layers")  # fmt: skip
@@ -383,7 +412,7 @@ class _Reader:
         try:
             named = Path(entry[key])
             path = (self._path.parent / (named.expanduser() if key == "id" else named)).resolve()
-            is_there = path.is_dir() if key == "id" else path.is_file()
+            is_there = path.is_dir() if key == "id" else path.is_file() or (key == "path" and path.is_dir())
         except (OSError, ValueError, RuntimeError):  # too long, with a NUL, of a user that there is not
             is_there = False
         if not is_there:

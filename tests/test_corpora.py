@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from layeratlas.extract import corpora
-from layeratlas.store.errors import BadRequest
+from layeratlas.store.errors import BadRequest, MissingPackage
 from layeratlas.store.files import Remembered
 from layeratlas.store.study import CorpusSpec
 
@@ -65,7 +69,7 @@ def test_formats_agree_by_content(tmp_path: Path, ending: str) -> None:
         ("a.jsonl", '{"words": ["x", ""]}', "a.jsonl:1: word 2 must be a text that is not blank, got ''"),
         ("a.jsonl", '{"words": ["x", 3]}', "word 2 must be a text that is not blank, got 3"),
         ("a.jsonl", '{"words": ["\\ud800"]}', "half a surrogate pair"),
-        ("a.csv", "x", "cannot tell the format of a.csv"),
+        ("a.doc", "x", "cannot tell the format of a.doc"),
         ("a.txt", "\n \n", "holds no sentence"),
     ],
 )
@@ -137,3 +141,113 @@ def test_what_is_remembered_is_made_anew_where_it_cannot_be_read(tmp_path: Path,
         garbage = garbage.replace("SIZE", str(state.st_size)).replace("TIME", str(state.st_mtime_ns))
         cache.write_text(f"{{{json.dumps(key)}: {garbage}}}")
     assert corpora.facts(corpus, Remembered(cache)) == found
+
+
+ROWS = ["The cats , too", "", "Dogs slept", None, "It's «so»"]
+WORDS = [row.split() for row in ROWS if row]
+
+
+def tables(folder: Path) -> dict[str, CorpusSpec]:
+    """The same sentences in every format of tables."""
+    folder.mkdir(exist_ok=True)
+    table = pa.table({"id": range(5), "text": ROWS, "split": [None if row is None else row.split() for row in ROWS]})
+    pq.write_table(table, folder / "a.parquet", row_group_size=2)
+    with pa.OSFile(str(folder / "file.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    saved = folder / "saved"
+    saved.mkdir(exist_ok=True)
+    for number, rows in enumerate((table.slice(0, 3), table.slice(3))):
+        name = f"data-{number:05}-of-00002.arrow"
+        with pa.OSFile(str(saved / name), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(rows)
+    names = [{"filename": f"data-{number:05}-of-00002.arrow"} for number in range(2)]
+    (saved / "state.json").write_text(json.dumps({"_data_files": names}))
+    quoted = (
+        '"' + '","'.join(["id", "text"]) + '"\r\n' + "".join(f'{i},"{row or ""}"\r\n' for i, row in enumerate(ROWS))
+    )
+    return {
+        "csv": spec(folder / "a.csv", "\ufeff" + quoted),
+        "csv.gz": spec(folder / "b.csv.gz", quoted),
+        "tsv": spec(folder / "a.tsv", "id\ttext\n" + "".join(f"{i}\t{row or ''}\n" for i, row in enumerate(ROWS))),
+        "parquet": CorpusSpec(folder / "a.parquet", "it"),
+        "arrow": CorpusSpec(folder / "file.arrow", "it"),
+        "saved": CorpusSpec(saved, "it"),
+        "lists": CorpusSpec(folder / "a.parquet", "it", column="split"),
+        "named": CorpusSpec(saved, "it", column="text"),
+    }
+
+
+def test_tables_have_the_same_words_in_every_format(tmp_path: Path) -> None:
+    for name, each in tables(tmp_path / "t").items():
+        assert list(corpora.read(each)) == WORDS, name
+    found = {corpora.facts(each, Remembered(tmp_path / "r.json")).corpus for each in tables(tmp_path / "t").values()}
+    assert found == {corpora.facts(spec(tmp_path / "a.txt", "\n".join(filter(None, ROWS))), Remembered(tmp_path / "r"))
+                     .corpus}  # fmt: skip
+
+
+def test_a_folder_whose_files_change_is_read_again(tmp_path: Path) -> None:
+    folder, remembered = tmp_path / "parts", Remembered(tmp_path / "r.json")
+    folder.mkdir()
+    for name, text in (("b.parquet", "two"), ("a.parquet", "one")):
+        pq.write_table(pa.table({"text": [text]}), folder / name)
+    long_ago = 1_000_000_000
+    for file in (*folder.iterdir(), folder):
+        os.utime(file, (long_ago, long_ago))
+    assert list(corpora.read(CorpusSpec(folder, "it"))) == [["one"], ["two"]]
+    before = corpora.facts(CorpusSpec(folder, "it"), remembered)
+    pq.write_table(pa.table({"text": ["three more words"]}), folder / "b.parquet")
+    os.utime(folder, (long_ago, long_ago))
+    after = corpora.facts(CorpusSpec(folder, "it"), remembered)
+    assert before.words == 2 and after.words == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "column", "complaint"),
+    [
+        ("a.csv", "id,text\n1,a\n2\n", None, "a.csv:3: expected 2 columns, got 1"),
+        ("a.csv", 'text\n"a\n', None, "not CSV: unexpected end of data"),
+        ("a.csv", "x,y\n1,a\n", None, r"say which column holds the sentences, with --column .*there is: x, y"),
+        ("a.csv", "text,words\n1,a\n", None, "say which column"),
+        ("a.csv", "id,body\n1,a\n", "bdy", "unknown column 'bdy'; did you mean body"),
+        ("a.txt", "a\n", "text", "a.txt has no column to be chosen: leave column out"),
+        ("a.jsonl", '{"text": "a"}\n', "body", 'a.jsonl:1: expected an object with "body"'),
+        ("a.parquet", "PAR1 not", None, "a.parquet cannot be read"),
+        ("a.arrow", "ARROW1 not", None, "a.arrow cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_one_line(
+    tmp_path: Path, name: str, content: str, column: str | None, complaint: str
+) -> None:
+    each = replace(spec(tmp_path / name, content), column=column)
+    with pytest.raises(BadRequest, match=complaint) as found:
+        list(corpora.read(each))
+    assert "\n" not in str(found.value)
+
+
+def test_columns_of_numbers_and_folders_of_splits_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
+    with pytest.raises(BadRequest, match=r"a.parquet:1: expected a text or a list of words, got int"):
+        list(corpora.read(CorpusSpec(tmp_path / "a.parquet", "it")))
+    splits = tmp_path / "splits"
+    tables(splits)
+    (splits / "dataset_dict.json").write_text('{"splits": ["saved"]}')
+    with pytest.raises(BadRequest, match="holds several splits: name one of its folders, saved"):
+        list(corpora.read(CorpusSpec(splits, "it")))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadRequest, match=r"a folder without .parquet or .arrow files"):
+        corpora.facts(CorpusSpec(tmp_path / "empty", "it"), Remembered(tmp_path / "r.json"))
+
+
+def test_words_of_scripts_without_spaces_are_icus(tmp_path: Path) -> None:
+    lines = "我爱北京天安门。\nThe cats, 'too'\n𝒜 สวัสดีชาวโลก"
+    each = replace(spec(tmp_path / "a.txt", lines), words="icu")
+    if find_spec("icu") is None:
+        with pytest.raises(MissingPackage, match=r"pip install 'layeratlas\[words\]' \(or PyICU\)"):
+            list(corpora.read(each))
+        return
+    chinese, english, thai = corpora.read(each)
+    assert chinese == ["我", "爱", "北京", "天安门", "。"] and english == ["The", "cats", ",", "'", "too", "'"]
+    assert "".join(thai) == "𝒜สวัสดีชาวโลก" and len(thai) > 2
+    assert corpora.facts(each, Remembered(tmp_path / "r.json")) != corpora.facts(
+        replace(each, words=None), Remembered(tmp_path / "r.json")
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from extract_tiny import SENTENCES
+from extract_tiny import SENTENCES, save_model
 
 from layeratlas.extract.runner import Summary, extract, plan
 from layeratlas.store.artifacts.activations import read_chunks
@@ -69,8 +69,12 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def oracle(sentence: list[str]) -> list[np.ndarray]:  # each [words, 2 * WIDTH]
-    """AllenNLP's _ElmoBiLm, for one sentence and a state of zeros."""
+Memory = dict[str, tuple[np.ndarray, np.ndarray]]  # of every cell, in which state it ended
+
+
+def oracle(sentence: list[str], memory: Memory | None = None) -> list[np.ndarray]:  # each [words, 2 * WIDTH]
+    """AllenNLP's _ElmoBiLm, for one sentence and a state of zeros, or that of `memory`, which then holds the last."""
+    memory = {} if memory is None else memory
     w = {name: value.astype(np.float64) for name, value in random_weights().items()}
 
     def vector(letters: list[int]) -> np.ndarray:
@@ -92,12 +96,13 @@ def oracle(sentence: list[str]) -> list[np.ndarray]:  # each [words, 2 * WIDTH]
         return x @ w["CNN_proj/W_proj"] + w["CNN_proj/b_proj"]
 
     def lstm(name: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        cell, state, found = np.zeros(CELL), np.zeros(WIDTH), []
+        (cell, state), found = memory.get(name, (np.zeros(CELL), np.zeros(WIDTH))), []
         for x in inputs:
             i, j, f, o = np.split(np.concatenate([x, state]) @ w[f"{name}/W_0"] + w[f"{name}/B"], 4)
             cell = np.clip(sigmoid(f + 1) * cell + sigmoid(i) * np.tanh(j), -0.5, 0.5)
             state = np.clip((sigmoid(o) * np.tanh(cell)) @ w[f"{name}/W_P_0"], -0.4, 0.4)
             found.append(state)
+        memory[name] = cell, state
         return found
 
     words = [list(word.encode()[: SPELLED - 2]) for word in sentence]
@@ -129,6 +134,43 @@ def test_all_layers_are_those_of_the_definition(tmp_path: Path) -> None:
     assert store.rows("SELECT family, architecture, layers, neurons, parameters FROM base.models") == [
         ("elmo", "Elmo", LAYERS, 2 * WIDTH, size)
     ]
+
+
+def test_a_carried_state_goes_from_sentence_to_sentence_in_the_corpuss_order(tmp_path: Path) -> None:
+    store, spec = Store(tmp_path / "s"), ModelSpec(str(save(tmp_path / "elmo")), "elmo")
+    stateful = Settings(stateful=True)
+    assert run(store, tmp_path, spec, settings=stateful) == Summary(written=3)
+    memory: Memory = {}
+    carried = [oracle(sentence, memory) for sentence in SENTENCES]
+    expected = [np.concatenate(layers) for layers in zip(*carried, strict=True)]
+    apart = [np.concatenate(layers) for layers in zip(*map(oracle, SENTENCES), strict=True)]
+    assert np.abs(expected[2] - apart[2]).max() > 1e-2
+    for row in store.artifacts():
+        own = np.concatenate(list(read_chunks(store.root / row.path, rows=1000)))
+        np.testing.assert_allclose(own, expected[row.layer], atol=1e-5)
+    assert run(store, tmp_path, spec) == Summary(written=3)  # another identity
+
+
+def test_each_corpus_begins_with_a_state_of_zeros(tmp_path: Path) -> None:
+    store, spec = Store(tmp_path / "s"), ModelSpec(str(save(tmp_path / "elmo")), "elmo")
+    corpora = []
+    for name, sentences in (("one", SENTENCES), ("two", SENTENCES[::-1])):
+        (tmp_path / f"{name}.txt").write_text("\n".join(map(" ".join, sentences)), "utf-8")
+        corpora.append(CorpusSpec(tmp_path / f"{name}.txt", name))
+    asked = Study((spec,), tuple(corpora), Settings(stateful=True))
+    assert extract(store, asked, plan(store, asked), device="cpu", progress=Silent(), run="r").written == 6
+    memory: Memory = {}
+    expected = np.concatenate([oracle(sentence, memory)[2] for sentence in SENTENCES[::-1]])
+    paths = store.rows("SELECT a.path FROM base.artifacts a JOIN base.corpora c USING (corpus) "
+                       "WHERE c.name = 'two' AND a.layer = 2")  # fmt: skip
+    own = np.concatenate(list(read_chunks(store.root / paths[0][0], rows=1000)))
+    np.testing.assert_allclose(own, expected, atol=1e-5)
+
+
+def test_other_models_carry_no_state(tmp_path: Path) -> None:
+    spec = ModelSpec(str(save_model("bert", tmp_path / "bert")), "bert")
+    (failure,) = run(Store(tmp_path / "s"), tmp_path, spec, settings=Settings(stateful=True)).failures
+    assert failure.reason == "bert carries no state between sentences: leave stateful out"
 
 
 def test_files_that_are_damaged_or_point_elsewhere_are_one_line(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def encoder(folder: Path, settings: Settings | None = None) -> Encoder:
 
 
 def chunk(model: Encoder, *, tokens: int, special_tokens: SpecialTokens = "drop") -> AttentionPart:
-    take = Attention("tiny", model.shape, (1, 2), Study((), (), special_tokens=special_tokens))
+    take = Attention("tiny", model, (1, 2), Study((), (), special_tokens=special_tokens))
     (only,) = Pass(model, Windowing(model, Settings(), "tiny"), [take], tokens).chunks(SENTENCES)
     part = only.parts["attention"]
     assert isinstance(part, AttentionPart)

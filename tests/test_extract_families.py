@@ -39,7 +39,7 @@ def encoder(folder: Path, settings: Settings | None = None, **spec: Any) -> Enco
 
 def chunk(model: Encoder, *, tokens: int, pooling: Pooling = "last") -> tuple[Words, dict[int, np.ndarray]]:
     study = Study((), (), Settings(pooling=pooling))
-    take = Activations("tiny", model.shape, range(model.shape.layers + 1), study)
+    take = Activations("tiny", model, range(model.shape.layers + 1), study)
     (only,) = Pass(model, Windowing(model, study.settings, "tiny"), [take], tokens).chunks(SENTENCES)
     part = only.parts["activations"]
     assert isinstance(part, ActivationPart)

@@ -160,11 +160,14 @@ def test_the_last_layer_is_what_the_model_gives_as_its_last_hidden_state(tmp_pat
 def test_a_model_that_attends_in_part_keeps_its_activations(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from layeratlas.extract.encoders.hooks import Attentions
+    spec, whole = ModelSpec(str(save_model("bert", tmp_path / "bert")), "bert"), transformers.BertModel.forward
 
-    spec = ModelSpec(str(save_model("bert", tmp_path / "bert")), "bert")
-    whole = Attentions.states
-    monkeypatch.setattr(Attentions, "states", lambda *given: (whole(*given)[0], None))
+    def in_part(self: Any, *given: Any, output_attentions: bool | None = None, **named: Any) -> Any:
+        output = whole(self, *given, output_attentions=output_attentions, **named)
+        output.attentions = (output.attentions[0], None) if output_attentions else None
+        return output
+
+    monkeypatch.setattr(transformers.BertModel, "forward", in_part)
     progress = Silent()
     both = study(spec, kinds=("activations", "attention"))
     assert run(store, both, progress) == Summary(written=3)
@@ -172,6 +175,47 @@ def test_a_model_that_attends_in_part_keeps_its_activations(
     assert plan(store, both) == []
     (failure,) = run(Store(tmp_path / "other"), study(spec, kinds=("attention",))).failures
     assert 'kinds = ["activations"]' in failure.reason
+
+
+def test_attention_that_only_short_windows_have_is_left_out(store: Store, tmp_path: Path) -> None:
+    spec, progress = save(PADDED["reformer"](), tmp_path / "reformer"), Silent()
+    lines = ["the cats saw the dogs", " ".join(["the cats saw the dogs"] * 6)]
+    assert run(store, study(spec, lines=lines, kinds=("activations", "attention")), progress) == Summary(written=3)
+    assert any("gives no attention" in note and "left out" in note for note in progress.notes)
+
+
+def test_a_model_for_images_too_runs_its_text_part_with_its_heads(store: Store, tmp_path: Path) -> None:
+    text = {**BLOCKS, "num_key_value_heads": 1, "head_dim": 8, "max_position_embeddings": 64}
+    vision = {**BLOCKS, "image_size": 8, "patch_size": 4}
+    spec = save(
+        transformers.Gemma3Config(
+            text_config=text, vision_config=vision, mm_tokens_per_image=4, vocab_size=300, pad_token_id=0
+        ),
+        tmp_path / "gemma3",
+    )
+    assert run(store, study(spec, kinds=("activations", "attention"))) == Summary(written=5)
+    assert encoder(spec).window == 64
+
+
+def test_an_encoder_that_knows_neither_its_embeddings_nor_its_config_is_run(store: Store, tmp_path: Path) -> None:
+    heads = {f"{part}_{what}": 2 for part in ("encoder", "decoder") for what in ("layers", "attention_heads")}
+    config = transformers.FSMTConfig(
+        langs=["en", "de"], src_vocab_size=400, tgt_vocab_size=400, d_model=16, encoder_ffn_dim=32, decoder_ffn_dim=32,
+        **heads,
+    )  # fmt: skip
+    assert run(store, study(save(config, tmp_path / "fsmt"))) == Summary(written=3)
+
+
+def test_attention_that_is_no_share_is_left_out(store: Store, tmp_path: Path) -> None:
+    spec, progress = save(transformers.SqueezeBertConfig(**BLOCKS, embedding_size=16), tmp_path / "squeeze"), Silent()
+    assert run(store, study(spec, kinds=("activations", "attention")), progress) == Summary(written=3)
+    assert any("gives in block 1 no attention: its rows sum" in note and "left out" in note for note in progress.notes)
+
+
+def test_a_model_that_needs_more_than_text_says_what(store: Store, tmp_path: Path) -> None:
+    config = transformers.CLIPConfig(text_config=BLOCKS, vision_config={**BLOCKS, "image_size": 8, "patch_size": 4})
+    (failure,) = run(store, study(save(config, tmp_path / "clip"))).failures
+    assert "clip (CLIPModel) cannot be run on text alone, it takes pixel_values: " in failure.reason
 
 
 def test_a_models_own_code_fails_that_model_alone(

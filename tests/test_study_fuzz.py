@@ -206,7 +206,7 @@ def test_the_descriptions_of_results_are_read_as_carefully(folder: Path) -> None
         ("limit = 5", f"limit = {2**64}", f"16: limit must be at most 9,223,372,036,854,775,807, got {2**64}"),
         ("seed = 1", f"seed = {2**40}", "11: seed must be at most 2,147,483,647, got 1099511627776"),
         ("window = 8", "window = 0", "20: window must be at least 3, got 0"),
-        ('path = "c.txt"', r'path = "\u0000"', "14: there is no corpus file \0"),
+        ('path = "c.txt"', r'path = "\u0000"', "14: there is no corpus \0"),
         ('file = "r.csv"', r'file = "a\u0000b"', "34: there is no file a\0b"),
         ('id = "./m"', r'id = "./\u0000"', "2: there is no model folder or file ./\0"),
         ("variance = 0.95", f"variance = {'[' * 5000}", "28: brackets stand within brackets, too many of them"),

@@ -4,6 +4,7 @@ Such a module has `FAMILIES`, from the model_type of a config.json to what the l
 `load(located, settings, device, kinds)`, which makes an Encoder (`base.py`). Nothing else lists them; another package
 offers its own by an entry point of the group `layeratlas.encoders`, called as the model_type is. Models that nobody
 names are run by transformers. Modules are looked for when a model is loaded: planning imports none.
+`STATEFUL` says that its models can carry a state from sentence to sentence.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.extract.foreign import foreign
-from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.errors import BadRequest, LayeratlasError
 
 if TYPE_CHECKING:
     from layeratlas.extract.encoders.base import Encoder
@@ -30,7 +31,12 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
 
     Raises LayeratlasError when it cannot be loaded, BadRequest when the settings do not fit it.
     """
-    encoder: Encoder = _module(located.model_type).load(located, settings, device, kinds)
+    module = _module(located.model_type)
+    if settings.site != "block" and not module.__name__.endswith(_ALL_OTHERS):
+        raise BadRequest(f"{located.spec.name} has no sites within its layers: leave site out")
+    if settings.stateful and not hasattr(module, "STATEFUL"):
+        raise BadRequest(f"{located.spec.name} carries no state between sentences: leave stateful out")
+    encoder: Encoder = module.load(located, settings, device, kinds)
     return encoder
 
 

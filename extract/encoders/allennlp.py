@@ -2,12 +2,14 @@
 
 The weights are TensorFlow's: kernels are [input, output], gates stand in the order input, candidate, forget, output,
 and the forget gate has a bias of one on top. A sentence stands between two boundary words, whose states are dropped.
-Each sentence begins with a state of zeros; AllenNLP carries the state on from one batch to the next.
+Each sentence begins with a state of zeros. AllenNLP carries the state on: row i of a batch goes on from where row i of
+the batch before ended. `stateful` does that with batches of one sentence, in the corpus's order, as `embed_sentence`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ from layeratlas.store.errors import BadRequest, MissingPackage
 from layeratlas.store.identity import Settings
 
 FAMILIES = {ALLENNLP: "elmo"}
+STATEFUL = True
 
+_Memory = tuple[Tensor, Tensor]  # a layer's state, [windows, width], and its cell
 _BEGIN_SENTENCE, _END_SENTENCE, _BEGIN_WORD, _END_WORD, _PADDING = range(256, 261)  # before one is added to all
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": relu, "tanh": torch.tanh}
 _PACKED = 64  # times that datasets may be larger than the file that holds them
@@ -32,7 +36,9 @@ _PACKED = 64  # times that datasets may be larger than the file that holds them
 class Network:
     """The network in float32; layers are the word vector, twice, and each LSTM layer (forward, then backward half)."""
 
-    def __init__(self, options: dict[str, Any], weights: Weights) -> None:
+    def __init__(self, options: dict[str, Any], weights: Weights, *, stateful: bool = False) -> None:
+        self._stateful = stateful
+        self._carried: dict[tuple[int, int], _Memory] = {}  # by direction and layer
         characters, lstm = options["char_cnn"], options["lstm"]
         self.width, self.layers = int(lstm["projection_dim"]), int(lstm["n_layers"])
         self.spelled = int(characters["max_characters_per_token"])
@@ -62,6 +68,10 @@ class Network:
             setattr(self, name, _moved(value, device))
         return self
 
+    def begin(self) -> None:
+        """Begin with states of zeros."""
+        self._carried = {}
+
     def encode(self, words: Sequence[str]) -> Tensor:  # [words, characters]
         """Return the character ids of words; bytes of UTF-8, cut to fit."""
         return torch.tensor([self._spell(word.encode()[: self.spelled - 2]) for word in words]).view(-1, self.spelled)
@@ -75,8 +85,8 @@ class Network:
         padded[torch.arange(windows), lengths + 1] = torch.tensor(self._spell([_END_SENTENCE])).to(char_ids.device)
         vectors = self._vectors(padded)
         order = reversal(vectors, lengths + 2)
-        forward = self._run(self._lstms[0], vectors)
-        backward = [reorder(layer, order) for layer in self._run(self._lstms[1], reorder(vectors, order))]
+        forward = self._run(0, vectors)
+        backward = [reorder(layer, order) for layer in self._run(1, reorder(vectors, order))]
         halves = [(vectors, vectors), *zip(forward, backward, strict=True)]
         return [torch.cat(both, dim=-1)[:, 1 : words + 1] for both in halves]
 
@@ -95,20 +105,29 @@ class Network:
         weight, bias = self._projection
         return (found @ weight + bias).view(*characters.shape[:2], self.width)
 
-    def _run(self, layers: Sequence[Sequence[Tensor]], inputs: Tensor) -> list[Tensor]:
+    def _run(self, direction: int, inputs: Tensor) -> list[Tensor]:
         found: list[Tensor] = []
-        for layer in layers:
-            states = self._lstm(layer, inputs)
+        for number, layer in enumerate(self._lstms[direction]):
+            start = self._carried.get((direction, number))
+            states, end = self._lstm(layer, inputs, start)
+            if self._stateful:
+                self._carried[direction, number] = end
             inputs = states + inputs if found and self._skips else states
             found.append(inputs)
         return found
 
-    def _lstm(self, layer: Sequence[Tensor], inputs: Tensor) -> Tensor:  # [windows, words, width]
+    def _lstm(
+        self,
+        layer: Sequence[Tensor],
+        inputs: Tensor,  # [windows, words, width]
+        start: _Memory | None,
+    ) -> tuple[Tensor, _Memory]:  # [windows, words, width]
         """Run one direction's layer: gates of the input and of the projected state, both clipped as in training."""
         of_input, of_state, bias, projection = layer
         cell_clip, state_clip = self._clips
         given = linear(inputs, of_input, bias)
-        state, cell = inputs.new_zeros(len(inputs), self.width), inputs.new_zeros(len(inputs), projection.shape[1])
+        zeros = inputs.new_zeros(len(inputs), self.width), inputs.new_zeros(len(inputs), projection.shape[1])
+        state, cell = start or zeros
         states = []
         for step in range(inputs.shape[1]):
             enter, candidate, forget, leave = (given[:, step] + linear(state, of_state)).chunk(4, dim=1)
@@ -116,7 +135,7 @@ class Network:
             cell = cell.clamp(-cell_clip, cell_clip)
             state = linear(torch.sigmoid(leave) * torch.tanh(cell), projection).clamp(-state_clip, state_clip)
             states.append(state)
-        return torch.stack(states, dim=1)
+        return torch.stack(states, dim=1), (state, cell)
 
 
 class Weights:
@@ -165,7 +184,11 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
             import h5py  # noqa: F401
         except ImportError:
             raise MissingPackage(f"{name} has weights in HDF5: pip install 'layeratlas[elmo]' (or h5py)") from None
-        return ElmoEncoder(Network(read_json(options), Weights(weights)), device)
+        network = Network(read_json(options), Weights(weights), stateful=settings.stateful)
+        encoder = ElmoEncoder(network, device)
+    if settings.stateful:
+        encoder.shape = replace(encoder.shape, batching="ordered")
+    return encoder
 
 
 def _moved(value: Any, device: str) -> Any:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 #: One piece of a word as a model takes it: a token id, or whatever else its own encoder understands.
 Piece = int
 
-#: Which windows may share a batch without changing one another's numbers: any, those of equal length, or none.
-Batching = Literal["padded", "equal", "alone"]
+#: Which windows may share a batch without changing one another's numbers: any, those of equal length, or none; or none,
+#: and they are run in the corpus's order.
+Batching = Literal["padded", "equal", "alone", "ordered"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class Shape:
 class Encoder(Protocol):
     """A loaded model with its tokenizer.
 
-    It may have `unknown`, the piece that stands for what its vocabulary lacks: such pieces are then counted.
+    It may have `unknown`, the piece that stands for what its vocabulary lacks: such pieces are then counted; and `cls`,
+    `begin`, called before the first sentence of a corpus; and `cls`,
+    the special token that stands for a sentence: its place before the words, or, below 0, counted from a window's end.
     """
 
     shape: Shape

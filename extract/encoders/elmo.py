@@ -67,6 +67,9 @@ class Elmo(nn.Module):
         self.width, self.layers = config.width, len(self.forwards)
         self.size = sum(parameter.numel() for parameter in self.parameters())
 
+    def begin(self) -> None:
+        """Every sentence begins with states of zeros."""
+
     def encode(self, words: Sequence[str]) -> Tensor:
         """Character ids of words, [words, characters]; bytes of UTF-8, cut to fit."""
         return torch.tensor([self._spell(word) for word in words], dtype=torch.long).view(-1, self.config.characters)
@@ -124,6 +127,9 @@ class BiLanguageModel(Protocol):
     def to(self, device: Any) -> Any:
         """Move it to a device; return it."""
 
+    def begin(self) -> None:
+        """Begin with states of zeros."""
+
     def encode(self, words: Sequence[str]) -> Tensor:
         """Return the characters of words, [words, characters]."""
 
@@ -143,6 +149,10 @@ class ElmoEncoder:
         self._spelled: list[str] = []
         units = dict.fromkeys(range(network.layers + 1), 2 * network.width)
         self.shape = Shape("Elmo", network.layers, network.size, {"activations": units})
+
+    def begin(self) -> None:
+        """Forget the state in which another corpus ended."""
+        self._network.begin()
 
     def pieces(self, sentences: Sequence[Sequence[str]]) -> list[list[list[Piece]]]:
         """Number the words; memory grows with how many different ones there are."""

@@ -24,9 +24,11 @@ class Probe:
     """A small window to learn from, of at least two pieces, and `show`, which runs windows and returns their states.
 
     first: special tokens before the window. tokens: all of them, special ones included. blocks: as far as known.
+    long: a window long enough to show what models do that cut sequences into chunks.
     """
 
     window: list[Piece]
+    long: list[Piece]
     first: int
     tokens: int
     blocks: int | None
@@ -38,6 +40,7 @@ class Hook(ABC):
 
     loading: ClassVar[dict[str, str]] = {}
     switches: ClassVar[tuple[str, ...]] = ()
+    first_layer: ClassVar[int | None] = None  # that it shows; None: the first that has the kind
     causal = False  # whether no token saw a later one; only attention tells
 
     def __init__(self, model: Any, title: str) -> None:
@@ -109,26 +112,46 @@ class Attentions(Hook):
     @classmethod
     def fits(cls, config: Any) -> bool:
         """Whether there are heads: Mamba, for one, has none."""
-        return bool(getattr(config, "num_attention_heads", None))
+        return bool(getattr(text_config(config), "num_attention_heads", None))
 
     def states(self, inputs: dict[str, torch.Tensor], output: Any) -> States:
-        """Return every block's attention, if the model shows it."""
-        return tuple(_one_stream(block) for block in getattr(output, "attentions", None) or ())
-
-    def learn(self, probe: Probe) -> tuple[int, ...]:
-        """Learn the heads of every block, and whether a token sees later ones, from one small window."""
-        weights = probe.show([probe.window])
+        """Return every block's attention, if the model shows it. Raises AttentionMissing for what is none."""
+        weights = tuple(_one_stream(block) for block in getattr(output, "attentions", None) or ())
+        tokens = inputs["input_ids"].shape[1]
         for block, own in enumerate(weights, start=1):
             shape = list(own.shape) if isinstance(own, torch.Tensor) else None
-            if shape is None or len(shape) != 4 or shape[2:] != [probe.tokens, probe.tokens]:
+            if shape is None or len(shape) != 4 or shape[2:] != [tokens, tokens]:
                 raise AttentionMissing(
-                    f"{self._title} gives no attention [windows, heads, {probe.tokens}, {probe.tokens}] in block "
-                    f"{block}, but {shape or 'none'}"
+                    f"{self._title} gives no attention [windows, heads, {tokens}, {tokens}] in block {block}, but "
+                    f"{shape or 'none'}"
                 )
+        return weights
+
+    def learn(self, probe: Probe) -> tuple[int, ...]:
+        """Learn the heads of every block, and whether a token sees later ones, from a small window and a long one."""
+        probe.show([probe.long])  # of which some show no attention, although they do of a small one
+        weights = probe.show([probe.window])
         if len(weights) != probe.blocks:
             raise AttentionMissing(f"{self._title} gives attention of {len(weights)} blocks, expected {probe.blocks}")
+        _require_shares(self._title, weights)
         self.causal = not any(own.triu(diagonal=1).any() for own in weights)
         return tuple(own.shape[1] for own in weights)
+
+
+def _require_shares(title: str, weights: States) -> None:
+    """Raise AttentionMissing for what is no share of one (SqueezeBERT's scores); NaN is refused when stored."""
+    for block, own in enumerate(weights, start=1):
+        least, most = float(own.min()), float(own.float().sum(dim=-1).max())
+        if least < 0 or most > 1 + torch.finfo(own.dtype).eps ** 0.5:
+            raise AttentionMissing(
+                f"{title} gives in block {block} no attention: its rows sum to as much as {most:.4g}, with a least "
+                f"weight of {least:.4g}"
+            )
+
+
+def text_config(config: Any) -> Any:
+    """Return what a configuration says of the model that runs on text: of one for images too, a part of it."""
+    return getattr(config, "text_config", None) or config
 
 
 def _one_stream(block: Any) -> Any:

@@ -43,8 +43,8 @@ def together(run: Run, window: list[Piece], room: int | None, specials: int) -> 
     Numbers agree when they differ by at most √ε of the layer's mean absolute value, ε being the precision's: 3.5e-4 in
     float32. What padding changes is larger by orders; what another batch size changes by rounding alone is smaller.
     """
-    length = LONG if room is None else min(LONG, room)
-    short, long = window[: max(1, length // 2)], (window * LONG)[:length]
+    long = lengthened(window, room)
+    short = window[: max(1, len(long) // 2)]
     if len(short) == len(long):
         return Together("equal")
     alone, whole = run([short], 0), run([long], 0)
@@ -55,6 +55,11 @@ def together(run: Run, window: list[Piece], room: int | None, specials: int) -> 
         return Together()
     beside = run([short, short[::-1]], 0)
     return Together("equal" if _agree(alone, beside, 0, len(short) + specials) else "alone")
+
+
+def lengthened(window: list[Piece], room: int | None) -> list[Piece]:
+    """Return the long window: a small one, again and again."""
+    return (window * LONG)[: LONG if room is None else min(LONG, room)]
 
 
 def _agree(alone: Mapping[str, States], batch: Mapping[str, States], row: int, tokens: int) -> bool:

@@ -23,16 +23,17 @@ import torch
 from layeratlas.extract.encoders.adapting import adapted, require_peft
 from layeratlas.extract.encoders.base import Hidden, Piece, Shape
 from layeratlas.extract.encoders.footprint import Footprint
-from layeratlas.extract.encoders.hooks import HOOKS, Probe, States
+from layeratlas.extract.encoders.hooks import HOOKS, Hook, Probe, States, text_config
 from layeratlas.extract.encoders.loading import Source, loading, prepare, source_of, unusable
-from layeratlas.extract.encoders.probing import together
+from layeratlas.extract.encoders.probing import lengthened, together
 from layeratlas.extract.encoders.rehearsal import rehearse
+from layeratlas.extract.encoders.sites import sites_of
 from layeratlas.extract.foreign import foreign
 from layeratlas.extract.locate import Located
 from layeratlas.extract.memory import available
 from layeratlas.extract.tokens import WordTokenizer
 from layeratlas.store.errors import AttentionMissing, BadRequest, LayeratlasError
-from layeratlas.store.identity import Settings
+from layeratlas.store.identity import Settings, Site
 from layeratlas.store.kinds import kind_of
 
 #: model_type → family, where the literature has another name for it; all others are called as their configuration does.
@@ -66,14 +67,23 @@ def load(located: Located, settings: Settings, device: str, kinds: Collection[st
             model = _model(located, source, config, dtype, how)
             model = adapted(model, located) if located.adapter else model
             if model.config.is_encoder_decoder and not source.decoder and hasattr(model, "get_encoder"):
-                model = model.get_encoder()
-            pad = next((i for i in (tokenizer.pad_token_id, config.pad_token_id) if i is not None), 0)
+                model = _encoder_of(model)
+            pad = next((i for i in (tokenizer.pad_token_id, getattr(config, "pad_token_id", None)) if i is not None), 0)
             model = model.eval().to(device)
     encoder = TransformerEncoder(
-        model, tokens, name=located.spec.name, pad=pad, device=device, kinds=shown, decoder=source.decoder
-    )
+        model, tokens, name=located.spec.name, pad=pad, device=device, kinds=shown, decoder=source.decoder,
+        site=settings.site,
+    )  # fmt: skip
     if source.ignored:
         encoder.shape = replace(encoder.shape, remarks=(*encoder.shape.remarks, source.ignored))
+    return encoder
+
+
+def _encoder_of(model: Any) -> Any:
+    """Return the encoder of an encoder-decoder; some do not know their own configuration (FSMT)."""
+    encoder = model.get_encoder()
+    if not hasattr(encoder, "config"):
+        encoder.config = model.config
     return encoder
 
 
@@ -88,13 +98,14 @@ class TransformerEncoder:
 
     def __init__(
         self, model: Any, tokens: WordTokenizer, *, name: str, pad: int, device: str, kinds: Collection[str],
-        decoder: bool = False,
+        decoder: bool = False, site: Site = "block",
     ) -> None:  # fmt: skip
-        """`decoder`: of an encoder-decoder, its decoder's states are meant."""
+        """`decoder`: of an encoder-decoder, its decoder's states are meant. site: what activations are of."""
         self._model, self._tokens, self._pad, self._device, self._decoder = model, tokens, pad, device, decoder
         self._title = f"{name} ({type(model).__name__})"
         self._asked, shown = list(kinds), dict.fromkeys([_DEPTH, *kinds])
-        self._hooks = {kind: HOOKS[kind](model, self._title) for kind in shown}
+        hooks: dict[str, type[Hook]] = {**HOOKS, _DEPTH: sites_of(site)}
+        self._hooks = {kind: hooks[kind](model, self._title) for kind in shown}
         self._draws = False
         accepted = inspect.signature(model.forward).parameters
         asked = (*(switch for hook in self._hooks.values() for switch in hook.switches), "return_dict")
@@ -103,8 +114,8 @@ class TransformerEncoder:
         always = asked if anything else ()
         self._switches = {key: value for key, value in switches.items() if key in accepted or key in always}
         self._types = "token_type_ids" in accepted and tokens.prefix_types is not None
-        self.pieces, self.unknown = tokens.pieces, tokens.unknown
-        self._embedded = _embedded(model)
+        self.pieces, self.unknown, self.cls = tokens.pieces, tokens.unknown, tokens.cls
+        self._embedded = _embedded(model, self._title)
         self.specials = len(tokens.prefix) + len(tokens.suffix)
         self.window = position_limit(model)
         self.shape = self._learn()
@@ -113,10 +124,14 @@ class TransformerEncoder:
         """Run one batch; memory: every layer of the batch, for as long as the result lives."""
         shown = self._pass([list(window) for window in windows], wanted)
         chosen = {
-            kind: {layer: shown[kind][layer - kind_of(kind).first_layer] for layer in layers}
+            kind: {layer: shown[kind][layer - self._first_layer(kind)] for layer in layers}
             for kind, layers in wanted.items()
         }
         return Hidden(chosen, len(self._tokens.prefix))
+
+    def _first_layer(self, kind: str) -> int:
+        own = self._hooks[kind].first_layer
+        return kind_of(kind).first_layer if own is None else own
 
     def most_tokens(self, window: int | None) -> int | None:
         """Return the most tokens that there is memory for in one pass; None when any window that is allowed fits."""
@@ -147,7 +162,7 @@ class TransformerEncoder:
         Raises LayeratlasError for whatever the model's own code raises.
         """
         inputs = self._inputs(windows)
-        with foreign(lambda reason: f"{self._title} cannot be run: {reason}"), torch.inference_mode():
+        with foreign(self._cannot_be_run), torch.inference_mode():
             if self._draws or seed:
                 with torch.random.fork_rng():
                     torch.manual_seed(seed)
@@ -157,6 +172,10 @@ class TransformerEncoder:
         shown = _Decoded(output) if self._decoder else output
         with torch.inference_mode():
             return {kind: self._hooks[kind].states(inputs, shown) for kind in kinds}
+
+    def _cannot_be_run(self, reason: str) -> str:
+        others = [name for name in inspect.signature(self._model.forward).parameters if name in _NOT_TEXT]
+        return f"{self._title} cannot be run{f' on text alone, it takes {others[0]}' if others else ''}: {reason}"
 
     def _inputs(self, windows: list[list[Piece]]) -> dict[str, torch.Tensor]:  # each [windows, tokens]
         tokens = self._tokens
@@ -187,12 +206,13 @@ class TransformerEncoder:
         window = [piece for word in self._tokens.pieces([_PROBE_WORDS])[0] for piece in word]
         if self.window is not None:
             window = window[: max(2, self.window - self.specials)]
+        long = lengthened(window, self._room)
         blocks, units, absent = _blocks(self._model.config, self._decoder), dict[str, dict[int, int]](), {}
         for kind, hook in self._hooks.items():
             show = partial(self._show, kind)
-            probe = Probe(window, len(self._tokens.prefix), len(window) + self.specials, blocks, show)
+            probe = Probe(window, long, len(self._tokens.prefix), len(window) + self.specials, blocks, show)
             try:
-                units[kind] = dict(enumerate(hook.learn(probe), start=kind_of(kind).first_layer))
+                units[kind] = dict(enumerate(hook.learn(probe), start=self._first_layer(kind)))
             except AttentionMissing as error:
                 absent[kind] = str(error)
             blocks = max(units[_DEPTH])
@@ -203,14 +223,24 @@ class TransformerEncoder:
         shape = Shape(type(self._model).__name__, max(units[_DEPTH]), parameters, units, causal, absent=absent)
         return self._apart(shape, window)
 
+    @property
+    def _room(self) -> int | None:
+        return None if self.window is None else self.window - self.specials
+
     def _apart(self, shape: Shape, window: list[Piece]) -> Shape:
         """Find out which windows may share a batch."""
-        room = None if self.window is None else self.window - self.specials
-        found = together(lambda given, seed: self._pass(given, shape.units, seed=seed), window, room, self.specials)
+        found = together(
+            lambda given, seed: self._pass(given, shape.units, seed=seed), window, self._room, self.specials
+        )
         self._draws = found.draws
         return replace(shape, batching=found.batching, remarks=found.remarks(shape.architecture))
 
 
+#: What models are given that is no text, as transformers calls it.
+_NOT_TEXT = (
+    "pixel_values", "pixel_values_videos", "input_features", "input_values", "audio_values", "past_values", "bbox",
+    "inputs_embeds_image", "grid_thw", "query_embeds", "image_embeds",
+)  # fmt: skip
 _SMALL = 1024  # tokens: no model needs much memory for so many
 _DEPTH = "activations"  # by which it is learned how many layers there are
 _PROBE_WORDS = ("The", "cats", "saw", "dogs", ",", "too")
@@ -221,7 +251,7 @@ def position_limit(model: Any) -> int | None:
 
     RoBERTa and its kin start counting behind the padding's id: as many positions less.
     """
-    config = model.config
+    config = text_config(model.config)
     limit = getattr(config, "max_position_embeddings", None)
     if not isinstance(limit, int) or limit <= 0 or getattr(config, "position_biased_input", True) is False:
         return None
@@ -233,16 +263,16 @@ def position_limit(model: Any) -> int | None:
 
 def _blocks(config: Any, decoder: bool) -> int | None:
     names = ("num_decoder_layers", "decoder_layers", "num_hidden_layers") if decoder else ("num_hidden_layers",)
-    found = [getattr(config, name, None) for name in names]
+    found = [getattr(text_config(config), name, None) for name in names]
     return next((blocks for blocks in found if isinstance(blocks, int)), None)
 
 
-def _embedded(model: Any) -> int | None:
+def _embedded(model: Any, title: str) -> int | None:
     """Return how many tokens have an embedding; None where the model has no plain table of them."""
-    with foreign(lambda reason: reason):
+    with foreign(lambda reason: f"{title} does not say which its embeddings are: {reason}"):
         try:
             table = model.get_input_embeddings()
-        except NotImplementedError:
+        except (NotImplementedError, AttributeError):
             return None
     return table.num_embeddings if isinstance(table, torch.nn.Embedding) else None
 

@@ -16,7 +16,7 @@ from layeratlas.store.kinds import kind_of
 from layeratlas.store.study import Study
 
 if TYPE_CHECKING:
-    from layeratlas.extract.encoders.base import Hidden, Shape
+    from layeratlas.extract.encoders.base import Encoder, Hidden
     from layeratlas.extract.windows import Window, Windowing, Words
     from layeratlas.store.artifacts.base import ArtifactWriter
     from layeratlas.store.store import ModelRow
@@ -52,10 +52,10 @@ class Take(ABC):
         """Return what the catalog keeps of a model (columns of `models`), from how many units its layers have."""
         return {}
 
-    def __init__(self, model: str, shape: Shape, layers: Sequence[int], study: Study) -> None:
-        """`model`: its name, for messages."""
-        self.model, self.layers, self._study, self._shape = model, layers, study, shape
-        self.units = shape.units[self.kind]  # by layer
+    def __init__(self, model: str, encoder: Encoder, layers: Sequence[int], study: Study) -> None:
+        """`model`: its name, for messages. Raises BadRequest when the model has not what the settings ask for."""
+        self.model, self.layers, self._study, self._encoder = model, layers, study, encoder
+        self._shape, self.units = encoder.shape, encoder.shape.units[self.kind]  # units by layer
 
     @abstractmethod
     def bytes(self, words: int) -> int:

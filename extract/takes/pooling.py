@@ -15,6 +15,35 @@ if TYPE_CHECKING:
     import torch
 
 
+class SentencePooler:
+    """One batch's sentences, made once and used for every layer: one row a window.
+
+    `sentence-mean` is the mean of all tokens of the sentence's words, special tokens left out; `cls` the special token
+    that stands for it.
+    """
+
+    def __init__(
+        self, windows: Sequence[Window], pooling: Pooling, *, first: int, specials: int, cls: int | None
+    ) -> None:
+        """`first`: the first token that is no special; `cls`: where its token is, below 0 from a window's end."""
+        self._first, self._mean = first, pooling == "sentence-mean"
+        self._lengths = [len(window.pieces) for window in windows]
+        place = cls or 0
+        self._places = [place if place >= 0 else length + specials + place for length in self._lengths]
+
+    def __call__(
+        self,
+        hidden: torch.Tensor,  # [windows, tokens, neurons]
+    ) -> torch.Tensor:  # [windows, neurons]
+        """Return one float32 row a sentence. Means are taken in float32 whatever the forward pass ran in."""
+        import torch
+
+        if not self._mean:
+            return torch.stack([states[place] for states, place in zip(hidden, self._places, strict=True)]).float()
+        first, ends = self._first, [self._first + length for length in self._lengths]
+        return torch.stack([states[first:end].float().mean(0) for states, end in zip(hidden, ends, strict=True)])
+
+
 class Pooler:
     """One batch's words, made once and used for every layer. Words come window by window, in order."""
 

@@ -16,6 +16,7 @@ from layeratlas.queries.core.ask import ask, load
 from layeratlas.queries.core.origins import EVERYBODY, Origin, find_origin
 from layeratlas.queries.core.usual import CONFIGURATION, OWN, USUAL
 from layeratlas.store.errors import BadRequest, NothingYet, unknown
+from layeratlas.store.identity import SENTENCES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -149,7 +150,7 @@ class Scope:
         named = [*self.models, *self.families]
         only = [f"only {', '.join(named)}"] if named else []
         chosen = f"{self.corpus} (one of {self.corpora} corpora)" if self.corpora > 1 else self.corpus
-        return (chosen, _count(self.first.words), *only, f"source {self.source}", *self.origin.context)
+        return (chosen, _count(self.first), *only, f"source {self.source}", *self.origin.context)
 
 
 def find_one(catalog: DuckDBPyConnection, asked: Asked, *, naming: Sequence[str] = ()) -> Scope:
@@ -309,8 +310,9 @@ def _measured(row: dict[str, Any]) -> Measured:
     return Measured(row["measure"], row["kind"], row["pooling"], words, row["direction"], row["low"], row["high"])
 
 
-def _count(words: tuple[int | None, int | None]) -> str:
-    least, most = words
+def _count(of: Measured) -> str:
+    least, most = of.words
+    unit = "sentences" if of.words_from_tokens.startswith(SENTENCES) else "words"
     if least is None or most is None:
-        return "words not stated"
-    return f"{least:,} words" if least == most else f"{least:,} to {most:,} words"
+        return f"{unit} not stated"
+    return f"{least:,} {unit}" if least == most else f"{least:,} to {most:,} {unit}"

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from layeratlas.store.errors import ArtifactDamaged
 from layeratlas.store.files import HashedFile, sha256_file, whole_file
-from layeratlas.store.identity import ArtifactIdentity, artifact_path
+from layeratlas.store.identity import ArtifactIdentity, artifact_path, plain
 from layeratlas.store.kinds import kind_of
 
 METADATA = b"layeratlas"
@@ -92,7 +92,7 @@ class ArtifactWriter:
     def _finish(self) -> None:
         self._flush(final=True)
         description = {
-            "artifact": self._identity.artifact, "identity": asdict(self._identity), "model": self._model,
+            "artifact": self._identity.artifact, "identity": plain(self._identity), "model": self._model,
             "words": self.words, "units": self._units, "word_set": self._word_set.hexdigest(), **self._more(),
             **({"made": self.made} if self.made else {}),
         }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from layeratlas.queries.core.ask import ask, load
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import OWN
+from layeratlas.store.identity import SENTENCES
 from layeratlas.store.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ DETAILS = ("licence", "corpus_licence")  # columns of models × layers that term
 
 def overview(catalog: DuckDBPyConnection) -> list[Table]:
     """Return the tables of `layeratlas status`: models × layers, measures, and problems if there are any."""
-    values = {"kinds": list(KINDS), "first_layers": [kind.first_layer for kind in KINDS.values()], "own": OWN}
+    values = {"kinds": list(KINDS), "first_layers": [kind.first_layer for kind in KINDS.values()]}
+    values |= {"own": OWN, "sentences": list(SENTENCES)}
     models, measures, problems = (
         ask(catalog, load(__package__, name), values, what=what)
         for name, what in (

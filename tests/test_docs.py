@@ -64,6 +64,20 @@ def test_the_readmes_attention_is_measured_and_asked(tmp_path: Path) -> None:
         assert "cli.py query" not in command or "=> " in done.stdout
 
 
+@pytest.mark.slow
+def test_the_commands_that_share_run_in_order(tmp_path: Path) -> None:
+    from sharing_stores import measured
+
+    measured(tmp_path / "layeratlas-data", "m1", "m2")
+    assert len(commands("sharing")) == 6
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for command in commands("sharing"):
+        arguments = [sys.executable, str(ROOT / "cli.py"), *shlex.split(command)[2:]]
+        done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, (command, done.stderr)
+    assert (tmp_path / "third" / "catalog.duckdb").exists()
+
+
 def test_the_readmes_pictures_are_drawn(tmp_path: Path) -> None:
     assert len(commands("pictures")) == 4
     for command in (commands("questions")[0], *commands("pictures")):

@@ -24,6 +24,7 @@ LARGEST_GROUP = 2**31  # decoded bytes of one row group of an artifact; attentio
 _MOST = 2**36  # decoded bytes of one file, where nothing says fewer
 _EXPANSION = 2000  # decoded bytes for one of the file: zstd of equal numbers
 _ROWS_AT_ONCE = 2**15
+_LEAST = 2  # bytes of the smallest number that an artifact holds
 _LIMITS = Limits(seconds=3600, patience=3600, memory=2**33)
 _LONGEST_NAME = 1000  # characters
 
@@ -57,8 +58,12 @@ class Expected:
     @property
     def allowed(self) -> int:
         """The most decoded bytes that it may have."""
-        own = Path(self.path).stat().st_size if self.part is None else self.part[1]
-        return min(own * _EXPANSION + 2**20, _MOST if self.decoded is None else self.decoded)
+        return min(self.size * _EXPANSION + 2**20, _MOST if self.decoded is None else self.decoded)
+
+    @property
+    def size(self) -> int:
+        """The bytes that it has."""
+        return Path(self.path).stat().st_size if self.part is None else self.part[1]
 
     def open(self) -> IO[bytes]:
         """Open it."""
@@ -155,6 +160,8 @@ def _artifact(expected: Expected) -> str | None:
             return "describes itself as another layer than its sender says"
         if wrong := _wrong_columns(file, expected.kind, found.units):
             return wrong
+        if _is_plain(file.metadata, expected.size):
+            return None
         decoded = 0
         for group in range(file.num_row_groups):
             size = file.metadata.row_group(group).total_byte_size
@@ -165,6 +172,17 @@ def _artifact(expected: Expected) -> str | None:
                 if decoded > expected.allowed:
                     return f"takes more than {expected.allowed:,} bytes of memory, which is more than it may"
     return None
+
+
+def _is_plain(metadata: pq.FileMetaData, size: int) -> bool:
+    """Tell whether a file cannot take more memory than it has bytes: uncompressed, every value written out."""
+    plain = {"PLAIN", "RLE"}  # RLE: which values of a list belong together
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
+    values = sum(chunk.num_values for chunk in chunks) * _LEAST
+    return values <= size and all(
+        chunk.compression == "UNCOMPRESSED" and set(chunk.encodings) <= plain for chunk in chunks
+    )
 
 
 def _wrong_columns(file: pq.ParquetFile, kind: str, units: int) -> str | None:

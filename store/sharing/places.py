@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _ATTEMPTS = 4  # of one request, when a connection breaks
 _FIRST_PAUSE = 0.5  # seconds, then twice as long each time
 _REFUSALS = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY", "SIGNATURE_DOES_NOT_MATCH", "HTTP STATUS 403")
+_NO_CHECKSUMS = (
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "when_required",
+)  # files have our hash
 _CHUNK = 8 * 2**20  # bytes read and written at a time
 _Result = TypeVar("_Result")
 
@@ -168,6 +172,7 @@ def open_place(address: str) -> Place:
         if scheme == "s3":
             from pyarrow.fs import FileSystem
 
+            os.environ.setdefault(*_NO_CHECKSUMS)
             files, prefix = FileSystem.from_uri(address)
             return ObjectStore(address, files, prefix, has_folders=False)
         import fsspec  # type: ignore[import-untyped]

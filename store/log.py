@@ -173,10 +173,10 @@ class Log:
         return self._keys(segments, _FIGURE)
 
     def _keys(self, segments: Iterable[Segment], columns: Sequence[str]) -> set[Any]:
-        import pyarrow.parquet as pq
-
         found: set[Any] = set()
         for segment in segments:
+            import pyarrow.parquet as pq  # only where something waits
+
             try:
                 table = pq.read_table(segment.path, columns=list(columns), partitioning=None)
             except FileNotFoundError:  # compacted meanwhile

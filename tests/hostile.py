@@ -40,6 +40,12 @@ def build(root: Path) -> Path:
     store.write("failures", [{"model": NAMES[2], "corpus": "v1:c", "reason": REASON, "run": "r"}])
     store.write("damaged", [{"artifact": f"own:{NAMES[2]}:1:activations", "reason": REASON}])
     store.write("runs", [{"run": "r", "command": REASON, "outcome": "finished", "host": CORPUS, "device": CORPUS}])
+    store.write("figures", [
+        {"artifact": f"own:{name}:{layer}:activations", "figure": figure, "version": 1, "parameters": "{}",
+         "words": WORDS, "run": "r", **said}
+        for name, layer in ends
+        for figure, said in (("anisotropy", {"value": layer / 3}), ("magnitude", {"refused": REASON}))
+    ])  # fmt: skip
     _said_otherwise(store, ends)
     store.merge()
     return root

@@ -199,7 +199,7 @@ def test_rows_that_no_run_writes_are_found_and_stop_nothing(root: Path) -> None:
     assert found_in(found, audit.REFUSED) == sorted(fabricated[:3])
     assert found_in(found, audit.DIFFERS) == [fabricated[3]]
     assert found_in(found, audit.STALE) == sorted(fabricated[4:])
-    done = CliRunner().invoke(cli, ["audit", "--store", str(root), "--sample", "1000"])
+    done = CliRunner().invoke(cli, ["audit", "--store", str(root), "--sample", "1000"], env={"COLUMNS": "300"})
     assert done.exit_code == 4 and "such layers are never compared" in done.stdout
 
 

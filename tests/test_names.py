@@ -46,7 +46,12 @@ def value(measure: str, model_a: str, layer_a: int, model_b: str, layer_b: int) 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return catalogs.build(tmp_path_factory.mktemp("names") / "s", models=MODELS, value=value, corpus=CORPUS)
+    root = catalogs.build(tmp_path_factory.mktemp("names") / "s", models=MODELS, value=value, corpus=CORPUS)
+    rows = Store(root).rows("SELECT artifact FROM base.artifacts")
+    figure = {"figure": "anisotropy", "version": 1, "parameters": "{}", "value": 0.5, "words": 1234, "run": "r1"}
+    Store(root).write("figures", [{"artifact": artifact, **figure} for (artifact,) in rows])
+    Store(root).merge()
+    return root
 
 
 def atlas(store: Path, *arguments: str) -> Result:

@@ -35,7 +35,9 @@ def test_a_study_runs_once_and_says_nothing_on_its_own(
 ) -> None:
     progress = Silent()
     outcome = layeratlas.run(study, store=tmp_path / "s", progress=progress)
-    assert outcome.exit_code == 0 and outcome.lines() == ["extracted 6 layers", "measured 30 scores"]
+    assert outcome.exit_code == 0 and outcome.lines() == [
+        "extracted 6 layers", "measured 30 scores and 54 figures of layers",
+    ]  # fmt: skip
     again = layeratlas.run(load_study(study), store=tmp_path / "s")
     assert again.lines() == ["nothing to do: 6 layers are extracted and every pair is measured"]
     assert capfd.readouterr() == ("", "")

@@ -64,8 +64,8 @@ class Holdings:
 
     @cached_property
     def corpora(self) -> dict[str, str]:
-        """Name, by fingerprint."""
-        return dict(self._rows("corpus, name", "corpora"))
+        """What they were called, by fingerprint; two that were called alike are told apart in each catalog anew."""
+        return dict(self._rows("corpus, stated", "corpora"))
 
     @property
     def names(self) -> dict[str, str]:

@@ -133,6 +133,11 @@ class Store:
         """How messages name it."""
         return str(self.root)
 
+    @property
+    def address(self) -> str:
+        """By what another process opens it (`store_at`)."""
+        return str(self.root.absolute())
+
     def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Segment | None:
         """Write finished rows to the log (tables and columns: log.COLUMNS); None when there are none."""
         return self.log.write(table, rows, store=self.settings.store)

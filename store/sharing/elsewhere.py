@@ -33,12 +33,17 @@ class StoreElsewhere(Store):
 
     def __init__(self, address: str, versions: Mapping[str, int]) -> None:
         super().__init__(cache_folder(f"store {address}"), versions)
+        self._address = address
         self.place: Place = open_place(address)
         self._listed_at = -_FRESH
 
     @property
     def title(self) -> str:
         return self.place.title
+
+    @property
+    def address(self) -> str:
+        return self._address
 
     def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Segment | None:
         """Write rows to the log, here and there."""

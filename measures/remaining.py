@@ -82,7 +82,7 @@ class Remaining:
         tile, others_work = self._next_pairs()
         if not self._figures:
             return tile, others_work
-        claimed = {key for claim in self._store.claims.taken() for key in Tile.of(claim).stated()}
+        claimed = {key for claim in Tile.claimed(self._store.claims.taken()) for key in claim.stated()}
         missing = self._missing_figures()
         free = [key for key in missing if key not in claimed]
         if tile is not None:
@@ -123,11 +123,11 @@ class Remaining:
     def _next_pairs(self) -> tuple[Tile | None, bool]:
         """Return a tile of pairs that nobody is at, and whether others are at pairs that are left here too."""
         self._store.merge()
-        taken = self._store.claims.taken()
+        taken = Tile.claimed(self._store.claims.taken())
         if taken or self._store.waiting() or self._free is None or self._others_had != self._scores_of_others():
             self._others_had = self._scores_of_others()
             finished = {key for tile in self._done for key in tile.scores()} | self._store.waiting_pairs()
-            claimed = {key for claim in taken for key in Tile.of(claim).scores()}
+            claimed = {key for tile in taken for key in tile.scores()}
             self._free = self._missing(finished | claimed)
             if not self._free:
                 return None, bool(claimed) and bool(self._missing(finished))

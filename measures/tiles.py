@@ -6,7 +6,7 @@ as memory allows, since every tile reads its layers anew, or smaller where sever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -40,6 +40,11 @@ class Tile:
         artifacts, configurations = (tuple(description[key]) for key in ("artifacts", "configurations"))
         figures = tuple((int(place), name) for place, name in description.get("figures", ()))
         return cls(description["kind"], artifacts, pairs, configurations, figures)
+
+    @classmethod
+    def claimed(cls, claims: Iterable[Mapping[str, Any]]) -> list[Tile]:
+        """Return the tiles among what is claimed."""
+        return [cls.of(claim) for claim in claims if "pairs" in claim and "artifacts" in claim]
 
     @property
     def title(self) -> str:

@@ -102,6 +102,16 @@ def test_a_claim_made_at_the_same_moment_is_withdrawn(tmp_path: Path) -> None:
             pass
 
 
+def test_who_plans_knows_no_more_than_it_first_saw(tmp_path: Path) -> None:
+    ours, theirs = Leases(Folder(tmp_path)), Leases(Folder(tmp_path))
+    with ours.planning():
+        assert ours.taken() == []
+        with theirs.claim({"tile": 1}):
+            assert ours.taken() == []
+            with pytest.raises(StoreBusy, match="at the same moment"):
+                ours.claim({"tile": 1}).__enter__()
+
+
 def test_what_cannot_be_read_claims_nothing(tmp_path: Path) -> None:
     clock = Clock(0)
     ours = Leases(Folder(tmp_path), clock=clock)
@@ -145,7 +155,7 @@ def test_four_machines_share_a_folder_without_any_lock(tmp_path: Path, monkeypat
     extracted(tmp_path / "alone", "ant", "bee", attention=False)
     address, caches = f"file://{tmp_path / 'lab'}", [tmp_path / f"machine-{number}" for number in range(5)]
     start: Callable[[int], subprocess.Popen[str]] = lambda number: layeratlas(  # noqa: E731
-        "measure", "--store", address, "--memory", "1kB", XDG_CACHE_HOME=str(caches[number]), LAYERATLAS_LEASE="2"
+        "measure", "--store", address, "--memory", "1kB", XDG_CACHE_HOME=str(caches[number]), LAYERATLAS_LEASE="30"
     )
     machines = [start(number) for number in range(4)]
     until(lambda: list((tmp_path / "lab" / "results" / "scores").glob("*.parquet")))

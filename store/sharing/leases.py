@@ -3,7 +3,7 @@
 Each process has one file at the store's place, `leases/<process>.json`, which only it writes: what it has claimed, and
 a beat that it raises every few seconds. Whoever sees the same beat for longer than the lease lasts, by its own clock,
 takes the process for dead: clocks are never compared. What is claimed is written before it is begun, and what others
-have claimed is read once more after that: who finds that another has claimed something meanwhile withdraws, waits for
+have claimed is read once more after that: who finds that another has claimed anything meanwhile, and be it done already, withdraws, waits for
 a moment by chance, and looks again. A process that was cut off, and comes back, may do what another has done meanwhile;
 that costs time, and changes nothing.
 
@@ -47,6 +47,7 @@ class _Lease:
     beat: str
     claims: tuple[dict[str, Any], ...]
     works: bool
+    begun: int  # claims that it ever made
     lasts: float
     since: float
 
@@ -68,21 +69,33 @@ class Leases:
         self._mine: dict[int, dict[str, Any]] = {}
         self._at_work, self._beat, self._number = 0, 0, 0
         self._seen: dict[str, _Lease] = {}
-        self._known: set[str] = set()  # what others had claimed when `taken` was last asked
+        self._depth = 0
+        self._planned: dict[str, _Lease] | None = None  # what was seen in this `planning`
+        self._known: dict[str, int] = {}  # how many claims others had ever made, when `taken` was last asked
         self._looked_at = -math.inf
         self._stop: threading.Event | None = None
 
     @contextmanager
     def planning(self) -> Iterator[None]:
-        """Let one thread of this process decide at a time what is taken next."""
+        """Let one thread of this process decide at a time what is taken next, by one look at what others have claimed.
+
+        Were there two, what another claims between them would be known, and yet not have been planned with.
+        """
         with self._turn:
-            yield
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                self._planned = None
 
     def taken(self) -> list[dict[str, Any]]:
         """Return what living processes have claimed, this one included."""
         with self._turn:
-            others = self._look()
-            self._known = _claims(others)
+            if self._planned is None:
+                self._planned = dict(self._look())
+                self._known = _begun(self._planned)
+            others, self._planned = self._planned, self._planned if self._depth else None
             return [*self._mine.values(), *(claim for lease in others.values() for claim in lease.claims)]
 
     @contextmanager
@@ -93,13 +106,13 @@ class Leases:
         """
         plain = json.loads(json.dumps(dict(work)))
         with self._turn:
-            if plain in self._mine.values() or _canonical(plain) in self._known:
-                raise StoreBusy(f"this work is claimed already: {_canonical(plain)[:200]}")
+            if plain in self._mine.values() or any(plain in lease.claims for lease in self._seen.values()):
+                raise StoreBusy(f"this work is claimed already: {json.dumps(plain)[:200]}")
             self._number += 1
             number = self._number
             self._mine[number] = plain
             self._tell()
-            if _claims(self._look()) - self._known:
+            if _begun(self._look()) != self._known:
                 self._drop(number)
                 time.sleep(random.uniform(0, min(1.0, self._lasts / _BEATS)))
                 raise StoreBusy("another process has claimed something at the same moment")
@@ -163,7 +176,7 @@ class Leases:
                 self._stop = None
             self._remove(name)
             return
-        content = {"beat": self._beat, "claims": list(self._mine.values()), "works": bool(self._at_work),
+        content = {"beat": self._beat, "claims": list(self._mine.values()), "works": bool(self._at_work), "begun": self._number,
                    "lasts": self._lasts}  # fmt: skip
         with TemporaryDirectory() as folder:
             file = Path(folder) / "lease"
@@ -220,17 +233,16 @@ def _lease(content: bytes, now: float) -> _Lease:
     try:
         said = json.loads(content)
         claims = tuple(claim for claim in said["claims"] if isinstance(claim, dict))
-        return _Lease(beat, claims, bool(said["works"]), min(float(said["lasts"]), 24 * 3600.0), now)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return _Lease(beat, (), False, _LASTS, now)
+        return _Lease(
+            beat, claims, bool(said["works"]), int(said["begun"]), min(float(said["lasts"]), 24 * 3600.0), now
+        )
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return _Lease(beat, (), False, 0, _LASTS, now)
 
 
-def _claims(leases: Mapping[str, _Lease]) -> set[str]:
-    return {_canonical(claim) for lease in leases.values() for claim in lease.claims}
-
-
-def _canonical(work: Mapping[str, Any]) -> str:
-    return json.dumps(work, sort_keys=True)
+def _begun(leases: Mapping[str, _Lease]) -> dict[str, int]:
+    """Return how many claims each process ever made, where it made any: also one that has ended since counts."""
+    return {name: lease.begun for name, lease in leases.items() if lease.begun}
 
 
 def _lasts() -> float:

@@ -3,9 +3,9 @@
 Each process has one file at the store's place, `leases/<process>.json`, which only it writes: what it has claimed, and
 a beat that it raises every few seconds. Whoever sees the same beat for longer than the lease lasts, by its own clock,
 takes the process for dead: clocks are never compared. What is claimed is written before it is begun, and what others
-have claimed is read once more after that: who finds that another has claimed anything meanwhile, and be it done already, withdraws, waits for
-a moment by chance, and looks again. A process that was cut off, and comes back, may do what another has done meanwhile;
-that costs time, and changes nothing.
+have claimed is read once more after that: who finds that another has claimed anything meanwhile, and be it done
+already, withdraws, waits for a moment by chance, and looks again. A process that was cut off, and comes back, may do
+what another has done meanwhile; that costs time, and changes nothing.
 
 The interface is that of `claims.Claims`, which are locks of one machine.
 """
@@ -176,8 +176,10 @@ class Leases:
                 self._stop = None
             self._remove(name)
             return
-        content = {"beat": self._beat, "claims": list(self._mine.values()), "works": bool(self._at_work), "begun": self._number,
-                   "lasts": self._lasts}  # fmt: skip
+        content = {
+            "beat": self._beat, "claims": list(self._mine.values()), "begun": self._number,
+            "works": bool(self._at_work), "lasts": self._lasts,
+        }  # fmt: skip
         with TemporaryDirectory() as folder:
             file = Path(folder) / "lease"
             file.write_text(json.dumps(content), encoding="utf-8")
@@ -233,9 +235,8 @@ def _lease(content: bytes, now: float) -> _Lease:
     try:
         said = json.loads(content)
         claims = tuple(claim for claim in said["claims"] if isinstance(claim, dict))
-        return _Lease(
-            beat, claims, bool(said["works"]), int(said["begun"]), min(float(said["lasts"]), 24 * 3600.0), now
-        )
+        lasts = min(float(said["lasts"]), 24 * 3600.0)
+        return _Lease(beat, claims, bool(said["works"]), int(said["begun"]), lasts, now)
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return _Lease(beat, (), False, 0, _LASTS, now)
 

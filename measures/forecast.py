@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from layeratlas.measures.engine import How
 
 Clock = Callable[[], float]
+_LARGE = 1024  # neurons from which a run is made once: they waver less
+_CUBIC = 3.2  # the power of decompositions: a little more than 3, since large matrices leave the cache
 
-#: Small runs: layers, neurons, words. The largest take a second on one core.
+#: Small runs: layers, neurons, words. The largest take a few seconds on one core.
 RUNS = (
     (2, 64, 1024), (8, 64, 1024), (16, 64, 4096), (2, 256, 1024), (6, 256, 1024), (6, 256, 8192), (2, 512, 2048),
     (4, 512, 2048), (3, 512, 8192), (2, 1024, 2048), (3, 1024, 4096),
+    (2, 2048, 2048),
 )  # fmt: skip
 
 
@@ -46,7 +49,7 @@ class Work:
         small = np.minimum(a, b)
         return np.array([
             1, self.words * own.sum(), self.words * (own**2).sum(), self.words * (a * b).sum(), (own**2).sum(),
-            (own**3).sum(), len(self.pairs), (a * b).sum(), (a * b * small).sum(),
+            (own**_CUBIC).sum(), len(self.pairs), (a * b).sum(), (a * b * small ** (_CUBIC - 2)).sum(),
         ])  # fmt: skip
 
 
@@ -70,7 +73,11 @@ def calibrate(measures: Sequence[Measure], how: How, progress: Progress, *, cloc
         run(measures, how, *RUNS[0])  # what is imported and set up once
         for layers, neurons, words in RUNS:
             terms.append(work_of(layers, neurons, words).terms())
-            taken.append(min(run(measures, how, layers, neurons, words, clock=clock) for _ in range(2)))
+            taken.append(
+                min(
+                    run(measures, how, layers, neurons, words, clock=clock) for _ in range(2 if neurons < _LARGE else 1)
+                )
+            )
             advance(1)
     weighed = np.array(terms) / np.array(taken)[:, None]
     largest = np.abs(weighed).max(axis=0)

@@ -16,6 +16,7 @@ from layeratlas.store.errors import LayeratlasError
 from layeratlas.store.progress import Progress
 
 _LOOK = 0.2  # seconds between looks at what others have finished
+_AGAIN = 2.0  # seconds until it is asked again whether others have left something
 _EVERY = 0.3  # seconds between messages of one task
 _ATTEMPTS = 3  # to have a worker at all
 
@@ -142,6 +143,7 @@ class _Dispatch:
     idle: dict[int, Any] = field(default_factory=dict)  # place -> the job that its worker did last
     busy: dict[int, Any] = field(default_factory=dict)
     lost_idle: int = 0
+    nothing_since: float | None = None  # when there was no job to be had, and nothing has happened since
 
     def __post_init__(self) -> None:
         self.shown = _Shown(self.progress)
@@ -155,10 +157,15 @@ class _Dispatch:
                 self._hear(said.place, said.message)
 
     def _give(self) -> bool:
+        """Give jobs to who is idle; where there was none, only ask again when something happened, or after a while."""
+        if self.nothing_since is not None and time.monotonic() - self.nothing_since < _AGAIN:
+            return bool(self.busy)
+        self.nothing_since = None
         for place in list(self.idle):
             job = self.jobs.take(self.idle[place])
             if job is None:
-                return False
+                self.nothing_since = time.monotonic()
+                break
             del self.idle[place]
             self.busy[place] = job
             self.crew.give(place, job)
@@ -169,6 +176,7 @@ class _Dispatch:
         if kind == "ready":
             self.idle[place] = None
         elif kind == "done":
+            self.nothing_since = None
             job = self.busy.pop(place)
             self.idle[place] = job
             self.jobs.done(job, said[0])
@@ -184,6 +192,7 @@ class _Dispatch:
 
     def _lost(self, place: int, why: str) -> None:
         """Have a new worker in the stead of one that has ended; those that never begin are given up."""
+        self.nothing_since = None
         self.shown.forget(place)
         self.idle.pop(place, None)
         job = self.busy.pop(place, None)

@@ -1,0 +1,108 @@
+"""How well do two Ray nodes of one core each share a study, against one process on one core, with S3 between them?
+
+    python bench/scale.py                          # needs ray; minutes
+    python bench/scale.py --kill                   # the same with a node killed in the middle
+
+Layers are pushed to a bucket of an S3 server in a process of its own (moto); each way measures a copy of it under the
+five measures, with caches of its own. Efficiency is the time of one process over twice that of two nodes. On a machine
+that does other work, the processor seconds of each way tell more: what two nodes need beyond one process is what
+sharing costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from measure import fill
+from remotes import s3_server
+
+from layeratlas import running
+from layeratlas.measures.executors.base import Executor, InProcess
+from layeratlas.measures.executors.on_ray import OnRay
+from layeratlas.store.sharing import share
+from layeratlas.store.sharing.selection import Selection
+from layeratlas.store.store import Store, store_at
+
+
+def main() -> None:
+    """Fill buckets, measure one way and the other, print efficiency and agreement."""
+    options = _options()
+    with tempfile.TemporaryDirectory() as folder, s3_server():
+        fill(Path(folder) / "here", options.layers, options.neurons, options.words)
+        took, found = {}, {}
+        for name in ("one", "two"):
+            os.environ["XDG_CACHE_HOME"] = str(Path(folder) / f"cache-{name}")
+            share.push(Store(Path(folder) / "here"), f"s3://lab/{name}", Selection())
+            begun, used = time.perf_counter(), processor()
+            if name == "one":
+                measure(f"s3://lab/{name}", InProcess())
+            else:
+                on_two_nodes(f"s3://lab/{name}", kill_after=took["one"][0] / 4 if options.kill else None)
+            took[name] = time.perf_counter() - begun, processor() - used
+            found[name] = scores(f"s3://lab/{name}")
+    (one, one_used), (two, two_used) = took["one"], took["two"]
+    print(f"{options.layers} layers × {options.neurons} neurons × {options.words:,} words")
+    print(
+        f"one process {one:.1f} s ({one_used:.1f} processor), two nodes {two:.1f} s ({two_used:.1f} processor, all in)"
+    )
+    print(f"efficiency {one / 2 / two:.2f} by the clock (target 0.85), {one_used / two_used:.2f} of processor time")
+    largest = max(abs(value - found["two"][key]) for key, value in found["one"].items())
+    print(f"{len(found['one']):,} and {len(found['two']):,} scores, which differ by {largest:.1e} at most")
+
+
+def measure(address: str, executor: Executor) -> None:
+    """Measure what is in a bucket."""
+    done = running.measure(store_at(address), running.Means("cpu", memory=2**28, executor=executor), figures=["none"])
+    assert done.exit_code == 0, done.lines()
+
+
+def on_two_nodes(address: str, *, kill_after: float | None) -> None:
+    """Measure it on a cluster of two nodes with a core each, one of which may be killed after some seconds."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(cluster.address, logging_level="ERROR", log_to_driver=False)
+    try:
+        if kill_after is not None:
+            threading.Timer(kill_after, lambda: cluster.remove_node(nodes[0], allow_graceful=False)).start()
+        measure(address, OnRay(cluster.address))
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def scores(address: str) -> dict[tuple[object, ...], float]:
+    """Return all scores of a store."""
+    sql = "SELECT measure, model_a, layer_a, model_b, layer_b, value FROM layer_pairs"
+    return {tuple(key): value for *key, value in store_at(address).rows(sql)}
+
+
+def processor() -> float:
+    """Return the processor seconds of this process and of those that it has waited for."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layers", type=int, default=16)
+    parser.add_argument("--neurons", type=int, default=768)
+    parser.add_argument("--words", type=int, default=12_000)
+    parser.add_argument("--kill", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

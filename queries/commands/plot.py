@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layeratlas.queries.commands.options import asking, shared_options, store_option
+from layeratlas.queries.commands.options import asking, option_of, shared_options, store_option
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.visible import visible
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from matplotlib.figure import Figure
 
-    from layeratlas.queries.figures.charts import Dots, Lines
+    from layeratlas.queries.figures.charts import Dots, Lines, Map
 
 Draw = Callable[[], "Figure"]
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
@@ -75,6 +75,42 @@ def families(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
     from layeratlas.queries.figures import families as figure
 
     return _chart(figure.chart, QUESTIONS["families"].ask(catalog, asked))
+
+
+def _of_groups(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `query clusters`, all but those of its draws."""
+    told = (each for each in QUESTIONS["clusters"].options if each.name not in ("resamples", "seed"))
+    for each in reversed(list(told)):
+        command = option_of(each)(command)
+    return command
+
+
+@click.command()
+@_of_groups
+@picture
+def clusters(catalog: DuckDBPyConnection, asked: Asked, **how: Any) -> Draw:
+    """Groups that models, or layers, form by themselves: a dendrogram beside the heatmap in its order.
+
+    Example: layeratlas plot clusters --of layers -o clusters.svg
+    """
+    from layeratlas.queries.figures import clusters as figure
+    from layeratlas.queries.questions.clusters import grouped
+
+    found = grouped(catalog, asked, **how)
+    return lambda: figure.draw(found.matrix, found.table)
+
+
+@click.command("map")
+@_of_groups
+@picture
+def scaled_map(catalog: DuckDBPyConnection, asked: Asked, **how: Any) -> Draw:
+    """Models, or layers, on a plane: the closer, the more alike. Classical multidimensional scaling.
+
+    Example: layeratlas plot map --of layers -o map.svg
+    """
+    from layeratlas.queries.figures import clusters as figure
+
+    return _chart(figure.chart, QUESTIONS["clusters"].ask(catalog, asked, **how))
 
 
 @click.command()
@@ -134,10 +170,10 @@ def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, .
     return _chart(figure.chart, QUESTIONS["correspondence"].ask(catalog, asked, **named))
 
 
-def _chart(chart: Callable[[Table], Dots | Lines], answer: Table) -> Draw:
+def _chart(chart: Callable[[Table], Dots | Lines | Map], answer: Table) -> Draw:
     from layeratlas.queries.figures import plots
 
     return lambda: plots.draw(chart(answer))
 
 
-PLOTS = (heatmap, families, layers, localization, finetuning, correspondence)
+PLOTS = (heatmap, families, clusters, scaled_map, layers, localization, finetuning, correspondence)

@@ -27,6 +27,9 @@ _DAMAGE = (
     UnicodeDecodeError,
 )  # fmt: skip
 _ERRORS = (duckdb.Error, UnicodeDecodeError)
+#: What readers are: given when they connect, for the threads of a process share one database, and its settings.
+_SHUT_OFF: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": False, "lock_configuration": True}
+_SAME_PROCESS = "unique file handle conflict"  # what DuckDB says of a file that its own process has open otherwise
 _STORAGE_VERSION = "v1.0.0"  # any DuckDB from 1.0 can open it; measured to cost nothing here
 
 
@@ -40,9 +43,8 @@ def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 f"the catalog of {root} is missing; its log is there: `layeratlas rebuild` makes it anew"
             )
         raise NothingYet(f"there is no catalog in {root} yet: run `layeratlas run STUDY.toml`, or name another --store")
-    connection = _patiently(lambda: duckdb.connect(str(file), read_only=True), file, READ_PATIENCE)
+    connection = _patiently(lambda: duckdb.connect(str(file), read_only=True, config=_SHUT_OFF), file, READ_PATIENCE)
     try:
-        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         _refuse_newer(connection, file)
         yield connection
     except _ERRORS as error:
@@ -188,17 +190,23 @@ def _patiently(
     while True:
         try:
             return connect()
-        except duckdb.IOException as error:
-            if "lock" not in str(error).lower():
+        except _ERRORS as error:
+            if not _is_held(error):
                 raise _damaged(file, error) from error
             if time.monotonic() > deadline:
                 raise StoreBusy(f"{file} is in use by {_holder(error)}: wait for it to end, then try again") from error
             time.sleep(0.02)
-        except _ERRORS as error:
-            raise _damaged(file, error) from error
 
 
-def _holder(error: duckdb.IOException) -> str:
+def _is_held(error: Exception) -> bool:
+    """Whether another process, or another thread of this one, has the file open in a way that shuts us out."""
+    text = str(error).lower()
+    return (isinstance(error, duckdb.IOException) and "lock" in text) or _SAME_PROCESS in text
+
+
+def _holder(error: Exception) -> str:
+    if _SAME_PROCESS in str(error).lower():
+        return "another thread of this process"
     found = re.search(r"PID (\d+)", str(error))
     return f"process {found[1]}" if found else "another process"
 

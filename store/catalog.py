@@ -7,6 +7,7 @@ who holds the file. A lost catalog is no loss: it is made anew from the log.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,9 +29,16 @@ _DAMAGE = (
 )  # fmt: skip
 _ERRORS = (duckdb.Error, UnicodeDecodeError)
 #: What readers are: given when they connect, for the threads of a process share one database, and its settings.
-_SHUT_OFF: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": False, "lock_configuration": True}
+_SHUT_OFF: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": False,
+    "lock_configuration": True,
+}
 _SAME_PROCESS = "unique file handle conflict"  # what DuckDB says of a file that its own process has open otherwise
 _STORAGE_VERSION = "v1.0.0"  # any DuckDB from 1.0 can open it; measured to cost nothing here
+
+
+#: Catalogs that a thread of a process waits to write: readers that would begin hold back, or they might never end.
+_WANTED: set[tuple[int, Path]] = set()
 
 
 @contextmanager
@@ -43,6 +51,7 @@ def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 f"the catalog of {root} is missing; its log is there: `layeratlas rebuild` makes it anew"
             )
         raise NothingYet(f"there is no catalog in {root} yet: run `layeratlas run STUDY.toml`, or name another --store")
+    _hold_back(file)
     connection = _patiently(lambda: duckdb.connect(str(file), read_only=True, config=_SHUT_OFF), file, READ_PATIENCE)
     try:
         _refuse_newer(connection, file)
@@ -100,7 +109,8 @@ def writing(root: Path, file: Path | None = None) -> Iterator[duckdb.DuckDBPyCon
     connection = duckdb.connect()
     try:
         attach = f"ATTACH '{str(file).replace(chr(39), chr(39) * 2)}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')"
-        _patiently(lambda: connection.execute(attach), file, WRITE_PATIENCE)
+        with _wanting(file):
+            _patiently(lambda: connection.execute(attach), file, WRITE_PATIENCE)
         connection.execute("USE catalog")
         _migrate(connection, file)
         yield connection
@@ -196,6 +206,23 @@ def _patiently(
             if time.monotonic() > deadline:
                 raise StoreBusy(f"{file} is in use by {_holder(error)}: wait for it to end, then try again") from error
             time.sleep(0.02)
+
+
+@contextmanager
+def _wanting(file: Path) -> Iterator[None]:
+    wanted = (os.getpid(), file)
+    _WANTED.add(wanted)
+    try:
+        yield
+    finally:
+        _WANTED.discard(wanted)
+
+
+def _hold_back(file: Path) -> None:
+    """Let a thread of this process that waits to write go first; but wait no longer than readers do."""
+    deadline = time.monotonic() + READ_PATIENCE
+    while (os.getpid(), file) in _WANTED and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _is_held(error: Exception) -> bool:

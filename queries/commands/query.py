@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layeratlas.queries.commands.options import SHARED, asked_of, asking, format_option, origin_option, store_option
+from layeratlas.queries.commands.options import SHARED, asked_of, format_option, origin_option, store_option
+from layeratlas.queries.core.asking import asking
 from layeratlas.queries.core.registry import Option, Question
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.questions import QUESTIONS

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 
 from layeratlas.queries.core.registry import Option
-from layeratlas.queries.core.scope import Asked, UnknownMeasure
-from layeratlas.queries.core.usual import OWN
+from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.visible import visible
-from layeratlas.store.errors import BadRequest
 from layeratlas.store.kinds import KINDS
-from layeratlas.store.store import Store, default_root, former_store, store_at
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from layeratlas.store.store import default_root, former_store, store_at
 
 FORMATS = ("table", "json", "csv", "parquet", "markdown")
 
@@ -74,18 +68,6 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(store_at(root or default_root(), _versions()), **options)
 
     return with_store
-
-
-@contextmanager
-def asking(store: Store) -> Iterator[DuckDBPyConnection]:
-    """Open the catalog for questions. A measure that can be measured, but has no scores, says how to get some."""
-    try:
-        with store.catalog() as catalog:
-            yield catalog
-    except UnknownMeasure as error:
-        if error.name in store.versions and error.source == OWN:
-            raise BadRequest(f"{error} To add one: `layeratlas measure --measure {error.name}`") from None
-        raise
 
 
 def _versions() -> Mapping[str, int]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layeratlas.queries.commands.options import asking, option_of, shared_options, store_option
+from layeratlas.queries.commands.options import option_of, shared_options, store_option
+from layeratlas.queries.core.asking import asking
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.visible import visible

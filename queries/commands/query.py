@@ -9,12 +9,12 @@ import click
 from layeratlas.queries.commands.options import (
     SHARED,
     asked_of,
-    asking,
     format_option,
     option_of,
     origin_option,
     store_option,
 )
+from layeratlas.queries.core.asking import asking
 from layeratlas.queries.core.registry import Question
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.questions import QUESTIONS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,10 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
     """Make a command of a function (catalog, Asked, its own options) -> what draws the answer.
 
-    It gets the shared options and --output, opens the catalog, closes it, and only then draws.
+    It gets the shared options and --output, opens the catalog, closes it, and only then draws. A function that has a
+    parameter `store` is given it, to read files.
     """
+    reads_files = "store" in inspect.signature(command).parameters
 
     @functools.wraps(command)
     def drawn(store: Store, output: Path, asked: Asked, **given: Any) -> None:
@@ -41,7 +44,7 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
 
         style.check_target(output)
         with asking(store) as catalog:
-            draw = command(catalog, asked, **given)
+            draw = command(catalog, asked, **given, **({"store": store} if reads_files else {}))
         missing = style.picture(output, draw)
         if missing:
             click.echo(f"note: no font here has {missing}, drawn as boxes: a picture.svg keeps them as text", err=True)
@@ -115,6 +118,24 @@ def scaled_map(catalog: DuckDBPyConnection, asked: Asked, **how: Any) -> Draw:
 
 
 @click.command()
+@click.argument("head", metavar="MODEL:LAYER:HEAD")
+@click.option("--sentence", type=click.IntRange(min=0), default=0, show_default=True, help="Of the corpus, from 0.")
+@picture
+def attention(catalog: DuckDBPyConnection, asked: Asked, head: str, sentence: int, store: Store) -> Draw:
+    """What one head attends to in a sentence, and beside it the head of another model that is most like it.
+
+    Heads are compared by attsim, or by the measure that is named; without scores the head stands alone.
+
+    Example: layeratlas plot attention bert-tiny:2:1 --sentence 17 -o attention.svg
+    """
+    from layeratlas.queries.figures import attention as figure
+    from layeratlas.queries.questions.attending import attending
+
+    found = attending(catalog, asked, head=head, sentence=sentence, store=store)
+    return lambda: figure.draw(found)
+
+
+@click.command()
 @picture
 def localization(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
     """For each layer: is what it shares with other models in single neurons, or spread over many?
@@ -177,4 +198,4 @@ def _chart(chart: Callable[[Table], Dots | Lines | Map], answer: Table) -> Draw:
     return lambda: plots.draw(chart(answer))
 
 
-PLOTS = (heatmap, families, clusters, scaled_map, layers, localization, finetuning, correspondence)
+PLOTS = (heatmap, families, clusters, scaled_map, layers, localization, finetuning, correspondence, attention)

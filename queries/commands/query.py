@@ -14,7 +14,7 @@ from layeratlas.queries.commands.options import (
     origin_option,
     store_option,
 )
-from layeratlas.queries.core.asking import asking
+from layeratlas.queries.core.asking import asking, files_for
 from layeratlas.queries.core.registry import Question
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.questions import QUESTIONS
@@ -33,7 +33,7 @@ def _command(question: Question) -> click.Command:
         asked, drawn = asked_of(given), question.is_drawn and form == "table" and not explain
         with asking(store) as catalog:
             fitted = _fitted(catalog, asked, given) if drawn else {}
-            found = question.ask(catalog, asked, **given, **fitted)
+            found = question.ask(catalog, asked, **given, **fitted, **files_for(question, store))
         if explain:
             click.echo(found.sql)
         elif drawn:

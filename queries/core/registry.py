@@ -47,6 +47,7 @@ class Question:
 
     `limit`: rows that are printed unless the user says otherwise; `limits_each_measure`: they are counted for each
     measure, by the question itself. `is_drawn`: people see its answer as a heatmap; `is_tree`: as a dendrogram.
+    `reads_files`: its function also takes `store`, from whose files it reads what it was told to.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Question:
     limits_each_measure: bool = False
     is_drawn: bool = False
     is_tree: bool = False
+    reads_files: bool = False
 
     @property
     def help(self) -> str:
@@ -69,7 +71,7 @@ _DECLARED: dict[str, Question] = {}
 
 def question(
     name: str, *told: Argument | Option, limit: int | None = None, limits_each_measure: bool = False,
-    is_drawn: bool = False, is_tree: bool = False,
+    is_drawn: bool = False, is_tree: bool = False, reads_files: bool = False,
 ) -> Callable[[Asking], Asking]:  # fmt: skip
     """Declare a question; `told` are its arguments and options, as parameters of the function are called."""
 
@@ -78,7 +80,7 @@ def question(
         _DECLARED[name] = Question(
             name, ask, tuple(each for each in told if isinstance(each, Argument)),
             tuple(replace(each, default=defaults[each.name]) for each in told if isinstance(each, Option)),
-            limit, limits_each_measure, is_drawn, is_tree,
+            limit, limits_each_measure, is_drawn, is_tree, reads_files,
         )  # fmt: skip
         return ask
 

@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -213,7 +213,10 @@ class Atlas(Questions):
         means = running.Means(device, progress=progress or _progress())
         given = {**options, "attention": attention, "layers": tuple(layers)}
         with _on_disk(models, tokenizer, name, store) as (ids, called):
-            outcome = running.extract(store, studies.study_of(ids, paths, name=called, **given), means)
+            study = studies.study_of(ids, paths, name=called, **given)
+            if tokenizer is not None:  # its folder is for a moment: nobody is to look for it there
+                study = replace(study, models=(replace(study.models[0], id="./(in memory)"),))
+            outcome = running.extract(store, study, means)
         return _unless_all_failed(outcome)
 
     def measure(

@@ -145,7 +145,7 @@ class Activations:
         """Rows, or rows and neurons, as numpy takes them. Raises IndexError."""
         rows, columns = key if isinstance(key, tuple) else (key, slice(None))
         chosen = np.arange(self.shape[0])[rows]
-        return self._rows(np.atleast_1d(chosen))[:, columns].reshape(*chosen.shape, *self._width(columns))
+        return self._rows(np.atleast_1d(chosen))[:, columns].reshape((*chosen.shape, *self._width(columns)))
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """What numpy takes it by."""

@@ -1,7 +1,7 @@
 """Which words drive a neuron most: those where it is farthest from its mean, in their sentence.
 
-One pass over the layer's file keeps, of each asked-for neuron, its largest and smallest values and its moments; a second
-reads only the words around these. Memory: a few row groups.
+One pass over the layer's file keeps, of each asked-for neuron, its largest and smallest values and its moments; a
+second reads only the words around these. Memory: a few row groups.
 """
 
 from __future__ import annotations
@@ -141,4 +141,3 @@ def _groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
 def written(found: Sequence[Driving]) -> str:
     """Write words that drive a neuron in one line, the strongest first, each with its deviations."""
     return " | ".join(f"{each.text} {each.deviations:+.1f}" for each in found)
-

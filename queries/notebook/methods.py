@@ -188,15 +188,19 @@ class Questions(Asking):
         return self._answer("layers", asked, figures=figures)
 
     def neurons(
-        self, of: str, layer: int | None = None, *, least: bool = False, measure: Names = None,
-        kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
-        corpus: str | None = None, source: str | None = None, origin: str | None = None,
+        self, of: str, layer: int | None = None, *, least: bool = False, each: bool = False, words: int = 0,
+        measure: Names = None, kind: Literal["activations", "attention"] | None = None, model: Names = None,
+        family: Names = None, corpus: str | None = None, source: str | None = None, origin: str | None = None,
         configuration: str | None = None, pooling: str | None = None, limit: int | None = 20,
     ) -> Answer:
         """The neurons of a layer by how well they are matched in other models, and by which neuron.
 
+        `mutual`: in how many of the other models the best match, looking back at this layer, is matched by this neuron.
+
         of, layer: the model and its layer; or MODEL:LAYER, alone.
         least: the worst matched first.
+        each: a row for the best match in every other model.
+        words: words that drive each neuron most, in context: so many; read from its file.
         measure: this measure; else ckasim.
         kind: measures of this kind only.
         model: only this model, or these.
@@ -209,24 +213,27 @@ class Questions(Asking):
         limit: rows, at most; None for all.
         Raises LayeratlasError, by name: BadRequest, NothingYet.
 
-        Example: store.neurons("bert-tiny", 2)
+        Example: store.neurons("bert-tiny", 2, words=3)
         """
         asked = Asked(
             measures=names(measure), kind=kind, models=names(model), families=names(family), corpus=corpus,
             source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
         )
-        return self._answer("neurons", asked, layer=model_layer(of, layer), least=least)
+        return self._answer("neurons", asked, layer=model_layer(of, layer), least=least, each=each, words=words)
 
     def heads(
-        self, of: str, layer: int | None = None, *, least: bool = False, measure: Names = None,
-        kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
-        corpus: str | None = None, source: str | None = None, origin: str | None = None,
+        self, of: str, layer: int | None = None, *, least: bool = False, each: bool = False,
+        measure: Names = None, kind: Literal["activations", "attention"] | None = None, model: Names = None,
+        family: Names = None, corpus: str | None = None, source: str | None = None, origin: str | None = None,
         configuration: str | None = None, pooling: str | None = None, limit: int | None = 20,
     ) -> Answer:
         """The heads of a layer by how well they are matched in other models, and by which head.
 
+        `mutual`: in how many of the other models the best match, looking back, is matched by this head.
+
         of, layer: the model and its layer; or MODEL:LAYER, alone.
         least: the worst matched first.
+        each: a row for the best match in every other model.
         measure: this measure; else ckasim.
         kind: measures of this kind only.
         model: only this model, or these.
@@ -245,7 +252,7 @@ class Questions(Asking):
             measures=names(measure), kind=kind, models=names(model), families=names(family), corpus=corpus,
             source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
         )
-        return self._answer("heads", asked, layer=model_layer(of, layer), least=least)
+        return self._answer("heads", asked, layer=model_layer(of, layer), least=least, each=each)
 
     def families(
         self, *, resamples: int = 1999, seed: int = 0, measure: Names = None,

@@ -48,7 +48,7 @@ def attending(
 ) -> Counterparts:
     """Read a head's attention over a sentence, numbered from 0, and that of its best match in any other model."""
     model, layer, number = _model_layer_head(head)
-    mine, corpus = _read(store, model, layer, number, sentence, asked.corpus, asked.pooling)
+    mine, corpus = _read(store, (model, layer, number), sentence, corpus=asked.corpus, pooling=asked.pooling)
     try:
         answer = matched(catalog, asked, kind=_KIND, layer=f"{model}:{layer}")
     except (NothingYet, UnknownMeasure) as error:
@@ -59,8 +59,8 @@ def attending(
     if row is None or row["matched_by"] is None or answer.scope is None:
         return Counterparts(mine, None, corpus, sentence, "this head has no match in another model")
     scope = answer.scope
-    other, _ = _read(store, row["model"], row["layer"], row["matched_by"], sentence, scope.corpus,
-                     scope.first.words_from_tokens)  # fmt: skip
+    place = row["model"], row["layer"], row["matched_by"]
+    other, _ = _read(store, place, sentence, corpus=scope.corpus, pooling=scope.first.words_from_tokens)
     back = "which looks back at it" if row["mutual"] == row["models"] else f"mutual in {row['mutual'] or 0} of them"
     says = (
         f"its best match in {row['models']} other models, by {scope.measure} over the whole corpus: {row['value']:.2f}"
@@ -77,10 +77,12 @@ def _unknown(error: Exception) -> str:
 
 
 def _read(
-    store: Store, model: str, layer: int, head: int, sentence: int, corpus: str | None, pooling: str | None
+    store: Store, place: tuple[str, int, int], sentence: int, *, corpus: str | None, pooling: str | None
 ) -> tuple[Attending, str]:
+    """Read a head, by its model, layer and number; return it and the name of the corpus."""
     from layeratlas.stored import attention_of
 
+    model, layer, head = place
     layers = attention_of(store, model, layer, corpus=corpus, pooling=pooling)
     if head >= layers.heads:
         raise BadRequest(f"{model} layer {layer} has heads 0 to {layers.heads - 1}, got {head}")

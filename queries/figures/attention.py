@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from layeratlas.queries.questions.attending import Attending, Counterparts
+    from layeratlas.queries.core.heads import Attending, Counterparts
 
 _PAGE, _CELL = 5.2, 0.3  # inches: a sentence at most, and a word
 _LETTER = 0.075  # inches of a word's letter

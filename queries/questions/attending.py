@@ -5,42 +5,20 @@ Raises BadRequest for a head or a sentence that is not there, NothingYet where a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from layeratlas.queries.core.heads import Attending, Counterparts
 from layeratlas.queries.core.scope import Asked, UnknownMeasure
 from layeratlas.queries.questions.matched import matched
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.kinds import KINDS
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from duckdb import DuckDBPyConnection
 
     from layeratlas.store.store import Store
 
 _KIND = KINDS["attention"]
-
-
-@dataclass(frozen=True)
-class Attending:
-    """One head over one sentence: weights [query, key], rows sum to one; `title` names the head."""
-
-    title: str
-    words: tuple[str, ...]
-    weights: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Counterparts:
-    """A head, and the head of another model that it matches best, if there are scores; `says` how well."""
-
-    head: Attending
-    other: Attending | None
-    corpus: str
-    sentence: int
-    says: str
 
 
 def attending(

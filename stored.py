@@ -300,7 +300,7 @@ def _find(
                 raise BadRequest(unknown("corpus" if wanted is corpus else "pooling", wanted, known))
             rows = [row for row in rows if of(row) == wanted]
     if len(rows) > 1:
-        there = ", ".join(f"corpus={called[row.corpus]!r} pooling={row.words_from_tokens!r}" for row in rows)
+        there = ", ".join(sorted(f"corpus={called[row.corpus]!r} pooling={row.words_from_tokens!r}" for row in rows))
         raise BadRequest(f"{model} layer {layer} is there {len(rows)} times: say which one is meant: {there}")
     store.bring(rows)
     return rows[0], called[rows[0].corpus]

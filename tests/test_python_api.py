@@ -248,9 +248,13 @@ def test_a_heatmap_is_a_matrix_and_draws_itself(store: la.Atlas) -> None:
     assert "a cell 2 × 2 layers" in repr(whole) or "bert" in repr(whole)
 
 
-@pytest.mark.parametrize("name", ["families", "layers", "localization", "correspondence", "finetuning"])
-def test_an_answer_with_a_chart_draws_itself(name: str, store: la.Atlas, tmp_path: Path) -> None:
-    arguments = {"correspondence": ("ant", "bee")}.get(name, ())
+@pytest.mark.parametrize(("name", "arguments"), [
+    ("families", ()), ("layers", ()), ("layers", ("anisotropy",)), ("localization", ()), ("correspondence", ()),
+    ("correspondence", ("ant", "bee")), ("finetuning", ()), ("finetuning", ("bert_base_cased",)),
+])  # fmt: skip
+def test_an_answer_with_a_chart_draws_itself(
+    name: str, arguments: tuple[str, ...], store: la.Atlas, tmp_path: Path
+) -> None:
     found = getattr(store, name)(*arguments)
     assert "data:image/svg+xml;base64," in found._repr_html_() and "<details>" in found._repr_html_()
     assert found.plot().save(tmp_path / "picture.png").stat().st_size > 5000

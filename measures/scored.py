@@ -14,6 +14,7 @@ from layeratlas.measures.engine import Outcomes, reason
 from layeratlas.measures.figure import Stated
 from layeratlas.measures.registry import configuration
 from layeratlas.measures.score import MeasureError, Score, Scores
+from layeratlas.store.uncertainty import Intervals
 
 
 def score_table(outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str) -> pa.Table:
@@ -33,6 +34,23 @@ def figure_rows(stated: Sequence[Stated], artifacts: Sequence[str], run: str) ->
         }
         for one in stated
     ]  # fmt: skip
+
+
+def interval_rows(
+    asked: Intervals, outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str
+) -> list[dict[str, Any]]:
+    """Return a row for the interval of each score, or why it has none. artifacts: what the pairs' places stand for."""
+    known = {"settings": asked.settings, "method": asked.method, "blocks": asked.blocks, "seed": asked.seed, "run": run}
+    rows = []
+    for one in outcomes:
+        identity = configuration(one.measure).configuration
+        for ((a, b), score), found in zip(one.single(), one.intervals or (), strict=True):
+            if isinstance(score, MeasureError) or found is None:
+                continue
+            pair = {"configuration": identity, "artifact_a": artifacts[a], "artifact_b": artifacts[b]}
+            said = {"refused": found} if isinstance(found, str) else vars(found)
+            rows.append({**known, **pair, "value": score.value, **said})
+    return rows
 
 
 def _table(outcomes: Outcomes, identity: str, artifacts: Sequence[str], run: str) -> pa.Table:

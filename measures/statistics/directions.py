@@ -7,12 +7,14 @@ So the move may be chosen when the words are gone; they need not be read twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
 
 from layeratlas.measures.linalg import add_product
 from layeratlas.measures.statistics.centring import Block
+from layeratlas.measures.statistics.folds import summed
 from layeratlas.measures.statistics.strips import Strip
 
 _WORDS = 1024  # copied at a time: a block may be all that memory has room for
@@ -39,6 +41,13 @@ class Directions:
         """Take the next words of every layer. out: room for the largest product."""
         for centred in torch.split(block.centred, _WORDS):
             self._add(centred + block.pivot, out)
+
+    def together(self, parts: Sequence[Directions], weights: Sequence[int]) -> Directions:
+        """Return the sums of parts, each times a weight."""
+        found = copy(self)
+        found.without = summed([part.without for part in parts], weights)
+        found.cross = {strip: summed([part.cross[strip] for part in parts], weights) for strip in self.cross}
+        return found
 
     def _add(self, rows: Tensor, out: Tensor) -> None:  # rows [words, neurons of all layers], overwritten
         for layer, columns in enumerate(self._columns):

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -39,6 +40,7 @@ from layeratlas.measures.score import ConstantLayer, TooFewWords
 from layeratlas.measures.statistics.bases import PrincipalBasis
 from layeratlas.measures.statistics.centring import Block
 from layeratlas.measures.statistics.directions import Directions
+from layeratlas.measures.statistics.folds import summed
 from layeratlas.measures.statistics.norms import CrossNorms, Norms, OwnNorms
 from layeratlas.measures.statistics.strips import Strip, strips
 
@@ -384,6 +386,26 @@ class Moments:
         for strip, products in self._cross.items():
             left, right = (block.centred[:, self._side_by_side(*side)] for side in (strip.rows, strip.columns))
             add_product(products, left, right, self._product[: products.numel()].view(products.shape))
+
+    def share_room(self, other: Moments) -> None:
+        """Make products where another does: no two add at once."""
+        self._product = other._product
+
+    def together(self, parts: Sequence[Moments], weights: Sequence[int]) -> Moments:
+        """Return the sums over the words of several parts, each times a weight; all have one pivot."""
+        found = copy(self)
+        found._pivot = next((part._pivot for part in parts if part._pivot is not None), None)
+        found._own = [summed(own, weights) for own in zip(*(part._own for part in parts), strict=True)]
+        found._cross = {strip: summed([part._cross[strip] for part in parts], weights) for strip in self._cross}
+        found._sum = summed([part._sum for part in parts], weights)
+        found.words = summed([part.words for part in parts], weights)
+        if self._norms is not None:
+            found._norms = self._norms.together([part._norms for part in parts if part._norms], weights)
+        if self._directions is not None:
+            kept = [part._directions for part in parts if part._directions]
+            found._directions = self._directions.together(kept, weights)
+        found._layers, found._lock = {}, threading.Lock()
+        return found
 
     def group(self, a: int, b: int) -> None:
         """A layer's moments are the same in all pairs."""

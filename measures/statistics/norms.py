@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from layeratlas.measures.linalg import product
+from layeratlas.measures.statistics.folds import summed
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ class Norms:
         exact = squares.double()
         self._total += exact.sum(dim=0)
         self._products += exact.T @ exact
+
+    def together(self, parts: Sequence[Norms], weights: Sequence[int]) -> Norms:
+        """Return the sums of parts, each times a weight."""
+        found = copy(self)
+        for name in ("_total", "_products", "_weighted"):
+            setattr(found, name, summed([getattr(part, name) for part in parts], weights))
+        return found
 
     def own(self, index: int, columns: slice, shift: Tensor, covariance: Tensor, widest: float) -> OwnNorms:
         """Return a layer's, with its neurons over the widest one's spread."""

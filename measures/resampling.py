@@ -1,0 +1,120 @@
+"""Intervals of scores: from the values that the same measure gives when some blocks of the corpus are left out.
+
+Jackknife, with blocks of unequal length (Busing, Meijer and van der Leeden 1999): n words, blocks of m_j, h_j = n/m_j,
+the score without block j is s_j. The bias-corrected value is g s - Σ (1 - 1/h_j) s_j, and with pseudo-values
+p_j = h_j s - (h_j - 1) s_j the squared standard error is the mean of (p_j - corrected)² / (h_j - 1).
+Bootstrap: blocks are drawn with replacement; the bias is the mean of the draws less the score.
+Either way the interval is the corrected value ± Student's t with g - 1 degrees of freedom, within the measure's range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from layeratlas.measures.declaration import Measure, Range
+from layeratlas.measures.score import MeasureError, Score, Scores
+from layeratlas.measures.statistics.sampled import mixed
+from layeratlas.store.student import quantile
+from layeratlas.store.uncertainty import Intervals
+
+if TYPE_CHECKING:
+    from layeratlas.measures.engine import Outcomes
+
+LEVEL = 0.95
+Values = npt.NDArray[np.float64]
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How far a score would differ on other text: standard error, 95 % interval, value less its bias.
+
+    replicates: what each choice of blocks gives; sizes: of the blocks, in words.
+    """
+
+    error: float
+    low: float
+    high: float
+    corrected: float
+    replicates: list[float]
+    sizes: list[int]
+
+
+def weights(asked: Intervals) -> list[list[int]]:  # [replicates][blocks]
+    """Return how often each block counts in each replicate."""
+    if asked.method == "jackknife":
+        return [[int(block != left_out) for block in range(asked.blocks)] for left_out in range(asked.blocks)]
+    drawn = (mixed(asked.draws * asked.blocks, asked.seed) % np.uint64(asked.blocks)).astype(np.int64)
+    return [np.bincount(row, minlength=asked.blocks).tolist() for row in drawn.reshape(asked.draws, asked.blocks)]
+
+
+def interval(asked: Intervals, value: float, replicates: Values, sizes: Values, bounds: Range) -> Interval:
+    """Return the interval of one score. replicates: in the order of `weights`; sizes: of the blocks, in words."""
+    if asked.method == "jackknife":
+        times = sizes.sum() / sizes
+        corrected = len(sizes) * value - float(((1 - 1 / times) * replicates).sum())
+        pseudo = times * value - (times - 1) * replicates
+        error = float(np.sqrt((np.square(pseudo - corrected) / (times - 1)).mean()))
+    else:
+        corrected = 2 * value - float(replicates.mean())
+        error = float(replicates.std(ddof=1) * np.sqrt(len(sizes) / (len(sizes) - 1)))
+    reach = quantile(1 - LEVEL, len(sizes) - 1) * error
+    low, high, corrected = (_within(bounds, one) for one in (corrected - reach, corrected + reach, corrected))
+    return Interval(error, low, high, corrected, replicates.tolist(), sizes.astype(int).tolist())
+
+
+def _within(bounds: Range, value: float) -> float:
+    low = value if bounds.low is None else max(bounds.low, value)
+    return low if bounds.high is None else min(bounds.high, low)
+
+
+class Replicates:
+    """What every replicate says of ordered pairs, measure by measure, until the scores themselves are there."""
+
+    def __init__(self, asked: Intervals, sizes: Sequence[int]) -> None:
+        self._asked, self._sizes = asked, np.array(sizes, np.float64)
+        self._weights = weights(asked)
+        self._values: dict[tuple[Measure, Pair], Values] = {}
+        self._refused: dict[tuple[Measure, Pair], str] = {}
+
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        return iter(enumerate(self._weights))
+
+    def take(self, number: int, outcomes: Iterable[Outcomes]) -> None:
+        """Take what one replicate says."""
+        for one in outcomes:
+            values = one.scores.values.double().cpu().numpy() if isinstance(one.scores, Scores) else None
+            for place, pair in enumerate(one.pairs):
+                key = one.measure, pair
+                if key not in self._values:
+                    self._values[key] = np.full(len(self._weights), np.nan)
+                score = values[place] if values is not None else one.scores[place]
+                if isinstance(score, MeasureError):
+                    self._refused.setdefault(key, str(score))
+                else:
+                    self._values[key][number] = score.value if isinstance(score, Score) else score
+
+    def refuse(self, measures: Iterable[Measure], pairs: Iterable[Pair], reason: str) -> None:
+        """Note that these measures have no interval here."""
+        for measure in measures:
+            for a, b in pairs:
+                self._refused.update({(measure, (a, b)): reason, (measure, (b, a)): reason})
+
+    def intervals(self, outcomes: Outcomes) -> list[Interval | str | None]:
+        """Return the interval of each score, or why it has none; None where there is no score."""
+        found: list[Interval | str | None] = []
+        for pair, score in outcomes.single():
+            key = outcomes.measure, pair
+            if isinstance(score, MeasureError):
+                found.append(None)
+            elif key in self._refused:
+                found.append(self._refused[key])
+            else:
+                bounds = outcomes.measure.bounds
+                found.append(interval(self._asked, score.value, self._values[key], self._sizes, bounds))
+        return found

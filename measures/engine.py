@@ -216,7 +216,7 @@ class _Reading:
         statistic = self.needed[measure]
         if not isinstance(statistic, Foldable):
             return f"what {measure.name} needs is not kept block by block"
-        return measure.unsure or self.uncut or (statistic.only_once if asked.method == "bootstrap" else "")
+        return self.uncut or (statistic.only_once if asked.method == "bootstrap" else "")
 
     def gathered(self, measures: Sequence[Measure] | None = None, weights: Sequence[int] = ()) -> _Gathered:
         """Return what all words give; or, for some measures, what the blocks give, each counted so often."""

@@ -1,11 +1,4 @@
-"""Intervals of scores: from the values that the same measure gives when some blocks of the corpus are left out.
-
-Jackknife, with blocks of unequal length (Busing, Meijer and van der Leeden 1999): n words, blocks of m_j, h_j = n/m_j,
-the score without block j is s_j. The bias-corrected value is g s - Σ (1 - 1/h_j) s_j, and with pseudo-values
-p_j = h_j s - (h_j - 1) s_j the squared standard error is the mean of (p_j - corrected)² / (h_j - 1).
-Bootstrap: blocks are drawn with replacement; the bias is the mean of the draws less the score.
-Either way the interval is the corrected value ± Student's t with g - 1 degrees of freedom, within the measure's range.
-"""
+"""Intervals of scores: from the values that the same measure gives when some blocks of the corpus are left out."""
 
 from __future__ import annotations
 
@@ -19,13 +12,12 @@ import numpy.typing as npt
 from layeratlas.measures.declaration import Measure, Range
 from layeratlas.measures.score import MeasureError, Score, Scores
 from layeratlas.measures.statistics.sampled import mixed
-from layeratlas.store.student import quantile
+from layeratlas.store.spread import spread
 from layeratlas.store.uncertainty import Intervals
 
 if TYPE_CHECKING:
     from layeratlas.measures.engine import Outcomes
 
-LEVEL = 0.95
 Values = npt.NDArray[np.float64]
 Pair = tuple[int, int]
 
@@ -34,15 +26,16 @@ Pair = tuple[int, int]
 class Interval:
     """How far a score would differ on other text: standard error, 95 % interval, value less its bias.
 
-    replicates: what each choice of blocks gives; sizes: of the blocks, in words.
+    replicates: what each choice of blocks gives; sizes: of the blocks, in words. refused: why there are no bounds.
     """
 
     error: float
-    low: float
-    high: float
-    corrected: float
+    low: float | None
+    high: float | None
+    corrected: float | None
     replicates: list[float]
     sizes: list[int]
+    refused: str | None = None
 
 
 def weights(asked: Intervals) -> list[list[int]]:  # [replicates][blocks]
@@ -53,19 +46,20 @@ def weights(asked: Intervals) -> list[list[int]]:  # [replicates][blocks]
     return [np.bincount(row, minlength=asked.blocks).tolist() for row in drawn.reshape(asked.draws, asked.blocks)]
 
 
-def interval(asked: Intervals, value: float, replicates: Values, sizes: Values, bounds: Range) -> Interval:
-    """Return the interval of one score. replicates: in the order of `weights`; sizes: of the blocks, in words."""
-    if asked.method == "jackknife":
-        times = sizes.sum() / sizes
-        corrected = len(sizes) * value - float(((1 - 1 / times) * replicates).sum())
-        pseudo = times * value - (times - 1) * replicates
-        error = float(np.sqrt((np.square(pseudo - corrected) / (times - 1)).mean()))
-    else:
-        corrected = 2 * value - float(replicates.mean())
-        error = float(replicates.std(ddof=1) * np.sqrt(len(sizes) / (len(sizes) - 1)))
-    reach = quantile(1 - LEVEL, len(sizes) - 1) * error
-    low, high, corrected = (_within(bounds, one) for one in (corrected - reach, corrected + reach, corrected))
-    return Interval(error, low, high, corrected, replicates.tolist(), sizes.astype(int).tolist())
+def interval(asked: Intervals, value: float, replicates: Values, sizes: list[int], measure: Measure) -> Interval:
+    """Return the interval of one score. replicates: in the order of `weights`; sizes: of the blocks, in words.
+
+    A measure that has none of its own still says how far its values spread.
+    """
+    values = replicates.tolist()
+    found = spread(asked.method, value, values, sizes)
+    if measure.unsure:
+        return Interval(found.error, None, None, None, values, sizes, measure.unsure)
+    bounds, reach = measure.bounds, found.reach
+    low, high, corrected = (
+        _within(bounds, one) for one in (found.corrected - reach, found.corrected + reach, found.corrected)
+    )
+    return Interval(found.error, low, high, corrected, values, sizes)
 
 
 def _within(bounds: Range, value: float) -> float:
@@ -77,7 +71,7 @@ class Replicates:
     """What every replicate says of ordered pairs, measure by measure, until the scores themselves are there."""
 
     def __init__(self, asked: Intervals, sizes: Sequence[int]) -> None:
-        self._asked, self._sizes = asked, np.array(sizes, np.float64)
+        self._asked, self._sizes = asked, list(sizes)
         self._weights = weights(asked)
         self._values: dict[tuple[Measure, Pair], Values] = {}
         self._refused: dict[tuple[Measure, Pair], str] = {}
@@ -115,6 +109,5 @@ class Replicates:
             elif key in self._refused:
                 found.append(self._refused[key])
             else:
-                bounds = outcomes.measure.bounds
-                found.append(interval(self._asked, score.value, self._values[key], self._sizes, bounds))
+                found.append(interval(self._asked, score.value, self._values[key], self._sizes, outcomes.measure))
         return found

@@ -79,6 +79,7 @@ VIEWS = (
     "runs",
     "provenance",
     "disagreements",
+    "intervals",
 )
 
 

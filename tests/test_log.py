@@ -37,6 +37,7 @@ VIEWS = (
     "runs",
     "sources",
     "disagreements",
+    "intervals",
 )
 
 

@@ -3,8 +3,8 @@
     python bench/intervals.py                       # 14 layers × 384 neurons × 25,147 words, 20 blocks
     python bench/intervals.py --layers 6 --neurons 128 --words 5000
 
-Synthetic activations with the spectrum of real layers, from memory, the paper's five measures of all pairs; in turns the
-scores alone and the scores with intervals, in processor time and in wall time.
+Synthetic activations with the spectrum of real layers, from memory, the paper's five measures of all pairs: the scores
+alone, then with intervals, in processor time and in wall time.
 """
 
 from __future__ import annotations

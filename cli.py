@@ -27,7 +27,7 @@ from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, unw
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import CHOICES, ResultsSpec, corpus_spec, study_of
-from layeratlas.store.uncertainty import Intervals, Uncertainty, intervals_of
+from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, intervals_of, nulls_of
 
 if TYPE_CHECKING:
     from layeratlas.running import Outcome
@@ -69,6 +69,10 @@ intervals_option = click.option(
     "--intervals", type=Asked(intervals_of), metavar="METHOD",
     help="Of every score: jackknife, or bootstrap:blocks=20,seed=0,draws=200.",
 )  # fmt: skip
+null_option = click.option(
+    "--null", type=Asked(nulls_of), metavar="KIND",
+    help="What chance gives: permuted, or permuted:words,permutations=100,seed=0.",
+)  # fmt: skip
 device_option = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
 
 
@@ -89,10 +93,11 @@ def cli(context: click.Context) -> None:
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--refresh", is_flag=True, help="Measure everything again, although it is known.")
 @intervals_option
+@null_option
 @memory_option
 @device_option
 @store_option
-def run(store: Store, study: Path, intervals: Intervals | None, **means: Any) -> None:
+def run(store: Store, study: Path, intervals: Intervals | None, null: Nulls | None, **means: Any) -> None:
     """Extract and measure whatever a study names and the store lacks.
 
     STUDY is a TOML file, or the name of a study that comes with layeratlas: wu2020-published.
@@ -101,7 +106,7 @@ def run(store: Store, study: Path, intervals: Intervals | None, **means: Any) ->
     """
     from layeratlas import running
 
-    _finish(running.run(study, store=store, progress=_progress(), sure=Uncertainty(intervals), **means))
+    _finish(running.run(study, store=store, progress=_progress(), sure=Uncertainty(intervals, null), **means))
 
 
 @cli.command()
@@ -212,12 +217,13 @@ def import_activations(
 )
 @click.option("--refresh", is_flag=True, help="Measure again what is known.")
 @intervals_option
+@null_option
 @memory_option
 @device_option
 @store_option
 def measure(
     store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, *, models: tuple[str, ...],
-    figures: tuple[str, ...], intervals: Intervals | None, **how: Any,
+    figures: tuple[str, ...], intervals: Intervals | None, null: Nulls | None, **how: Any,
 ) -> None:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet. `layeratlas measures` lists the measures.
 
@@ -225,7 +231,7 @@ def measure(
     """
     from layeratlas import running
 
-    means = running.Means(progress=_progress(), sure=Uncertainty(intervals), **how)
+    means = running.Means(progress=_progress(), sure=Uncertainty(intervals, null), **how)
     _finish(running.measure(store, means, names=names, groups=groups, preset=preset, models=models, figures=figures))
 
 

@@ -1,10 +1,10 @@
-"""What do intervals cost beside the scores themselves?
+"""What do intervals, and what chance gives, cost beside the scores themselves?
 
     python bench/intervals.py                       # 14 layers × 384 neurons × 25,147 words, 20 blocks
     python bench/intervals.py --layers 6 --neurons 128 --words 5000
 
 Synthetic activations with the spectrum of real layers, from memory, the paper's five measures of all pairs: the scores
-alone, then with intervals, in processor time and in wall time.
+alone, then with intervals, in processor time and in wall time; with --permutations also against shuffled text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from layeratlas.measures.declaration import Measure
 from layeratlas.measures.engine import How, compare_pairs
 from layeratlas.measures.registry import usual_measures
 from layeratlas.measures.sources.activations import ArrayRows
-from layeratlas.store.uncertainty import Intervals, Uncertainty
+from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
 
 
 def main() -> None:
@@ -38,10 +38,15 @@ def main() -> None:
     chosen = [("all five", five), *(((one.name, [one]) for one in five) if options.each else ())]
     for title, measures in chosen:
         plain, sure = ([took(rows, measures, asked) for _ in range(options.repeat)]
-                       for asked in (None, Intervals(blocks=options.blocks)))  # fmt: skip
+                       for asked in (NOTHING, Uncertainty(Intervals(blocks=options.blocks))))  # fmt: skip
         wall, processor = (min(one[place] for one in sure) / min(one[place] for one in plain) for place in (0, 1))
         print(f"{title:10s} scores {min(plain)[0]:7.1f} s, with intervals {min(sure)[0]:7.1f} s: {wall:.2f} × wall, "
               f"{processor:.2f} × processor (target at most 6)", flush=True)  # fmt: skip
+        if options.permutations:
+            chance = took(rows, measures, Uncertainty(nulls=Nulls("sentences", options.permutations)))
+            wall, processor = (chance[place] / min(one[place] for one in plain) for place in (0, 1))
+            print(f"{'':10s} {options.permutations} permutations {chance[0]:7.1f} s: {wall:.2f} × wall, {processor:.2f} × "
+                  "processor (target at most 15 for 100)", flush=True)  # fmt: skip
 
 
 def layers(count: int, neurons: int, words: int) -> list[ArrayRows]:
@@ -59,9 +64,9 @@ def layers(count: int, neurons: int, words: int) -> list[ArrayRows]:
     return found
 
 
-def took(rows: list[ArrayRows], measures: list[Measure], asked: Intervals | None) -> tuple[float, float]:
+def took(rows: list[ArrayRows], measures: list[Measure], asked: Uncertainty) -> tuple[float, float]:
     """Return the seconds that all pairs take, on the wall and of processors."""
-    how = How(memory=4 * 2**30, sure=Uncertainty(asked))
+    how = How(memory=4 * 2**30, sure=asked)
     began, used = time.perf_counter(), time.process_time()
     for _ in compare_pairs("activations", rows, list(combinations(range(len(rows)), 2)), measures, how):
         pass
@@ -74,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--neurons", type=int, default=384)
     parser.add_argument("--words", type=int, default=25_147)
     parser.add_argument("--blocks", type=int, default=20)
+    parser.add_argument("--permutations", type=int, default=0, help="of sentences; 0: none")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--each", action="store_true", help="each measure alone, too")

@@ -22,18 +22,21 @@ from layeratlas.measures.batches import batched, shape_of
 from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, Statistic
 from layeratlas.measures.figure import Figure, Stated, state
 from layeratlas.measures.joined import statistics_of
+from layeratlas.measures.nulls import Chance, Null, orders
 from layeratlas.measures.registry import in_order
 from layeratlas.measures.resampling import Interval, Replicates
 from layeratlas.measures.score import MeasureError, Score, Scores, TooFewWords, UnequalWidths
 from layeratlas.measures.sources.base import Source
-from layeratlas.measures.statistics.folds import Foldable
+from layeratlas.measures.statistics.centring import Block
+from layeratlas.measures.statistics.folds import Foldable, Shuffling
 from layeratlas.measures.tiles import Cost, Pair, cut
-from layeratlas.store.uncertainty import NOTHING, Intervals, Uncertainty
+from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
 
 CPU = torch.device("cpu")
 T = TypeVar("T")
 R = TypeVar("R")
 _BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
+_ITEM = 8  # bytes of a value that is held to be shuffled, twice as float32
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
 
 
@@ -55,6 +58,7 @@ class Outcomes:
     pairs: list[Pair]
     scores: Scores | list[Score | MeasureError]
     intervals: list[Interval | str | None] | None = None  # where they were asked for; see `Replicates.intervals`
+    nulls: list[Null | str | None] | None = None  # likewise; see `Chance.nulls`
 
     def reasons(self) -> list[str]:
         """Return why pairs have no score, one reason a pair that has none."""
@@ -101,10 +105,12 @@ def tiles_of(
 
 def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure: Uncertainty) -> Cost:
     source, statistics = source_of(kind), set(statistics_of(measures).values())
+    words = max((getattr(layer, "words", 0) for layer in layers), default=0)
 
     def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
         held: int = source.held([layers[index] for index in indices])
-        return held + sum(taken(statistic, units, pairs) for statistic in statistics)
+        shuffled = _ITEM * sum(units) * words if sure.nulls else 0
+        return held + shuffled + sum(taken(statistic, units, pairs) for statistic in statistics)
 
     def taken(statistic: Any, units: list[int], pairs: list[Pair]) -> int:
         if sure.intervals and isinstance(statistic, Foldable):
@@ -135,16 +141,18 @@ def compare_tile(
     read = _read(kind, [layers[index] for index in used], local, in_order(measures),
                  figures=own, how=how, advance=advance)  # fmt: skip
     with _side_by_side(how.device) as each:
-        asked = how.sure.intervals if local else None
-        replicates = _replicates(read, asked, each) if asked else None
+        replicates = _replicates(read, how.sure.intervals, each) if how.sure.intervals and local else None
         gathered = read.gathered()
+        chance = _chance(read, gathered, how.sure.nulls, each) if how.sure.nulls and local else None
         if own:
             tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
         for outcomes in gathered.compared(local, each):
-            said = outcomes if replicates is None else [
-                replace(one, intervals=replicates.intervals(one)) for one in outcomes
+            yield [
+                replace(one, pairs=[(used[a], used[b]) for a, b in one.pairs],
+                        intervals=replicates.intervals(one) if replicates else None,
+                        nulls=chance.nulls(one) if chance else None)
+                for one in outcomes
             ]  # fmt: skip
-            yield [replace(one, pairs=[(used[a], used[b]) for a, b in one.pairs]) for one in said]
 
 
 def _replicates(read: _Reading, asked: Intervals, each: SideBySide) -> Replicates:
@@ -153,12 +161,31 @@ def _replicates(read: _Reading, asked: Intervals, each: SideBySide) -> Replicate
     sure = []
     for measure in read.measures:
         if reason := read.unsure(measure, asked):
-            found.refuse([measure], read.pairs, reason)
+            found.refuse(measure, read.pairs, reason)
         else:
             sure.append(measure)
     for number, weights in found if sure else ():
         for outcomes in read.gathered(sure, weights).compared(read.pairs, each):
             found.take(number, outcomes)
+    return found
+
+
+def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide) -> Chance:
+    """Compare all pairs of a tile again and again, b's text in another order; what is known of each layer stays."""
+    found = Chance(asked.permutations)
+    for measure in read.measures:
+        if not gathered.shuffles(measure):
+            found.refuse(measure, read.pairs, f"what {measure.name} needs is not kept so that text can be shuffled")
+    if read.held is None or not any(map(gathered.shuffles, read.measures)):
+        return found
+    gathered.prepare(each)
+    try:
+        for number, order in enumerate(orders(asked, read.layers[0].sentences())):  # type: ignore[attr-defined]
+            for outcomes in gathered.shuffled(read.held, torch.from_numpy(order)).compared(read.pairs, each):
+                found.take(number, outcomes)
+    except TooFewWords as refusal:
+        for measure in read.measures:
+            found.refuse(measure, read.pairs, str(refusal))
     return found
 
 
@@ -186,13 +213,17 @@ def _read(
         else:
             statistics[statistic] = statistic.begin(layers, own, how)
     sizes = [0] * folds
+    held: list[Any] = []
     for block in feed.blocks():
         for gathering in statistics.values():
             gathering.add(block)
         if edges:
             sizes[block.fold] += block.words
+        if how.sure.nulls and pairs and isinstance(block, Block):
+            held.append(replace(block, centred=block.centred.clone()))
         advance(block.words)
-    return _Reading(layers, pairs, list(measures), needed, statistics, feed.refused, sizes, whole)
+    together = Block(torch.cat([one.centred for one in held]), held[0].pivot) if held else None
+    return _Reading(layers, pairs, list(measures), needed, statistics, feed.refused, sizes, whole, together)
 
 
 @dataclass(frozen=True)
@@ -210,6 +241,7 @@ class _Reading:
     refused: dict[int, MeasureError]
     sizes: list[int]
     uncut: str
+    held: Block | None  # all words, where text is to be shuffled
 
     def unsure(self, measure: Measure, asked: Intervals) -> str:
         """Return why a measure has no interval here; "" where it has."""
@@ -277,7 +309,9 @@ class _Gathered:
             return refusal
 
     def prepare(self, each: SideBySide) -> None:
-        """Have every measure prepare every layer that it will compare, layers side by side."""
+        """Have every measure prepare every layer that it will compare, layers side by side; once."""
+        if self._prepared:
+            return
         views = dict.fromkeys(
             (statistic, end, statistic.group(*pair))
             for statistic in dict.fromkeys(self._statistics.values()) for pair in self._pairs for end in pair
@@ -297,6 +331,23 @@ class _Gathered:
             return measure.prepare(self._statistics[measure].prepare(index, group))
         except MeasureError as refusal:
             return refusal
+
+    def shuffles(self, measure: Measure) -> bool:
+        """Tell whether what a measure needs can be met again in another order."""
+        return isinstance(self._statistics[measure], Shuffling)
+
+    def shuffled(self, held: Any, order: Any) -> _Gathered:
+        """Return the same layers, prepared as they are, with the words of every pair's second in another order."""
+        one_each = {
+            statistic: statistic.shuffled(held, order)
+            for statistic in dict.fromkeys(self._statistics.values()) if isinstance(statistic, Shuffling)
+        }  # fmt: skip
+        of_measure = {
+            measure: one_each[statistic] for measure, statistic in self._statistics.items() if statistic in one_each
+        }
+        found = _Gathered(self._layers, self._pairs, of_measure, {}, self._refused)
+        found._prepared = {key: value for key, value in self._prepared.items() if key[0] in of_measure}
+        return found
 
     def compared(self, pairs: list[Pair], each: SideBySide) -> Iterator[list[Outcomes]]:
         """Prepare all layers, and give the outcomes of pairs, batch by batch."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Values = npt.NDArray[np.float64]
 Pair = tuple[int, int]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,47 +68,58 @@ def _within(bounds: Range, value: float) -> float:
     return low if bounds.high is None else min(bounds.high, low)
 
 
-class Replicates:
+class Collected:
+    """What a measure says of ordered pairs again and again, under other circumstances each time."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+        self.values: dict[tuple[Measure, Pair], Values] = {}
+        self.refused: dict[tuple[Measure, Pair], str] = {}
+
+    def take(self, number: int, outcomes: Iterable[Outcomes]) -> None:
+        """Take what is said the number-th time."""
+        for one in outcomes:
+            values = one.scores.values.double().cpu().numpy() if isinstance(one.scores, Scores) else None
+            for place, pair in enumerate(one.pairs):
+                key = one.measure, pair
+                if key not in self.values:
+                    self.values[key] = np.full(self._times, np.nan)
+                score = values[place] if values is not None else one.scores[place]
+                if isinstance(score, MeasureError):
+                    self.refused.setdefault(key, str(score))
+                else:
+                    self.values[key][number] = score.value if isinstance(score, Score) else score
+
+    def refuse(self, measure: Measure, pairs: Iterable[Pair], reason: str) -> None:
+        """Note that a measure has no answer here."""
+        for a, b in pairs:
+            self.refused.update({(measure, (a, b)): reason, (measure, (b, a)): reason})
+
+    def each(self, outcomes: Outcomes, make: Callable[[float, Values], T]) -> list[T | str | None]:
+        """Return what is made of each score and its values, or why there is nothing; None where there is no score."""
+        found: list[T | str | None] = []
+        for pair, score in outcomes.single():
+            key = outcomes.measure, pair
+            if isinstance(score, MeasureError):
+                found.append(None)
+            else:
+                found.append(self.refused[key] if key in self.refused else make(score.value, self.values[key]))
+        return found
+
+
+class Replicates(Collected):
     """What every replicate says of ordered pairs, measure by measure, until the scores themselves are there."""
 
     def __init__(self, asked: Intervals, sizes: Sequence[int]) -> None:
         self._asked, self._sizes = asked, list(sizes)
         self._weights = weights(asked)
-        self._values: dict[tuple[Measure, Pair], Values] = {}
-        self._refused: dict[tuple[Measure, Pair], str] = {}
+        super().__init__(len(self._weights))
 
     def __iter__(self) -> Iterator[tuple[int, list[int]]]:
         return iter(enumerate(self._weights))
 
-    def take(self, number: int, outcomes: Iterable[Outcomes]) -> None:
-        """Take what one replicate says."""
-        for one in outcomes:
-            values = one.scores.values.double().cpu().numpy() if isinstance(one.scores, Scores) else None
-            for place, pair in enumerate(one.pairs):
-                key = one.measure, pair
-                if key not in self._values:
-                    self._values[key] = np.full(len(self._weights), np.nan)
-                score = values[place] if values is not None else one.scores[place]
-                if isinstance(score, MeasureError):
-                    self._refused.setdefault(key, str(score))
-                else:
-                    self._values[key][number] = score.value if isinstance(score, Score) else score
-
-    def refuse(self, measures: Iterable[Measure], pairs: Iterable[Pair], reason: str) -> None:
-        """Note that these measures have no interval here."""
-        for measure in measures:
-            for a, b in pairs:
-                self._refused.update({(measure, (a, b)): reason, (measure, (b, a)): reason})
-
     def intervals(self, outcomes: Outcomes) -> list[Interval | str | None]:
         """Return the interval of each score, or why it has none; None where there is no score."""
-        found: list[Interval | str | None] = []
-        for pair, score in outcomes.single():
-            key = outcomes.measure, pair
-            if isinstance(score, MeasureError):
-                found.append(None)
-            elif key in self._refused:
-                found.append(self._refused[key])
-            else:
-                found.append(interval(self._asked, score.value, self._values[key], self._sizes, outcomes.measure))
-        return found
+        return self.each(
+            outcomes, lambda value, values: interval(self._asked, value, values, self._sizes, outcomes.measure)
+        )

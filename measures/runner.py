@@ -38,9 +38,11 @@ class Summary:
     scores: int = 0
     figures: int = 0
     intervals: int = 0
+    nulls: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     refused_figures: dict[str, int] = field(default_factory=dict)
     refused_intervals: dict[str, int] = field(default_factory=dict)
+    refused_nulls: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
     @property
@@ -52,10 +54,12 @@ class Summary:
         """What to tell the user."""
         figures = f" and {self.figures:,} figures of layers" if self.figures or self.refused_figures else ""
         intervals = f", {self.intervals:,} of them with an interval" if self.intervals or self.refused_intervals else ""
-        lines = [f"measured {self.scores:,} scores{intervals}{figures}"]
+        nulls = f", {self.nulls:,} of them against chance" if self.nulls or self.refused_nulls else ""
+        lines = [f"measured {self.scores:,} scores{intervals}{nulls}{figures}"]
         lines += [f"refused {count:,} scores: {reason}" for reason, count in self.refused.items()]
         lines += [f"refused {count:,} figures: {reason}" for reason, count in self.refused_figures.items()]
         lines += [f"no interval of {count:,} scores: {reason}" for reason, count in self.refused_intervals.items()]
+        lines += [f"no null of {count:,} scores: {reason}" for reason, count in self.refused_nulls.items()]
         return lines + [f"damaged, not read: {line}. `layeratlas run STUDY.toml` rebuilds it" for line in self.damaged]
 
 
@@ -116,7 +120,7 @@ class Session:
     def _fill(self, tile: Tile, rows: dict[str, ArtifactRow], measures: dict[str, Measure]) -> None:
         """Compute a tile and log its scores, every few seconds."""
         from layeratlas.measures.engine import How, compare_tile, source_of
-        from layeratlas.measures.scored import interval_rows, score_table
+        from layeratlas.measures.scored import interval_rows, null_rows, score_table
 
         artifacts = [rows[artifact] for artifact in tile.artifacts]
         source = source_of(tile.kind)
@@ -147,6 +151,10 @@ class Session:
                     found_beside = interval_rows(self.sure.intervals, some, tile.artifacts, self.run)
                     self.store.write("intervals", found_beside)
                     self._count_beside(found_beside)
+                if self.sure.nulls:
+                    found_beside = null_rows(self.sure.nulls, some, tile.artifacts, self.run)
+                    self.store.write("nulls", found_beside)
+                    self._count_beside(found_beside, nulls=True)
                 self._count(some)
                 compared(sum(len(outcomes.pairs) for outcomes in some) // (2 * len(chosen)))
 
@@ -164,12 +172,17 @@ class Session:
             if one.refused is not None:
                 self.summary.refused_figures[one.refused] = self.summary.refused_figures.get(one.refused, 0) + 1
 
-    def _count_beside(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        for row in rows:
-            reason = row.get("refused")
-            self.summary.intervals += reason is None
+    def _count_beside(self, rows: Sequence[Mapping[str, Any]], *, nulls: bool = False) -> None:
+        summary = self.summary
+        refused = summary.refused_nulls if nulls else summary.refused_intervals
+        reasons = [row.get("refused") for row in rows]
+        for reason in reasons:
             if reason is not None:
-                self.summary.refused_intervals[reason] = self.summary.refused_intervals.get(reason, 0) + 1
+                refused[reason] = refused.get(reason, 0) + 1
+        if nulls:
+            summary.nulls += reasons.count(None)
+        else:
+            summary.intervals += reasons.count(None)
 
     def _count(self, outcomes: Sequence[Outcomes]) -> None:
         for one in outcomes:

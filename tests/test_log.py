@@ -38,6 +38,7 @@ VIEWS = (
     "sources",
     "disagreements",
     "intervals",
+    "nulls",
 )
 
 

@@ -34,6 +34,17 @@ class Foldable(Protocol):
         """Return how many bytes that takes, with what two choices of folds give."""
 
 
+@runtime_checkable
+class Shuffling(Protocol):
+    """A gathering whose pairs can be met again, with b's words in another order."""
+
+    def shuffled(self, held: Any, order: Any) -> Gathering:
+        """Return what a's words with b's in another order give; what is known of each layer alone stays.
+
+        held [words, neurons of all layers]: all that was added, side by side; order [words].
+        """
+
+
 class Additive(Gathering, Protocol):
     """A statistic that is sums over words."""
 

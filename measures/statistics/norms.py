@@ -64,6 +64,21 @@ class Norms:
             setattr(found, name, summed([getattr(part, name) for part in parts], weights))
         return found
 
+    def emptied(self) -> Norms:
+        """Return sums of no words, for layers that are the same."""
+        found = copy(self)
+        found._products, found._weighted = torch.zeros_like(self._products), torch.zeros_like(self._weighted)
+        return found
+
+    def add_pair(self, a: Tensor, b: Tensor, columns: Sequence[slice]) -> None:  # each [words, neurons of all layers]
+        """Take words of layers a with words of layers b, for pairs a < b."""
+        of_a, of_b = (torch.stack([rows[:, own].square().sum(dim=1) for own in columns], dim=1) for rows in (a, b))
+        forth, back = product(of_a.T, b), product(of_b.T, a)  # [layers, neurons of all layers]
+        for layer, own in enumerate(columns):
+            self._weighted[layer, own.stop :] += forth[layer, own.stop :]
+            self._weighted[layer, : own.start] += back[layer, : own.start]
+        self._products += of_a.double().T @ of_b.double()
+
     def own(self, index: int, columns: slice, shift: Tensor, covariance: Tensor, widest: float) -> OwnNorms:
         """Return a layer's, with its neurons over the widest one's spread."""
         shift, spread = shift / widest, float(shift @ covariance @ shift) / widest**4

@@ -19,6 +19,7 @@ Pair = tuple[str, int, str, int]  # model and layer of a, of b
 
 #: What answers that list scores say of them where they have intervals.
 COLUMNS = ("error", "low", "high", "corrected")
+CHANCE = ("chance", "calibrated", "p")
 _ONCE = 0.05  # what is less likely than this is no chance
 
 
@@ -71,6 +72,7 @@ def with_intervals(
 ) -> Table:
     """Return an answer that lists scores with what is known beside them; as it is, where nothing is."""
     rows = table.records()
+    table = _with_chance(catalog, table, scope, [pair(row) for row in rows])
     known = intervals(catalog, scope, [pair(row) for row in rows])
     if not known:
         return table
@@ -85,6 +87,24 @@ def with_intervals(
     listed = [(*row[:at], *more, *row[at:]) for row, more in zip(table.rows, beside, strict=True)]
     note = "corrected: less bias, ± half of its 95 % interval over blocks of text"
     return replace(table, columns=columns, rows=listed, notes=(*table.notes, note))
+
+
+def _with_chance(catalog: DuckDBPyConnection, table: Table, scope: Scope, pairs: Sequence[Pair]) -> Table:
+    """Return an answer with what chance gives in place of its scores, where that is known."""
+    if not catalog.execute("SELECT 1 FROM base.nulls LIMIT 1").fetchone():
+        return table
+    named = [f"{a}:{i} {b}:{j}" for a, i, b, j in pairs]
+    sql = load(__package__, "chance")
+    known = {
+        (row["measure"], row["pair"]): (row["mean"], row["calibrated"], row["p"])
+        for row in ask(catalog, sql, {**scope.values, "pairs": named}).records()
+    }
+    found = [known.get((row["measure"], name)) for row, name in zip(table.records(), named, strict=True)]
+    if not any(found):
+        return table
+    at = table.columns.index("value") + 1
+    rows = [(*row[:at], *(one or (None,) * len(CHANCE)), *row[at:]) for row, one in zip(table.rows, found, strict=True)]
+    return replace(table, columns=(*table.columns[:at], *CHANCE, *table.columns[at:]), rows=rows)
 
 
 def told_apart(table: Table) -> str:

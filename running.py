@@ -22,6 +22,7 @@ from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
 from layeratlas.store.store import ArtifactRow, Store, default_root, store_at
 from layeratlas.store.study import CorpusSpec, MeasureSpec, ResultsSpec, Study, corpus_spec, load_study
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 if TYPE_CHECKING:
     import torch
@@ -76,6 +77,7 @@ class Means:
     device: str = "auto"
     memory: int = MEMORY
     refresh: bool = False  # measure again what is known
+    sure: Uncertainty = NOTHING  # what is asked beside scores
     progress: Progress = field(default_factory=Silent)
 
 
@@ -88,16 +90,18 @@ def open_store(root: str | Path | Store | None = None) -> Store:
 
 def run(
     study: Study | str | Path, *, store: Store | str | Path | None = None, device: str = "auto", memory: int = MEMORY,
-    refresh: bool = False, progress: Progress | None = None,
+    refresh: bool = False, progress: Progress | None = None, sure: Uncertainty = NOTHING,
 ) -> Outcome:  # fmt: skip
     """Import, extract and measure whatever a study names and the store lacks; interrupted, it can be called again.
 
     study: a Study, a TOML file, or the name of a study that ships with layeratlas. store: its folder.
     device: `auto`, `cpu`, `cuda` …; attention is compared on the CPU. memory: bytes for the sums of one pass.
+    sure: what to find out beside scores, in place of what the study says of it.
     Raises LayeratlasError; a model that fails does not stop the others, and is among the outcome's parts.
     """
-    means = Means(device, memory, refresh, progress or Silent())
-    return _run(open_store(store), study if isinstance(study, Study) else load_study(Path(study)), means)
+    chosen = study if isinstance(study, Study) else load_study(Path(study))
+    means = Means(device, memory, refresh, sure.over(chosen.sure), progress or Silent())
+    return _run(open_store(store), chosen, means)
 
 
 def _run(store: Store, study: Study, means: Means) -> Outcome:
@@ -110,7 +114,7 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
     said = (*said, *extraction.restate(store, study))
     figures = chosen_figures(study.figures)
     lacking = measuring.missing_figures(store, known, figures)
-    if not (means.refresh or tasks or lacking or measuring.plan(store, known, measures)):
+    if not (means.refresh or tasks or lacking or measuring.plan(store, known, measures, sure=means.sure)):
         return Outcome((*said, f"nothing to do: {len(known)} layers are extracted and every pair is measured"))
     with _working(store, means) as work:
         extracted, measured = work.study(study, tasks, measures, figures)
@@ -148,7 +152,7 @@ def measure(
     specs = [MeasureSpec(name, preset, given) for name, given in map(asked, names)]
     specs += [MeasureSpec("", preset, group=group) for group in groups]
     measures = measuring.chosen_measures(specs, {row.kind for row in artifacts}, preset=preset)
-    missing = measuring.plan(store, artifacts, measures, refresh=means.refresh)
+    missing = measuring.plan(store, artifacts, measures, refresh=means.refresh, sure=means.sure)
     chosen = chosen_figures(figures)
     lacking = measuring.missing_figures(store, artifacts, chosen, refresh=means.refresh)
     if not (missing or lacking):
@@ -293,7 +297,7 @@ class _Work:
         """Extract what these tasks are for, then measure what is there."""
         extracted = self.extract(study, tasks)
         present = extraction.present(self.store, study)
-        missing = measuring.plan(self.store, present, measures, refresh=self.means.refresh)
+        missing = measuring.plan(self.store, present, measures, refresh=self.means.refresh, sure=self.means.sure)
         lacking = measuring.missing_figures(self.store, present, figures, refresh=self.means.refresh)
         return extracted, self.measure(present, measures, missing, figures, lacking)
 
@@ -312,7 +316,9 @@ class _Work:
         from layeratlas.measures.runner import Session
 
         means = self.means
-        session = Session(self.store, self.run, means.progress, self.device, means.memory, means.refresh, self.cores)
+        session = Session(
+            self.store, self.run, means.progress, self.device, means.memory, means.refresh, means.sure, self.cores
+        )
         return session.measure(artifacts, measures, missing, figures, lacking)
 
 

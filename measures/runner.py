@@ -6,12 +6,12 @@ Any number of processes share the work of one store. A tile's claim ends with it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.figure import FIGURES, Figure, Stated
@@ -21,6 +21,7 @@ from layeratlas.measures.tiles import Tile
 from layeratlas.store.errors import ArtifactDamaged
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import ArtifactRow, Store
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 if TYPE_CHECKING:
     import torch
@@ -36,8 +37,12 @@ class Summary:
 
     scores: int = 0
     figures: int = 0
+    intervals: int = 0
+    nulls: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     refused_figures: dict[str, int] = field(default_factory=dict)
+    refused_intervals: dict[str, int] = field(default_factory=dict)
+    refused_nulls: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
     @property
@@ -48,9 +53,13 @@ class Summary:
     def lines(self) -> list[str]:
         """What to tell the user."""
         figures = f" and {self.figures:,} figures of layers" if self.figures or self.refused_figures else ""
-        lines = [f"measured {self.scores:,} scores{figures}"]
+        intervals = f", {self.intervals:,} of them with an interval" if self.intervals or self.refused_intervals else ""
+        nulls = f", {self.nulls:,} of them against chance" if self.nulls or self.refused_nulls else ""
+        lines = [f"measured {self.scores:,} scores{intervals}{nulls}{figures}"]
         lines += [f"refused {count:,} scores: {reason}" for reason, count in self.refused.items()]
         lines += [f"refused {count:,} figures: {reason}" for reason, count in self.refused_figures.items()]
+        lines += [f"no interval of {count:,} scores: {reason}" for reason, count in self.refused_intervals.items()]
+        lines += [f"no null of {count:,} scores: {reason}" for reason, count in self.refused_nulls.items()]
         return lines + [f"damaged, not read: {line}. `layeratlas run STUDY.toml` rebuilds it" for line in self.damaged]
 
 
@@ -64,6 +73,7 @@ class Session:
     device: torch.device
     memory: int = 2 * 2**30  # bytes for the sums of a tile
     refresh: bool = False
+    sure: Uncertainty = NOTHING  # what is asked beside scores
     cores: Callable[[], AbstractContextManager[None]] = nullcontext  # holds this process to its share, tile by tile
     summary: Summary = field(default_factory=Summary)
 
@@ -85,7 +95,7 @@ class Session:
         sound = {row.artifact: row for row in self._sound(artifacts, read)}
         remaining = Remaining(
             self.store, list(sound.values()), by_identity, figures, run=self.run, memory=self.memory,
-            refresh=self.refresh,
+            refresh=self.refresh, sure=self.sure,
         )  # fmt: skip
         for tile in remaining.tiles(self.progress.note):
             with self.cores():
@@ -110,7 +120,7 @@ class Session:
     def _fill(self, tile: Tile, rows: dict[str, ArtifactRow], measures: dict[str, Measure]) -> None:
         """Compute a tile and log its scores, every few seconds."""
         from layeratlas.measures.engine import How, compare_tile, source_of
-        from layeratlas.measures.scored import score_table
+        from layeratlas.measures.scored import interval_rows, null_rows, score_table
 
         artifacts = [rows[artifact] for artifact in tile.artifacts]
         source = source_of(tile.kind)
@@ -120,7 +130,7 @@ class Session:
             self.progress.note(f"{tile.kind} is compared on the CPU, not on {self.device}")
         title = f"{len(layers)} layers of {tile.kind}" + (f", {len(tile.pairs):,} pairs" if tile.pairs else "")
         wanted = [(place, FIGURES[name]) for place, name in tile.figures]
-        how = How(device=self.device, memory=self.memory)
+        how = How(device=self.device, memory=self.memory, sure=self.sure)
         with (
             self.progress.task(f"reading {title}", layers[0].words) as read,
             self._comparing(title, len(tile.pairs)) as compared,
@@ -137,6 +147,14 @@ class Session:
             )
             for some in _every(found, _STAGE_SECONDS):
                 self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
+                if self.sure.intervals:
+                    found_beside = interval_rows(self.sure.intervals, some, tile.artifacts, self.run)
+                    self.store.write("intervals", found_beside)
+                    self._count_beside(found_beside)
+                if self.sure.nulls:
+                    found_beside = null_rows(self.sure.nulls, some, tile.artifacts, self.run)
+                    self.store.write("nulls", found_beside)
+                    self._count_beside(found_beside, nulls=True)
                 self._count(some)
                 compared(sum(len(outcomes.pairs) for outcomes in some) // (2 * len(chosen)))
 
@@ -153,6 +171,18 @@ class Session:
             self.summary.figures += one.refused is None
             if one.refused is not None:
                 self.summary.refused_figures[one.refused] = self.summary.refused_figures.get(one.refused, 0) + 1
+
+    def _count_beside(self, rows: Sequence[Mapping[str, Any]], *, nulls: bool = False) -> None:
+        summary = self.summary
+        refused = summary.refused_nulls if nulls else summary.refused_intervals
+        reasons = [row.get("refused") for row in rows]
+        for reason in reasons:
+            if reason is not None:
+                refused[reason] = refused.get(reason, 0) + 1
+        if nulls:
+            summary.nulls += reasons.count(None)
+        else:
+            summary.intervals += reasons.count(None)
 
     def _count(self, outcomes: Sequence[Outcomes]) -> None:
         for one in outcomes:

@@ -96,8 +96,8 @@ def test_bash_completes_a_layer_as_one_word(stores: dict[str, Path], tmp_path: P
     code = "import sys; sys.argv[0] = 'layeratlas'; from layeratlas.cli import main; main()"
     called.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
     called.chmod(0o755)
-    script = 'eval "$(layeratlas completion bash)"; COMP_WORDS=(layeratlas query nearest bee:); COMP_CWORD=3; ' \
-             '_layeratlas_completion layeratlas; echo "${COMPREPLY[@]}"; [[ $COMP_WORDBREAKS != *:* ]] && echo whole'  # fmt: skip
+    script = """eval "$(layeratlas completion bash)"; COMP_WORDS=(layeratlas query nearest bee:); COMP_CWORD=3
+    _layeratlas_completion layeratlas; echo "${COMPREPLY[@]}"; [[ $COMP_WORDBREAKS != *:* ]] && echo whole"""
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "LAYERATLAS_STORE": str(stores["own"])}
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, check=False)
     layers = " ".join(f"bee:{layer}" for layer in range(toy.MODELS["bee"][1] + 1))
@@ -117,7 +117,9 @@ def commands(group: click.Group, name: str = "layeratlas") -> Iterator[tuple[str
             yield from commands(command, f"{name} {child}")
 
 
-@pytest.mark.parametrize(("name", "command"), list(commands(cli)), ids=lambda each: each if isinstance(each, str) else "")
+@pytest.mark.parametrize(
+    ("name", "command"), list(commands(cli)), ids=lambda each: each if isinstance(each, str) else ""
+)
 def test_help_says_what_a_command_does_with_an_example_that_it_understands(name: str, command: click.Command) -> None:
     text = command.help or ""
     assert text.split("\n")[0].strip().endswith((".", ":", "?", "…")), "the first line is a sentence"

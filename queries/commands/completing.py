@@ -26,7 +26,8 @@ _SQL = {
     "corpus": "SELECT DISTINCT corpus FROM corpora ORDER BY 1",
     "source": "SELECT DISTINCT source FROM models ORDER BY 1",
     "origin": "SELECT unnest(['own', 'all']) UNION ALL SELECT origin FROM base.origins",
-    "configuration": "SELECT DISTINCT unnest(list_prepend(label, coalesce(presets, []))) FROM base.configurations ORDER BY 1",
+    "configuration": "SELECT DISTINCT unnest(list_prepend(label, coalesce(presets, []))) FROM base.configurations "
+    "ORDER BY 1",
     "pooling": "SELECT DISTINCT pooling FROM artifacts ORDER BY 1",
     "figure": "SELECT DISTINCT figure FROM layer_statistics ORDER BY 1",
     "layer": "SELECT DISTINCT ON (model, layer) model || ':' || layer FROM artifacts ORDER BY model, layer",

@@ -133,9 +133,8 @@ def test_activations_of_elsewhere_come_in_as_the_page_says(tmp_path: Path, monke
     Path("my.txt").write_text("\n".join(" ".join(words[at : at + 8]) for at in range(0, 40, 8)) + "\n")
     Path("images.txt").write_text("\n".join(words) + "\n")
     np.savez("vision.npz", **{f"layer_{n}": rng.standard_normal((40, 5)).astype(np.float32) for n in range(2)})
-    Path("ewt.conllu").write_text(
-        "".join(f"{n % 8 + 1}\t{word}\n" + "\n" * (n % 8 == 7) for n, word in enumerate(words))
-    )
+    rows = [f"{n % 8 + 1}\t{word}" + 8 * "\t_" + "\n" * (1 + (n % 8 == 7)) for n, word in enumerate(words)]
+    Path("ewt.conllu").write_text("".join(rows))
     with h5py.File("elmo.hdf5", "w") as file:
         for sentence in range(5):
             file[str(sentence)] = rng.standard_normal((3, 8, 4)).astype(np.float32)
@@ -144,9 +143,10 @@ def test_activations_of_elsewhere_come_in_as_the_page_says(tmp_path: Path, monke
     for command in block_of("docs/models.md", "layeratlas import-activations").strip().split("\n"):
         cli.main(shlex.split(command)[1:], standalone_mode=False)
     array = rng.standard_normal((40, 6)).astype(np.float32)
-    exec(block_of("docs/models.md", "layeratlas.add_activations"), {"layeratlas": layeratlas, "array": array})
+    names = {"layeratlas": layeratlas, "array": array, "blocks": iter([array[:20], array[20:]]), "ids": words}
+    exec(block_of("docs/models.md", "layeratlas.add_activations"), names)
     there = {(row.model, row.layer) for row in Store(Path("layeratlas-data")).artifacts()}
-    assert {("mine", 0), ("mine", 1), ("mine", 3), ("elmo", 2), ("vit", 1)} <= there
+    assert {("mine", 0), ("mine", 1), ("mine", 3), ("elmo", 2), ("vit", 1), ("cells", 0)} <= there
 
 
 @pytest.mark.slow

@@ -230,7 +230,7 @@ class Atlas(Questions):
         """
         from layeratlas import running
 
-        means = running.Means(device, memory, refresh, progress or _progress())
+        means = running.Means(device, memory, refresh, progress=progress or _progress())
         return running.measure(
             self._writable(), means, names=measures, groups=names(group), preset=preset, models=names(model),
             figures=names(figures),

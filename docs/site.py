@@ -37,7 +37,8 @@ NAV: list[dict[str, Any]] = [
     ]},
     {"How to": [
         {"Models, corpora, studies": "models.md"}, {"Ask, draw, browse": "questions.md"}, {"Use Python": "python.md"},
-        {"Attention": "attention.md"}, {"Share": "sharing.md"}, {"Be fast": "performance.md"},
+        {"Attention": "attention.md"}, {"Share": "sharing.md"},
+        {"Say how sure": "uncertainty.md"}, {"Use many machines": "scale.md"}, {"Be fast": "performance.md"},
         {"Contribute": "contributing.md"},
     ]},
     {"Reference": [

@@ -36,8 +36,10 @@ _SQL = {
     "ORDER BY model, layer, head",
 }  # fmt: skip
 #: What the parameters of questions are names of.
-_OF = {"layer": "layer", "pair": "model", "model_a": "model", "model_b": "model", "base": "model", "figures": "figure",
-       "within": "family"}  # fmt: skip
+_OF = {
+    "layer": "layer", "layers": "layer", "pair": "model", "model_a": "model", "model_b": "model", "base": "model",
+    "figures": "figure", "within": "family",
+}  # fmt: skip
 
 
 def names_of(what: str) -> Complete:

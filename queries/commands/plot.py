@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from layeratlas.queries.commands.completing import names_of
 from layeratlas.queries.commands.options import option_of, shared_options, store_option
 from layeratlas.queries.core.asking import asking
 from layeratlas.queries.core.scope import Asked
@@ -55,7 +56,7 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.argument("pair", nargs=-1, metavar="[MODEL_A [MODEL_B]]")
+@click.argument("pair", nargs=-1, metavar="[MODEL_A [MODEL_B]]", shell_complete=names_of("model"))
 @click.option("--stretch", is_flag=True, help="Colours from the smallest to the largest value, not from 0 to 1.")
 @picture
 def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...], stretch: bool) -> Draw:
@@ -131,7 +132,7 @@ def scaled_map(catalog: DuckDBPyConnection, asked: Asked, **how: Any) -> Draw:
 
 
 @click.command()
-@click.argument("head", metavar="MODEL:LAYER:HEAD")
+@click.argument("head", metavar="MODEL:LAYER:HEAD", shell_complete=names_of("head"))
 @click.option("--sentence", type=click.IntRange(min=0), default=0, show_default=True, help="Of the corpus, from 0.")
 @picture
 def attention(catalog: DuckDBPyConnection, asked: Asked, head: str, sentence: int, store: Store) -> Draw:
@@ -173,7 +174,7 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
 
 
 @click.command()
-@click.argument("named", nargs=-1, metavar="[FIGURE]...")
+@click.argument("named", nargs=-1, metavar="[FIGURE]...", shell_complete=names_of("figure"))
 @picture
 def layers(catalog: DuckDBPyConnection, asked: Asked, named: tuple[str, ...]) -> Draw:
     """Figures of each layer alone over depth: a panel a figure, a line a model, a colour a family.
@@ -188,7 +189,7 @@ def layers(catalog: DuckDBPyConnection, asked: Asked, named: tuple[str, ...]) ->
 
 
 @click.command()
-@click.argument("pair", nargs=-1, metavar="[MODEL_A MODEL_B]")
+@click.argument("pair", nargs=-1, metavar="[MODEL_A MODEL_B]", shell_complete=names_of("model"))
 @picture
 def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...]) -> Draw:
     """The depth of each layer's most similar layer in other models, of all or of two models.

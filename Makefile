@@ -25,10 +25,10 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog -I . --check README.md docs/*.md
+	$(BIN)/cog -I . --check README.md docs/*.md queries/notebook/methods.py
 
 docs: $(VENV)/installed-dev
-	$(BIN)/cog -I . -r README.md docs/*.md
+	$(BIN)/cog -I . -r README.md docs/*.md queries/notebook/methods.py
 
 # The README's pictures, from the figures that Wu et al. published: needs no model.
 pictures: $(VENV)/installed

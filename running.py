@@ -46,7 +46,7 @@ class Summary(Protocol):
         """What to tell the user."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """What a run did, part by part; `said` are lines of what needed no work. waiting: files of the log not merged."""
 
@@ -65,6 +65,9 @@ class Outcome:
             [f"{self.waiting} files of the log wait for the next run: the catalog is in use"] if self.waiting else []
         )
         return [*self.said, *(line for part in self.parts for line in part.lines()), *waiting]
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -170,6 +170,15 @@ def load_study(path: Path) -> Study:
     path = find_study(path)
     text, data = read_toml(path)
     return _Reader(path, text).study(data)
+
+
+def study_from(data: dict[str, Any]) -> Study:
+    """Return the study that tables stand for, as a TOML file has them. Relative paths are from the current folder.
+
+    Raises BadRequest, naming the entry that is wrong.
+    """
+    found = _Given().study({name: entries for name, entries in data.items() if entries})
+    return replace(found, measures=tuple(replace(spec, where="") for spec in found.measures))
 
 
 def first_layer(kind: str, settings: Settings) -> int:
@@ -467,3 +476,13 @@ class _Reader:
             if (here or not table) and key and re.match(rf"\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=\]]", line):
                 return number
         return header
+
+
+class _Given(_Reader):
+    """Turns tables that were given in Python into dataclasses, and says which entry is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("study"), "")
+
+    def _fail(self, message: str, table: str, index: int = 0, key: str | None = None) -> NoReturn:
+        raise BadRequest(f"{table}[{index}]: {message}" if table and table != "extraction" else message)

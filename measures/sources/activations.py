@@ -196,7 +196,7 @@ def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[Artifac
 
 def from_array(name: str, array: Any) -> ArrayRows:
     """Return a source that reads an array [words, neurons], numpy or torch. Raises MeasureError for another shape."""
-    matrix = float64(array)
+    matrix = float64(name, array)
     if matrix.ndim != 2 or not len(matrix):
         raise MeasureError(f"{name} must be [words, neurons], got {list(matrix.shape)}")
     return ArrayRows(name, matrix)

@@ -275,7 +275,7 @@ def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[Artifac
 
 def from_array(name: str, sentences: Sequence[Any]) -> ArraySentences:
     """Return a source that reads arrays [heads, query, key], one a sentence. Raises MeasureError for another shape."""
-    found = [float64(sentence) for sentence in sentences]
+    found = [float64(f"{name}: sentence {number}", one) for number, one in enumerate(sentences)]
     for number, sentence in enumerate(found):
         if sentence.ndim != 3:
             raise MeasureError(f"{name}: sentence {number} must be [heads, query, key], got {list(sentence.shape)}")

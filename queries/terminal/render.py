@@ -8,7 +8,8 @@ import math
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words", "s
 _LINES = ("explain_value", "sql")  # columns of free SQL whose cells are lines: EXPLAIN, duckdb_views()
 _UNBOUNDED = 100_000  # columns
 _GAP = "  "  # between columns
+_OUT: ContextVar[IO[str] | None] = ContextVar("_OUT", default=None)  # where to write; None: stdout
 
 
 def render(table: Table, form: str) -> None:
@@ -43,6 +45,28 @@ def render(table: Table, form: str) -> None:
         write_parquet(table, sys.stdout.buffer)
     else:
         _print_table(table)
+
+
+def as_text(draw: Callable[[], None]) -> str:
+    """Return what a function of the terminal would print, without colours; nothing is printed, in no thread."""
+    out = io.StringIO()
+    before = _OUT.set(out)
+    try:
+        draw()
+    finally:
+        _OUT.reset(before)
+    return out.getvalue().rstrip("\n")
+
+
+def shown(table: Table) -> tuple[str, list[tuple[str, bool, list[str]]]]:
+    """Return what is shown of a table: its title, and of each column its name, whether of numbers, and its cells."""
+    said, table = _constants(table)
+    columns = []
+    for place, name in enumerate(table.columns):
+        values = [row[place] for row in table.rows]
+        is_numeric = any(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        columns.append((visible(name), is_numeric, list(map(_cell, values))))
+    return " · ".join([title(table), *said]), columns
 
 
 def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) -> None:
@@ -69,7 +93,7 @@ def terminal() -> Console:
     """The terminal, or a pipe, which has no colours and no width to fit; $NO_COLOR and $COLUMNS are heeded."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, file=_OUT.get())
 
 
 def print_lines(text: str, *, bold: bool = False) -> None:
@@ -136,7 +160,7 @@ def _print_folded(cells: Columns, numeric: set[str]) -> None:
         drawn.add_row(*map(Text, row))
     console = terminal()
     if width() is None:
-        console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum)
+        console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum, file=_OUT.get())
     console.print(drawn)
 
 

@@ -234,7 +234,7 @@ class Atlas(Questions):
         from layeratlas.store.uncertainty import Uncertainty, intervals_of, nulls_of
 
         sure = Uncertainty(intervals_of(intervals) if intervals else None, nulls_of(null) if null else None)
-        means = running.Means(device, memory, refresh, sure, progress or _progress())
+        means = running.Means(device, memory, refresh, sure=sure, progress=progress or _progress())
         return running.measure(
             self._writable(), means, names=measures, groups=names(group), preset=preset, models=names(model),
             figures=names(figures),

@@ -73,6 +73,10 @@ null_option = click.option(
     "--null", type=Asked(nulls_of), metavar="KIND",
     help="What chance gives: permuted, or permuted:words,permutations=100,seed=0.",
 )  # fmt: skip
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes that share the work: one, or on Ray as many as fit."
+)
+ray_option = click.option("--ray", help="Share the work on Ray: local, auto, or a cluster's address.")
 device_option = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
 
 
@@ -94,10 +98,15 @@ def cli(context: click.Context) -> None:
 @click.option("--refresh", is_flag=True, help="Measure everything again, although it is known.")
 @intervals_option
 @null_option
+@workers_option
+@ray_option
 @memory_option
 @device_option
 @store_option
-def run(store: Store, study: Path, intervals: Intervals | None, null: Nulls | None, **means: Any) -> None:
+def run(
+    store: Store, study: Path, *, intervals: Intervals | None, null: Nulls | None, workers: int | None,
+    ray: str | None, **means: Any,
+) -> None:  # fmt: skip
     """Extract and measure whatever a study names and the store lacks.
 
     STUDY is a TOML file, or the name of a study that comes with layeratlas: wu2020-published.
@@ -106,7 +115,9 @@ def run(store: Store, study: Path, intervals: Intervals | None, null: Nulls | No
     """
     from layeratlas import running
 
-    _finish(running.run(study, store=store, progress=_progress(), sure=Uncertainty(intervals, null), **means))
+    executor = running.executor_of(workers, ray, means["memory"])
+    sure = Uncertainty(intervals, null)
+    _finish(running.run(study, store=store, progress=_progress(), sure=sure, executor=executor, **means))
 
 
 @cli.command()
@@ -146,16 +157,27 @@ def run(store: Store, study: Path, intervals: Intervals | None, null: Nulls | No
 @click.option("--untrained", is_flag=True, help="A control: the same configuration, initialised at random.")
 @click.option("--seed", type=int, default=0, help="Of the control's initialisation.")
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a model.")
+@workers_option
+@ray_option
 @device_option
 @store_option
-def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], device: str, **options: Any) -> None:
+def extract(
+    store: Store,
+    models: tuple[str, ...],
+    corpora: tuple[Path, ...],
+    *,
+    device: str,
+    workers: int | None,
+    ray: str | None,
+    **options: Any,
+) -> None:
     """Run models over corpora; store every layer's activations, and attention if asked for, word by word.
 
     Example: layeratlas extract bert-base-uncased ./my-model --corpus my.conllu --pooling last
     """
     from layeratlas import running
 
-    means = running.Means(device, progress=_progress())
+    means = running.Means(device, progress=_progress(), executor=running.executor_of(workers, ray))
     _finish(running.extract(store, study_of(models, corpora, **options), means))
 
 
@@ -218,12 +240,15 @@ def import_activations(
 @click.option("--refresh", is_flag=True, help="Measure again what is known.")
 @intervals_option
 @null_option
+@workers_option
+@ray_option
 @memory_option
 @device_option
 @store_option
 def measure(
     store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, *, models: tuple[str, ...],
-    figures: tuple[str, ...], intervals: Intervals | None, null: Nulls | None, **how: Any,
+    figures: tuple[str, ...], intervals: Intervals | None, null: Nulls | None, workers: int | None, ray: str | None,
+    **how: Any,
 ) -> None:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet. `layeratlas measures` lists the measures.
 
@@ -231,7 +256,8 @@ def measure(
     """
     from layeratlas import running
 
-    means = running.Means(progress=_progress(), sure=Uncertainty(intervals, null), **how)
+    executor = running.executor_of(workers, ray, how["memory"])
+    means = running.Means(progress=_progress(), sure=Uncertainty(intervals, null), executor=executor, **how)
     _finish(running.measure(store, means, names=names, groups=groups, preset=preset, models=models, figures=figures))
 
 

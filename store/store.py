@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.store import catalog, former, merge, provenance
-from layeratlas.store.claims import Claims
+from layeratlas.store.claims import Claiming, Claims
 from layeratlas.store.errors import (
     BadRequest,
     CatalogDamaged,
@@ -95,7 +95,7 @@ class Store:
 
     def __init__(self, root: Path, versions: Mapping[str, int] = MappingProxyType({})) -> None:
         self.root = root
-        self.claims = Claims(root)  # what the processes that share the work of this store have taken on
+        self.claims: Claiming = Claims(root)  # what the processes that share the work of this store have taken on
         self.versions = versions
         self.log = Log(root)
         self.settings = StoreSettings(root)
@@ -132,6 +132,11 @@ class Store:
     def title(self) -> str:
         """How messages name it."""
         return str(self.root)
+
+    @property
+    def address(self) -> str:
+        """By what another process opens it (`store_at`)."""
+        return str(self.root.absolute())
 
     def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Segment | None:
         """Write finished rows to the log (tables and columns: log.COLUMNS); None when there are none."""

@@ -388,6 +388,29 @@ class Moments:
             left, right = (block.centred[:, self._side_by_side(*side)] for side in (strip.rows, strip.columns))
             add_product(products, left, right, self._product[: products.numel()].view(products.shape))
 
+    def pivot(self, index: int) -> Tensor:  # [neurons]
+        """Return about what a layer's sums are."""
+        if self._pivot is None:
+            raise RuntimeError("nothing was added")
+        return self._pivot[self._columns[index]].double()
+
+    def total(self, index: int) -> Tensor:  # [neurons]
+        """Return the sum of a layer's words, less the pivot."""
+        return self._sum[self._columns[index]]
+
+    def about(self, a: int, b: int, shift_a: Tensor, shift_b: Tensor) -> Tensor:  # [neurons_a, neurons_b]
+        """Return the sums of products of neurons about pivot + shift; of a layer with itself, or of a pair."""
+        if a == b:
+            products = self._own[a]
+        else:
+            products = self._products(self._cross, a, b) if (a, b) in self._strip_of else self._products(
+                self._cross, b, a).T  # fmt: skip
+        sum_a, sum_b = self.total(a), self.total(b)
+        return (
+            products - sum_a[:, None] * shift_b - shift_a[:, None] * sum_b
+            + self.words * shift_a[:, None] * shift_b
+        )  # fmt: skip
+
     def share_room(self, other: Moments) -> None:
         """Make products where another does: no two add at once."""
         self._product = other._product

@@ -1,14 +1,18 @@
 """layeratlas: a similarity catalog for language models.
 
-    import layeratlas
+    import layeratlas as la
 
-    layeratlas.compare(a, b, measure="ckasim")     # a [words, neurons_a], b [words, neurons_b] -> Score
-    layeratlas.compare_all({"x": a, "y": b})       # all ordered pairs under several measures, in one pass
-    layeratlas.compare_attention(p, q)             # p, q: of each sentence [heads, query, key]
-    layeratlas.run("study.toml", store="data")     # import, extract and measure what the store lacks
-    layeratlas.add_activations("data", "mine", 3, array, corpus="my.txt")   # computed elsewhere, a row a word
+    store = la.open("layeratlas-data")                 # a folder, s3://…, a bundle, a remote by name
+    la.run("study.toml", store=store)                  # or la.Study(models=[…], corpora=[…], measures=[…])
+    store.top_pairs(across="families")                 # every question of the command line: a table
+    store.heatmap("bert-tiny", "gpt2-tiny")            # draws itself
+    store.activations("bert-tiny", 3)[:100]            # [words, neurons], read as they are asked for
+    la.compare(a, b, measure="ckasim")                 # a [words, neurons_a], b [words, neurons_b] -> Score
+    la.compare_all({"x": a, "y": b}).matrix("ckasim")  # all ordered pairs under several measures, in one pass
+    la.compare_attention(p, q)                         # p, q: of each sentence [heads, query, key]
+    la.measures()                                      # what measures there are
 
-Importing this imports neither torch nor the catalog; what is used brings what it needs.
+Importing this imports neither torch nor polars nor the catalog; what is used brings what it needs.
 """
 
 from __future__ import annotations
@@ -17,41 +21,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from layeratlas.measures import (
-        MeasureError,
-        Score,
-        compare,
-        compare_all,
-        compare_all_attention,
-        compare_attention,
-        figures_of,
+    from layeratlas.atlas import Atlas, Study, add_activations, open, run
+    from layeratlas.comparing import Comparison, compare_all
+    from layeratlas.comparing import all_measures as measures
+    from layeratlas.measures import MeasureError, Score, compare, compare_all_attention, compare_attention, figures_of
+    from layeratlas.queries.notebook.answer import Answer, Heatmap
+    from layeratlas.store.errors import (
+        ArtifactDamaged,
+        BadRequest,
+        CatalogDamaged,
+        LayeratlasError,
+        MissingPackage,
+        NothingYet,
+        StoreBusy,
     )
-    from layeratlas.running import add_activations, run
-    from layeratlas.store.errors import LayeratlasError
+    from layeratlas.stored import Activations, Attention
 
-#: Where each public name lives; it is imported when it is first used.
-_HOMES = {
-    "LayeratlasError": "layeratlas.store.errors",
-    "MeasureError": "layeratlas.measures",
-    "Score": "layeratlas.measures",
-    "compare": "layeratlas.measures",
-    "compare_all": "layeratlas.measures",
-    "compare_all_attention": "layeratlas.measures",
-    "compare_attention": "layeratlas.measures",
-    "figures_of": "layeratlas.measures",
-    "add_activations": "layeratlas.running",
-    "run": "layeratlas.running",
-}
+#: What each module offers here; it is imported when something of it is first used.
+_OFFERED = {
+    "atlas": ("Atlas", "Study", "add_activations", "open", "run"),
+    "comparing": ("Comparison", "compare_all"),
+    "measures": ("MeasureError", "Score", "compare", "compare_all_attention", "compare_attention", "figures_of"),
+    "queries.notebook.answer": ("Answer", "Heatmap"),
+    "store.errors": (
+        "ArtifactDamaged", "BadRequest", "CatalogDamaged", "LayeratlasError", "MissingPackage", "NothingYet",
+        "StoreBusy",
+    ),
+    "stored": ("Activations", "Attention"),
+}  # fmt: skip
+_HOMES = {name: f"layeratlas.{module}" for module, names in _OFFERED.items() for name in names}
 
 __all__ = [
-    "LayeratlasError", "MeasureError", "Score", "add_activations", "compare", "compare_all", "compare_all_attention",
-    "compare_attention", "figures_of", "run",
+    "Activations", "Answer", "ArtifactDamaged", "Atlas", "Attention", "BadRequest", "CatalogDamaged", "Comparison",
+    "Heatmap", "LayeratlasError", "MeasureError", "MissingPackage", "NothingYet", "Score", "StoreBusy", "Study",
+    "add_activations", "compare", "compare_all", "compare_all_attention", "compare_attention", "figures_of", "measures",
+    "open", "run",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name == "measures":  # the room of that name, which can be called
+        return import_module("layeratlas.measures")
     raise AttributeError(f"module 'layeratlas' has no attribute {name!r}")
 
 

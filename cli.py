@@ -11,13 +11,14 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from layeratlas.queries.commands import completing
 from layeratlas.queries.commands.options import Bytes, format_option, origin_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
@@ -27,6 +28,7 @@ from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, unw
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import CHOICES, ResultsSpec, corpus_spec, study_of
+from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, intervals_of, nulls_of
 
 if TYPE_CHECKING:
     from layeratlas.running import Outcome
@@ -44,10 +46,34 @@ class _Group(click.Group):
             formatter.write_dl([(name, each.get_short_help_str(limit=1000)) for name, each in self.commands.items()])
 
 
+class Asked(click.ParamType[Any]):
+    """What is asked beside scores, as a text that says so."""
+
+    name = "text"
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        try:
+            return self._read(value) if isinstance(value, str) else value
+        except BadRequest as error:
+            self.fail(str(error), param, ctx)
+
+
 CORPUS = click.Path(exists=True, path_type=Path)
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 memory_option = click.option("--memory", type=Bytes(), default="2GB", help="For the sums of one pass over the words.")
+intervals_option = click.option(
+    "--intervals", type=Asked(intervals_of), metavar="METHOD",
+    help="Of every score: jackknife, or bootstrap:blocks=20,seed=0,draws=200.",
+)  # fmt: skip
+null_option = click.option(
+    "--null", type=Asked(nulls_of), metavar="KIND",
+    help="What chance gives: permuted, or permuted:words,permutations=100,seed=0.",
+)  # fmt: skip
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), help="Processes that share the work: one, or on Ray as many as fit."
 )
@@ -76,14 +102,16 @@ def cli(context: click.Context) -> None:
     "--only-representative-layers", "layers", type=click.IntRange(min=1), help="Of each model, spread evenly."
 )
 @click.option("--words", type=click.IntRange(min=1), help="Of each corpus, its first sentences with so many.")
+@intervals_option
+@null_option
 @workers_option
 @ray_option
 @memory_option
 @device_option
 @store_option
 def run(
-    store: Store, study: Path, workers: int | None, ray: str | None, *, dry_run: bool, layers: int | None,
-    words: int | None, **means: Any,
+    store: Store, study: Path, *, dry_run: bool, layers: int | None, words: int | None, intervals: Intervals | None,
+    null: Nulls | None, workers: int | None, ray: str | None, **means: Any,
 ) -> None:  # fmt: skip
     """Extract and measure whatever a study names and the store lacks.
 
@@ -101,7 +129,8 @@ def run(
             click.echo(visible(line))
         return
     executor = running.executor_of(workers, ray, means["memory"])
-    _finish(running.run(chosen, store=store, progress=_progress(), executor=executor, **means))
+    sure = Uncertainty(intervals, null)
+    _finish(running.run(chosen, store=store, progress=_progress(), sure=sure, executor=executor, **means))
 
 
 @cli.command()
@@ -211,17 +240,30 @@ def import_activations(
     _finish(running.import_activations(store, files, corpus=spec, progress=_progress(), **about))
 
 
+def _computable(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the names of measures that there are, computed or not."""
+    from layeratlas.measures.registry import VERSIONS
+
+    return [name for name in ("all", *sorted(VERSIONS)) if name.startswith(incomplete)]
+
+
 @cli.command()
 @click.option(
-    "--measure", "names", multiple=True, help="Only this measure, as ckasim or gulp:lambda=0.01, or all; repeatable."
-)
+    "--measure", "names", multiple=True, help="Only this measure, as ckasim or gulp:lambda=0.01, or all; repeatable.",
+    shell_complete=_computable,
+)  # fmt: skip
 @click.option("--group", "groups", multiple=True, help="The measures of a collection, as resi; repeatable.")
 @click.option("--preset", default="default", help="The conventions of somebody's code, as wu2020, resi or netrep.")
-@click.option("--model", "models", multiple=True, help="Only pairs among these models; repeatable.")
+@click.option(
+    "--model", "models", multiple=True, help="Only pairs among these models; repeatable.",
+    shell_complete=completing.names_of("model"),
+)  # fmt: skip
 @click.option(
     "--figures", multiple=True, help="Of each layer alone: usual (unless said), all, none, or a name; repeatable."
 )
 @click.option("--refresh", is_flag=True, help="Measure again what is known.")
+@intervals_option
+@null_option
 @workers_option
 @ray_option
 @memory_option
@@ -229,7 +271,8 @@ def import_activations(
 @store_option
 def measure(
     store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, *, models: tuple[str, ...],
-    figures: tuple[str, ...], workers: int | None, ray: str | None, **how: Any,
+    figures: tuple[str, ...], intervals: Intervals | None, null: Nulls | None, workers: int | None, ray: str | None,
+    **how: Any,
 ) -> None:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet. `layeratlas measures` lists the measures.
 
@@ -238,7 +281,7 @@ def measure(
     from layeratlas import running
 
     executor = running.executor_of(workers, ray, how["memory"])
-    means = running.Means(progress=_progress(), executor=executor, **how)
+    means = running.Means(progress=_progress(), sure=Uncertainty(intervals, null), executor=executor, **how)
     _finish(running.measure(store, means, names=names, groups=groups, preset=preset, models=models, figures=figures))
 
 
@@ -300,13 +343,23 @@ for command in PLOTS:
     plot.add_command(command)
 for command in SHARING:
     cli.add_command(command)
+cli.add_command(completing.completion)
 
 
 @cli.command()
-@click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable.")
-@click.option("--configuration", help="Only this configuration of the measures.")
-@click.option("--corpus", help="Only this corpus.")
-@click.option("--source", help="Only own, our own scores, or only this name of imported results.")
+@click.option(
+    "--measure", "measures", multiple=True, help="Only this measure; repeatable.",
+    shell_complete=completing.names_of("measure"),
+)  # fmt: skip
+@click.option(
+    "--configuration", help="Only this configuration of the measures.",
+    shell_complete=completing.names_of("configuration"),
+)  # fmt: skip
+@click.option("--corpus", help="Only this corpus.", shell_complete=completing.names_of("corpus"))
+@click.option(
+    "--source", help="Only own, our own scores, or only this name of imported results.",
+    shell_complete=completing.names_of("source"),
+)  # fmt: skip
 @origin_option
 @click.option("-o", "--output", type=OUTPUT, default="report.html", show_default=True, help="The file to write.")
 @store_option

@@ -25,6 +25,7 @@ from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
 from layeratlas.store.store import ArtifactRow, Store, default_root, store_at
 from layeratlas.store.study import CorpusSpec, MeasureSpec, ResultsSpec, Study, corpus_spec, load_study
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,7 @@ class Summary(Protocol):
         """What to tell the user."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """What a run did, part by part; `said` are lines of what needed no work. waiting: files of the log not merged."""
 
@@ -70,6 +71,9 @@ class Outcome:
         )
         return [*self.said, *(line for part in self.parts for line in part.lines()), *waiting]
 
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
+
 
 @dataclass(frozen=True)
 class Means:
@@ -78,6 +82,7 @@ class Means:
     device: str = "auto"
     memory: int = MEMORY
     refresh: bool = False  # measure again what is known
+    sure: Uncertainty = NOTHING  # what is asked beside scores
     progress: Progress = field(default_factory=Silent)
     executor: Executor = field(default_factory=InProcess)
 
@@ -91,19 +96,22 @@ def open_store(root: str | Path | Store | None = None) -> Store:
 
 def run(
     study: Study | str | Path, *, store: Store | str | Path | None = None, device: str = "auto", memory: int = MEMORY,
-    refresh: bool = False, progress: Progress | None = None, executor: Executor | int = 1,
+    refresh: bool = False, progress: Progress | None = None, sure: Uncertainty = NOTHING, executor: Executor | int = 1,
 ) -> Outcome:  # fmt: skip
     """Import, extract and measure whatever a study names and the store lacks; interrupted, it can be called again.
 
     study: a Study, a TOML file, or the name of a study that ships with layeratlas. store: its folder.
     device: `auto`, `cpu`, `cuda` …; attention is compared on the CPU. memory: bytes for the sums of one pass, of each
-    worker. executor: how many processes of this machine do it, or `OnRay(...)`; 1 is this process.
+    worker. sure: what to find out beside scores, in place of what the study says of it.
+    executor: how many processes of this machine do it, or `OnRay(...)`; 1 is this process.
     Raises LayeratlasError; a model that fails does not stop the others, and is among the outcome's parts.
     """
+    chosen = study if isinstance(study, Study) else load_study(Path(study))
     means = Means(
-        device, memory, refresh, progress or Silent(), executor_of(executor) if isinstance(executor, int) else executor
-    )
-    return _run(open_store(store), study if isinstance(study, Study) else load_study(Path(study)), means)
+        device, memory, refresh, sure.over(chosen.sure), progress or Silent(),
+        executor_of(executor) if isinstance(executor, int) else executor,
+    )  # fmt: skip
+    return _run(open_store(store), chosen, means)
 
 
 def executor_of(workers: int | None = None, ray: str | None = None, memory: int = 0) -> Executor:
@@ -128,7 +136,7 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
     said = (*said, *extraction.restate(store, study))
     figures = chosen_figures(study.figures)
     lacking = measuring.missing_figures(store, known, figures)
-    if not (means.refresh or tasks or lacking or measuring.plan(store, known, measures)):
+    if not (means.refresh or tasks or lacking or measuring.plan(store, known, measures, sure=means.sure)):
         return Outcome((*said, f"nothing to do: {len(known)} layers are extracted and every pair is measured"))
     with _working(store, means) as work:
         extracted, measured = work.study(study, tasks, measures, figures)
@@ -166,7 +174,7 @@ def measure(
     specs = [MeasureSpec(name, preset, given) for name, given in map(asked, names)]
     specs += [MeasureSpec("", preset, group=group) for group in groups]
     measures = measuring.chosen_measures(specs, {row.kind for row in artifacts}, preset=preset)
-    missing = measuring.plan(store, artifacts, measures, refresh=means.refresh)
+    missing = measuring.plan(store, artifacts, measures, refresh=means.refresh, sure=means.sure)
     chosen = chosen_figures(figures)
     lacking = measuring.missing_figures(store, artifacts, chosen, refresh=means.refresh)
     if not (missing or lacking):
@@ -311,7 +319,7 @@ class _Work:
         """Extract what these tasks are for, then measure what is there."""
         extracted = self.extract(study, tasks)
         present = extraction.present(self.store, study)
-        missing = measuring.plan(self.store, present, measures, refresh=self.means.refresh)
+        missing = measuring.plan(self.store, present, measures, refresh=self.means.refresh, sure=self.means.sure)
         lacking = measuring.missing_figures(self.store, present, figures, refresh=self.means.refresh)
         return extracted, self.measure(present, measures, missing, figures, lacking)
 
@@ -342,11 +350,15 @@ class _Work:
         means = self.means
         opening: Opening
         if means.executor.is_here:
-            filler = Filler(self.store, self.run, self.device, means.memory, self.cores)
+            filler = Filler(self.store, self.run, self.device, means.memory, cores=self.cores, sure=means.sure)
             opening = lambda place: filler  # noqa: E731
         else:
-            opening = partial(open_filler, self.store.address, device=means.device, run=self.run, memory=means.memory)
-        session = Session(self.store, self.run, means.progress, opening, means.executor, means.memory, means.refresh)
+            opening = partial(
+                open_filler, self.store.address, device=means.device, run=self.run, memory=means.memory, sure=means.sure
+            )
+        session = Session(
+            self.store, self.run, means.progress, opening, means.executor, means.memory, means.refresh, means.sure
+        )
         return session.measure(artifacts, measures, missing, figures, lacking)
 
 
@@ -361,13 +373,13 @@ def open_extractor(
     )
 
 
-def open_filler(address: str, place: int, *, device: str, run: str, memory: int) -> Filler:
+def open_filler(address: str, place: int, *, device: str, run: str, memory: int, sure: Uncertainty = NOTHING) -> Filler:
     """Return what measures in a worker, whatever process it is."""
     from layeratlas.devices import device_of_place, give_large_blocks_back
     from layeratlas.measures.runner import Filler
 
     give_large_blocks_back()
-    return Filler(open_store(address), run, device_of_place(device, place), memory)
+    return Filler(open_store(address), run, device_of_place(device, place), memory, sure=sure)
 
 
 @contextmanager

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import inspect
+import re
+import shlex
 import tempfile
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +19,13 @@ from layeratlas import cli
 from layeratlas.measures import MEASURES, listing
 from layeratlas.measures.declaration import Measure, parameters_of
 from layeratlas.measures.figure import FIGURES
+from layeratlas.queries.commands.options import SHARED
+from layeratlas.queries.core.registry import Argument, Option, Question
+from layeratlas.queries.questions import QUESTIONS
 from layeratlas.store import catalog
+
+MODEL_LAYER = "MODEL:LAYER"
+_KEPT = "\x00"  # a blank at which no line ends
 
 #: What the columns of the views mean; a view column that is missing here fails the generation.
 COLUMNS = {
@@ -53,6 +63,12 @@ COLUMNS = {
     "closeness": "larger is closer: `value`, of a distance its negative",
     "figure": "name of the layer's figure", "refused": "why there is no value, when there is none",
     "tolerance": "how exact a value is", "digest": "of the imported files",
+    "error": "standard error, over text", "corrected": "the score less its bias", "method": "jackknife or bootstrap",
+    "blocks": "of the corpus", "seed": "of what is drawn", "replicates": "without each block, or of each draw",
+    "mean": "of what chance gives", "deviation": "standard deviation of it", "median": "of it",
+    "calibrated": "0 at chance, 1 of a layer towards itself", "p": "how often chance is as close; never 0",
+    "permuted": "what was shuffled: sentences or words", "permutations": "how often",
+    "sizes": "of the blocks, in words",
     "other": "what another store measured; empty: one of the two was refused", "difference": "between the two",
 }  # fmt: skip
 #: What they mean in one view, where that is something else.
@@ -62,6 +78,12 @@ COLUMNS_OF = {
     "disagreements.origin": "who measured the other value", "disagreements.run": "that measured the other value",
     "disagreements.measured": "when the other value was, UTC",
     "disagreements.value": "which stands: ours, where there is one",
+    "intervals.low": "end of the 95 % interval; empty: the measure has none",
+    "intervals.high": "the other end",
+    "intervals.refused": "why there is no interval, when there is none",
+    "nulls.low": "2.5 % of what chance gives is below", "nulls.high": "2.5 % is above",
+    "nulls.refused": "why it is not known", "nulls.value": "the score", "nulls.origin": "who measured it, as of scores",
+    "intervals.value": "the score", "intervals.origin": "who measured it, as of scores",
     "models.licence": "as stated, or as the model card says", "models.citation": "as stated",
     "corpora.licence": "as stated", "corpora.citation": "as stated",
 }  # fmt: skip
@@ -79,6 +101,8 @@ VIEWS = (
     "runs",
     "provenance",
     "disagreements",
+    "intervals",
+    "nulls",
 )
 
 
@@ -174,3 +198,125 @@ def _helps(command: click.Command, name: str) -> list[str]:
             for child in command.list_commands(context):
                 found += _helps(command.commands[child], f"{name} {child}")
     return found
+
+
+def methods() -> str:
+    """Every question of the registry as a method of a class, with its types and its help."""
+    return "\n\n".join(_method(QUESTIONS[name], command) for name, command in _query_commands().items())
+
+
+def _query_commands() -> dict[str, click.Command]:
+    group = cli.cli.commands["query"]
+    assert isinstance(group, click.Group)
+    return {name: group.commands[name] for name in QUESTIONS}
+
+
+def _method(question: Question, command: click.Command) -> str:
+    signature = inspect.signature(question.ask).parameters
+    own, given, helps = [], [], []
+    for argument in question.arguments:
+        of_layer = argument.metavar == MODEL_LAYER
+        own += ["of: str, layer: int | None = None"] if of_layer else [_parameter(argument, signature[argument.name])]
+        given.append(f"{argument.name}={'model_layer(of, layer)' if of_layer else argument.name}")
+        helps += ["of, layer: the model and its layer; or MODEL:LAYER, alone."] if of_layer else []
+    own += [] if any(argument.is_many for argument in question.arguments) else ["*"]
+    for option in question.options:
+        own.append(f"{option.name}: {_type(option)} = {option.default!r}")
+        given.append(f"{option.name}={option.name}")
+        helps.append(f"{option.name}: {_lowered(option.help)}")
+    asked = []
+    for name, field, shared in _shared():
+        own.append(f"{name}: {shared} = None")
+        asked.append(f"{field}={f'names({name})' if shared == 'Names' else name}")
+    own.append(f"limit: int | None = {question.limit}")
+    kind = "Heatmap" if question.is_drawn else "Answer"
+    lines = [f"    def {question.ask.__name__}(", *_wrapped("self, " + ", ".join(own) + ",", 8), f"    ) -> {kind}:"]
+    lines += _docstring(question, command, helps)
+    lines += ["        asked = Asked(", *_wrapped(", ".join([*asked, "limit=limit"]) + ",", 12), "        )"]
+    call = ", ".join([f'"{question.name}"', "asked", *given])
+    lines += _wrapped(f"return self._{kind.lower()}({call})", 8, "    ")
+    return "\n".join(lines)
+
+
+def _parameter(argument: Argument, taken: inspect.Parameter) -> str:
+    if argument.is_many:
+        return f"*{argument.name}: str"
+    return f"{argument.name}: str" + ("" if taken.default is inspect.Parameter.empty else " | None = None")
+
+
+def _type(option: Option) -> str:
+    if isinstance(option.kind, tuple):
+        kind = f"Literal[{', '.join(f'{chr(34)}{name}{chr(34)}' for name in option.kind)}]"
+    else:
+        kind = option.kind.__name__
+    return f"{kind} | None" if option.default is None else kind
+
+
+def _shared() -> list[tuple[str, str, str]]:
+    """Of the options that all questions share: the name of one, the field of Asked, its type."""
+    found = []
+    for parameter in (option for option in _bare(*SHARED).params if isinstance(option, click.Option)):
+        name = parameter.opts[0].removeprefix("--")
+        kind = "Names" if parameter.multiple else "str | None"
+        if isinstance(parameter.type, click.Choice):
+            kind = f"Literal[{', '.join(f'{chr(34)}{one}{chr(34)}' for one in parameter.type.choices)}] | None"
+        found.append((name, str(parameter.name), kind))
+    return found
+
+
+def _shared_helps() -> list[str]:
+    options = [option for option in _bare(*SHARED).params if isinstance(option, click.Option)]
+    said = [f"{option.opts[0].removeprefix('--')}: {_lowered(option.help or '')}" for option in options]
+    said = [line.replace("; repeatable.", ", or these.").replace(" Repeatable where it helps.", "") for line in said]
+    return [*said, "limit: rows, at most; None for all."]
+
+
+def _bare(*options: Any) -> click.Command:
+    wrapped: Any = lambda **given: None  # noqa: E731
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return click.command("bare")(wrapped)
+
+
+def _docstring(question: Question, command: click.Command, helps: list[str]) -> list[str]:
+    said, _, example = question.help.partition("Example: ")
+    body = said.strip().splitlines()
+    lines = [f'        """{body[0]}', *(f"        {line}".rstrip() for line in body[1:]), ""]
+    lines += [line for text in (*helps, *_shared_helps()) for line in _wrapped(text, 8, "  ")]
+    lines += ["        Raises LayeratlasError, by name: BadRequest, NothingYet.", ""]
+    lines += _wrapped(f"Example: {_in_python(question, command, example)}", 8, "  ")
+    return [*(re.sub(r"--([a-z]+)", r"\1", line) for line in lines), '        """']
+
+
+def _in_python(question: Question, command: click.Command, example: str) -> str:
+    """The example of a command as a call of the method."""
+    words = shlex.split(example.strip())[3:]
+    with command.make_context(question.name, words) as context:
+        named = {p.name: context.params[str(p.name)] for p in command.params
+                 if context.get_parameter_source(str(p.name)) == click.core.ParameterSource.COMMANDLINE}  # fmt: skip
+        spelled = {p.name: p.opts[0].removeprefix("--").replace("-", "_") for p in command.params}
+    given = []
+    for argument in question.arguments:
+        value = named.pop(argument.name, ())
+        if argument.metavar == MODEL_LAYER:
+            model, _, layer = str(value).rpartition(":")
+            given.append(f'"{model}", {layer}')
+        else:
+            given += [f'"{one}"' for one in (value if isinstance(value, tuple) else (value,))]
+    for name, value in named.items():
+        plain = value[0] if isinstance(value, tuple) and len(value) == 1 else value
+        given.append(f"{spelled[name]}={plain!r}".replace("'", '"'))
+    return f"store.{question.ask.__name__}({', '.join(given)})"
+
+
+def _lowered(text: str) -> str:
+    return text[0].lower() + text[1:] if not text[1:2].isupper() else text
+
+
+def _wrapped(text: str, indent: int, more: str = "") -> list[str]:
+    """Break a text into lines, but no parameter's type."""
+    kept = re.sub(r"(?<=\w): (?=\w)|(?<=\]|\w) \| (?=\w)|(?<=\w|\]) = (?=\w)|(?<=\"), (?=\"\w+\"\])",
+                  lambda found: found[0].replace(" ", _KEPT), text)  # fmt: skip
+    lines = textwrap.wrap(kept, 112, initial_indent=" " * indent, subsequent_indent=" " * indent + more,
+                          break_long_words=False, break_on_hyphens=False)  # fmt: skip
+    return [line.replace(_KEPT, " ") for line in lines]

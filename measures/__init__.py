@@ -15,7 +15,10 @@ Importing this does not import torch; comparing does.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.measures.declaration import PRESETS, Measure
@@ -117,3 +120,14 @@ __all__ = [
     "Stated", "TooFewWords", "UnalignedWords", "UnequalWidths", "compare", "compare_all", "compare_all_attention",
     "compare_attention", "configuration", "configure", "figures_of",
 ]  # fmt: skip
+
+
+class _Room(ModuleType):
+    """This package, which can also be called: `layeratlas.measures()` says what measures there are."""
+
+    def __call__(self, group: str | None = None) -> Any:
+        """Return what measures there are, as an answer (comparing.all_measures). Raises BadRequest."""
+        return import_module("layeratlas.comparing").all_measures(group)  # above this room, which knows no answers
+
+
+sys.modules[__name__].__class__ = _Room

@@ -14,10 +14,11 @@ from layeratlas.measures.declaration import Measure
 from layeratlas.measures.engine import source_of, tiles_of
 from layeratlas.measures.figure import Figure
 from layeratlas.measures.joined import rides_along, statistics_of
-from layeratlas.measures.plan import FigureKey, Key, missing_figures, plan
+from layeratlas.measures.plan import FigureKey, Key, beside, missing_figures, plan
 from layeratlas.measures.tiles import Pair, Tile
 from layeratlas.store.errors import StoreBusy
 from layeratlas.store.store import ArtifactRow, Store
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 
 class Remaining:
@@ -28,11 +29,12 @@ class Remaining:
 
     def __init__(
         self, store: Store, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure],
-        figures: Sequence[Figure], *, run: str, memory: int, refresh: bool, workers: int = 1,
+        figures: Sequence[Figure], *, run: str, memory: int, refresh: bool, sure: Uncertainty = NOTHING,
+        workers: int = 1,
     ) -> None:  # fmt: skip
         self._store, self._artifacts, self._measures, self._figures = store, artifacts, measures, figures
         self._rows = {row.artifact: row for row in artifacts}
-        self._run, self._memory, self._refresh, self._workers = run, memory, refresh, workers
+        self._run, self._memory, self._refresh, self._sure, self._workers = run, memory, refresh, sure, workers
         self._claims: dict[Tile, ExitStack] = {}  # of tiles that were given out
         self._done: list[Tile] = []  # of a refresh, which the catalog cannot tell from what was known before
         self._free: list[Tile] | None = None  # what was free when this process last planned, less what it took since
@@ -126,7 +128,7 @@ class Remaining:
         taken = Tile.claimed(self._store.claims.taken())
         if taken or self._store.waiting() or self._free is None or self._others_had != self._scores_of_others():
             self._others_had = self._scores_of_others()
-            finished = {key for tile in self._done for key in tile.scores()} | self._store.waiting_pairs()
+            finished = {key for tile in self._done for key in tile.scores()} | self._waiting()
             claimed = {key for tile in taken for key in tile.scores()}
             self._free = self._missing(finished | claimed)
             if not self._free:
@@ -141,6 +143,11 @@ class Remaining:
             self._free = None
         return part(first, share), True
 
+    def _waiting(self) -> set[Key]:
+        """Return what is finished, with all that was asked beside it, and waits in the log."""
+        asked = beside(self._sure)
+        return self._store.waiting_beside(asked) if asked else self._store.waiting_pairs()
+
     def _at_work(self) -> int:
         """Return how many workers share what is left: this process's, and other processes."""
         return max(1, self._store.claims.workers()) - 1 + self._workers
@@ -150,14 +157,14 @@ class Remaining:
 
     def _missing(self, known: set[Key]) -> list[Tile]:
         measures = list(self._measures.values())
-        return plan(self._store, self._artifacts, measures, refresh=self._refresh, taken=known)
+        return plan(self._store, self._artifacts, measures, refresh=self._refresh, taken=known, sure=self._sure)
 
     def _share(self, tile: Tile) -> list[Pair]:
         """Return the pairs that one process takes at once: what memory allows, or its share where others work too."""
         layers = source_of(tile.kind).from_artifacts(self._store.root, [self._rows[one] for one in tile.artifacts])
         chosen = [self._measures[one] for one in tile.configurations]
         workers = self._at_work()
-        return tiles_of(tile.kind, layers, tile.pairs, chosen, self._memory, groups=workers)[0]
+        return tiles_of(tile.kind, layers, tile.pairs, chosen, self._memory, groups=workers, sure=self._sure)[0]
 
 
 def part(tile: Tile, pairs: Sequence[Pair]) -> Tile:

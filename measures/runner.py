@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.executors.base import Executor, InProcess, Opening
@@ -22,6 +22,7 @@ from layeratlas.measures.tiles import Tile
 from layeratlas.store.errors import ArtifactDamaged, LayeratlasError
 from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.store import ArtifactRow, Store
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +40,12 @@ class Summary:
 
     scores: int = 0
     figures: int = 0
+    intervals: int = 0
+    nulls: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     refused_figures: dict[str, int] = field(default_factory=dict)
+    refused_intervals: dict[str, int] = field(default_factory=dict)
+    refused_nulls: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
     @property
@@ -52,17 +57,24 @@ class Summary:
         """Take in what another part of the run measured."""
         self.scores += other.scores
         self.figures += other.figures
+        self.intervals += other.intervals
+        self.nulls += other.nulls
         self.damaged += other.damaged
-        for ours, theirs in ((self.refused, other.refused), (self.refused_figures, other.refused_figures)):
-            for reason, count in theirs.items():
+        for name in ("refused", "refused_figures", "refused_intervals", "refused_nulls"):
+            ours = getattr(self, name)
+            for reason, count in getattr(other, name).items():
                 ours[reason] = ours.get(reason, 0) + count
 
     def lines(self) -> list[str]:
         """What to tell the user."""
         figures = f" and {self.figures:,} figures of layers" if self.figures or self.refused_figures else ""
-        lines = [f"measured {self.scores:,} scores{figures}"]
+        intervals = f", {self.intervals:,} of them with an interval" if self.intervals or self.refused_intervals else ""
+        nulls = f", {self.nulls:,} of them against chance" if self.nulls or self.refused_nulls else ""
+        lines = [f"measured {self.scores:,} scores{intervals}{nulls}{figures}"]
         lines += [f"refused {count:,} scores: {reason}" for reason, count in self.refused.items()]
         lines += [f"refused {count:,} figures: {reason}" for reason, count in self.refused_figures.items()]
+        lines += [f"no interval of {count:,} scores: {reason}" for reason, count in self.refused_intervals.items()]
+        lines += [f"no null of {count:,} scores: {reason}" for reason, count in self.refused_nulls.items()]
         return lines + [f"damaged, not read: {line}. `layeratlas run STUDY.toml` rebuilds it" for line in self.damaged]
 
 
@@ -94,6 +106,7 @@ class Session:
     executor: Executor = field(default_factory=InProcess)
     memory: int = 2 * 2**30
     refresh: bool = False
+    sure: Uncertainty = NOTHING  # what is asked beside scores
 
     def measure(
         self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile],
@@ -114,7 +127,7 @@ class Session:
         if rows:
             remaining = Remaining(
                 self.store, rows, by_identity, figures, run=self.run, memory=self.memory, refresh=self.refresh,
-                workers=self.executor.workers,
+                sure=self.sure, workers=self.executor.workers,
             )  # fmt: skip
             jobs = Measuring(remaining, rows, by_identity, self.progress, self.executor.workers)
             with closing(remaining):
@@ -187,13 +200,17 @@ class Filled:
 
 
 class Filler:
-    """Computes tiles and logs their scores. cores: holds this process to its share, tile by tile."""
+    """Computes tiles and logs their scores, and what is asked beside them.
+
+    cores: holds this process to its share, tile by tile.
+    """
 
     def __init__(
-        self, store: Store, run: str, device: torch.device, memory: int = 2 * 2**30,
-        cores: Callable[[], AbstractContextManager[None]] = nullcontext,
+        self, store: Store, run: str, device: torch.device, memory: int = 2 * 2**30, *,
+        cores: Callable[[], AbstractContextManager[None]] = nullcontext, sure: Uncertainty = NOTHING,
     ) -> None:  # fmt: skip
         self.store, self.run, self.device, self.memory, self.cores = store, run, device, memory, cores
+        self.sure = sure
         self.progress: Progress = Silent()
         self.summary = Summary()
         self._checked: dict[str, str | None] = {}  # artifact -> why it is damaged
@@ -226,7 +243,7 @@ class Filler:
     def _fill(self, tile: Tile, rows: Mapping[str, ArtifactRow], measures: Mapping[str, Measure]) -> None:
         """Compute a tile and log its scores, every few seconds."""
         from layeratlas.measures.engine import How, compare_tile, source_of
-        from layeratlas.measures.scored import score_table
+        from layeratlas.measures.scored import interval_rows, null_rows, score_table
 
         artifacts = [rows[artifact] for artifact in tile.artifacts]
         source = source_of(tile.kind)
@@ -235,7 +252,7 @@ class Filler:
         if self.device.type not in source.DEVICES:
             self.progress.note(f"{tile.kind} is compared on the CPU, not on {self.device}")
         wanted = [(place, FIGURES[name]) for place, name in tile.figures]
-        how = How(device=self.device, memory=self.memory)
+        how = How(device=self.device, memory=self.memory, sure=self.sure)
         with (
             self.progress.task(f"reading {tile.title}", layers[0].words) as read,
             self._comparing(tile.title, len(tile.pairs)) as compared,
@@ -252,6 +269,14 @@ class Filler:
             )
             for some in _every(found, _STAGE_SECONDS):
                 self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
+                if self.sure.intervals:
+                    found_beside = interval_rows(self.sure.intervals, some, tile.artifacts, self.run)
+                    self.store.write("intervals", found_beside)
+                    self._count_beside(found_beside)
+                if self.sure.nulls:
+                    found_beside = null_rows(self.sure.nulls, some, tile.artifacts, self.run)
+                    self.store.write("nulls", found_beside)
+                    self._count_beside(found_beside, nulls=True)
                 self._count(some)
                 compared(sum(len(outcomes.pairs) for outcomes in some) // (2 * len(chosen)))
 
@@ -268,6 +293,18 @@ class Filler:
             self.summary.figures += one.refused is None
             if one.refused is not None:
                 self.summary.refused_figures[one.refused] = self.summary.refused_figures.get(one.refused, 0) + 1
+
+    def _count_beside(self, rows: Sequence[Mapping[str, Any]], *, nulls: bool = False) -> None:
+        summary = self.summary
+        refused = summary.refused_nulls if nulls else summary.refused_intervals
+        reasons = [row.get("refused") for row in rows]
+        for reason in reasons:
+            if reason is not None:
+                refused[reason] = refused.get(reason, 0) + 1
+        if nulls:
+            summary.nulls += reasons.count(None)
+        else:
+            summary.intervals += reasons.count(None)
 
     def _count(self, outcomes: Sequence[Outcomes]) -> None:
         for one in outcomes:

@@ -7,6 +7,7 @@ who holds the file. A lost catalog is no loss: it is made anew from the log.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,17 @@ _DAMAGE = (
     UnicodeDecodeError,
 )  # fmt: skip
 _ERRORS = (duckdb.Error, UnicodeDecodeError)
+#: What readers are: given when they connect, for the threads of a process share one database, and its settings.
+_SHUT_OFF: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": False,
+    "lock_configuration": True,
+}
+_SAME_PROCESS = "unique file handle conflict"  # what DuckDB says of a file that its own process has open otherwise
 _STORAGE_VERSION = "v1.0.0"  # any DuckDB from 1.0 can open it; measured to cost nothing here
+
+
+#: Catalogs that a thread of a process waits to write: readers that would begin hold back, or they might never end.
+_WANTED: set[tuple[int, Path]] = set()
 
 
 @contextmanager
@@ -40,9 +51,9 @@ def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 f"the catalog of {root} is missing; its log is there: `layeratlas rebuild` makes it anew"
             )
         raise NothingYet(f"there is no catalog in {root} yet: run `layeratlas run STUDY.toml`, or name another --store")
-    connection = _patiently(lambda: duckdb.connect(str(file), read_only=True), file, READ_PATIENCE)
+    _hold_back(file)
+    connection = _patiently(lambda: duckdb.connect(str(file), read_only=True, config=_SHUT_OFF), file, READ_PATIENCE)
     try:
-        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         _refuse_newer(connection, file)
         yield connection
     except _ERRORS as error:
@@ -98,7 +109,8 @@ def writing(root: Path, file: Path | None = None) -> Iterator[duckdb.DuckDBPyCon
     connection = duckdb.connect()
     try:
         attach = f"ATTACH '{str(file).replace(chr(39), chr(39) * 2)}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')"
-        _patiently(lambda: connection.execute(attach), file, WRITE_PATIENCE)
+        with _wanting(file):
+            _patiently(lambda: connection.execute(attach), file, WRITE_PATIENCE)
         connection.execute("USE catalog")
         _migrate(connection, file)
         yield connection
@@ -188,17 +200,40 @@ def _patiently(
     while True:
         try:
             return connect()
-        except duckdb.IOException as error:
-            if "lock" not in str(error).lower():
+        except _ERRORS as error:
+            if not _is_held(error):
                 raise _damaged(file, error) from error
             if time.monotonic() > deadline:
                 raise StoreBusy(f"{file} is in use by {_holder(error)}: wait for it to end, then try again") from error
             time.sleep(0.02)
-        except _ERRORS as error:
-            raise _damaged(file, error) from error
 
 
-def _holder(error: duckdb.IOException) -> str:
+@contextmanager
+def _wanting(file: Path) -> Iterator[None]:
+    wanted = (os.getpid(), file)
+    _WANTED.add(wanted)
+    try:
+        yield
+    finally:
+        _WANTED.discard(wanted)
+
+
+def _hold_back(file: Path) -> None:
+    """Let a thread of this process that waits to write go first; but wait no longer than readers do."""
+    deadline = time.monotonic() + READ_PATIENCE
+    while (os.getpid(), file) in _WANTED and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _is_held(error: Exception) -> bool:
+    """Whether another process, or another thread of this one, has the file open in a way that shuts us out."""
+    text = str(error).lower()
+    return (isinstance(error, duckdb.IOException) and "lock" in text) or _SAME_PROCESS in text
+
+
+def _holder(error: Exception) -> str:
+    if _SAME_PROCESS in str(error).lower():
+        return "another thread of this process"
     found = re.search(r"PID (\d+)", str(error))
     return f"process {found[1]}" if found else "another process"
 

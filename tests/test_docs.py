@@ -18,7 +18,7 @@ from layeratlas.store.study import load_study
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
     path: path.read_text(encoding="utf-8")
-    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 }
 README = PAGES[ROOT / "README.md"]
 
@@ -46,7 +46,7 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
 
 
 def test_the_readmes_questions_are_answered(tmp_path: Path) -> None:
-    assert len(commands("questions")) == 14
+    assert len(commands("questions")) == 15
     for command in commands("questions"):
         arguments = [sys.executable, *shlex.split(command.replace("--store published", f"--store {tmp_path}"))[1:]]
         done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -97,7 +97,8 @@ def test_the_readmes_study_has_only_keys_that_exist(tmp_path: Path) -> None:
     assert len(load_study(tmp_path / "study.toml").models) == 3
 
 
-def test_the_readmes_arrays_compare() -> None:
+def test_the_readmes_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     code = README.split("```python", 1)[1].split("```", 1)[0]
     rng = np.random.default_rng(0)
     common = rng.standard_normal((300, 5))
@@ -108,6 +109,21 @@ def test_the_readmes_arrays_compare() -> None:
         "q": [rng.dirichlet(np.ones(words), (4, words)) for words in (5, 8)],
     }
     exec(code, names)
+
+
+@pytest.mark.slow
+def test_the_python_page_runs_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = PAGES[ROOT / "docs" / "python.md"]
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 7
+    for name in ("zoo", "corpora"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)
+    assert (tmp_path / "heatmap.svg").stat().st_size > 5000
 
 
 @pytest.mark.parametrize("name", ["demo", "demo-attention", "wu2020"])

@@ -23,7 +23,17 @@ from layeratlas.queries.core.matrix import Layer, Matrix, blocks
 from layeratlas.queries.core.scale import scale
 from layeratlas.queries.core.scope import Measured, Scope
 from layeratlas.queries.core.table import Table
-from layeratlas.queries.figures import correspondence, families, finetuning, heatmap, localization, plots, style
+from layeratlas.queries.figures import (
+    agreement,
+    clusters,
+    correspondence,
+    families,
+    finetuning,
+    heatmap,
+    localization,
+    plots,
+    style,
+)
 from layeratlas.queries.figures.charts import Dots, Group, Line, Lines, Panel, Point
 from layeratlas.queries.questions import QUESTIONS
 from layeratlas.store.catalog import reading
@@ -58,6 +68,12 @@ MATCHES = Table("matches",
 TUNED = Table("", ("model", "finetuned_from", "layer", "layers", "value"),
               [(f"{origin}-{task}", origin, layer, 4, 1 - layer * fall) for origin in ("bert", "gpt2")
                for task, fall in (("pos", 0.1), ("domain", 0.2)) for layer in range(5)])  # fmt: skip
+GROUPED = Table("groups", ("place", "model", "layer", "family", "cluster", "joins", "x", "y"),
+                [(place, model, layer, family, 1 + (family == "gpt"), place / 20 or None, place / 9, -layer / 5)
+                 for place, (model, family, layer) in enumerate(
+                     (model, family, layer) for model, family in (("bert-base", "bert"), ("gpt_one", "gpt"))
+                     for layer in range(4))], EWT, "two groups", notes=("average linkage of 1 − ckasim",))  # fmt: skip
+GROUPED_SCORES = pairs({"bert-base": ("bert", 3), "gpt_one": ("gpt", 3)})
 FIGURES = {
     "heatmap": lambda: heatmap.draw(pairs(SEVEN)),
     "two models": lambda: heatmap.draw(pairs({"bert-base": ("bert", 3)}, {"gpt": ("gpt", 5)})),
@@ -65,6 +81,8 @@ FIGURES = {
     "localization": lambda: plots.draw(localization.chart(PLACES)),
     "correspondence": lambda: plots.draw(correspondence.chart(MATCHES)),
     "finetuning": lambda: plots.draw(finetuning.chart(TUNED)),
+    "clusters": lambda: clusters.draw(GROUPED_SCORES, GROUPED),
+    "map": lambda: plots.draw(clusters.chart(GROUPED)),
 }
 
 
@@ -145,6 +163,11 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, name: str, suffix: st
             ],
         ),
         ("finetuning", ["bert", "gpt2", "domain", "pos", "layer", "0", "4"]),
+        ("clusters", ["bert-base 0", "gpt_one 3", "bert", "gpt", "average linkage of 1 − ckasim", "0.3"]),
+        (
+            "map",
+            ["bert-base 3", "gpt_one 3", "bert", "gpt", f"ckasim (default) · {OF} · average linkage of 1 − ckasim"],
+        ),
     ],
 )
 def test_names_and_numbers_are_text_in_the_svg(tmp_path: Path, name: str, says: list[str]) -> None:
@@ -267,6 +290,7 @@ def test_charts_from_the_command_line(store: Path, tmp_path: Path) -> None:
         ("finetuning", ["tuned-on-tags", "bert-a"]),
         ("correspondence", ["bert-b", "gpt-a", "depth of its match"]),
         ("correspondence bert-b gpt-a", ["bert-b", "gpt-a"]),
+        ("measures", ["ckasim", "svsim", "1.00"]),
     ):
         done = atlas("plot", *name.split(), "-o", tmp_path / "x.svg", "--store", store)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -288,6 +312,23 @@ def test_figures_show_the_numbers_of_their_questions(store: Path) -> None:
     shown = {(panel.name, chart.series[line.series], *point) for panel in chart.panels for line in panel.lines
              for point in line.points}  # fmt: skip
     assert shown == {(r["family"], r["model"], r["layer"], r["localization"]) for r in places.records()}
+
+
+def test_a_grid_of_measures_puts_those_that_agree_side_by_side() -> None:
+    rows = [
+        ("a", "b", 0.1, 9),
+        ("a", "c", 0.9, 9),
+        ("a", "d", None, 9),
+        ("b", "c", 0.2, 9),
+        ("b", "d", 0.8, 9),
+        ("c", "d", -1.0, 9),
+    ]
+    grid = agreement.chart(Table("x", ("measure", "other", "spearman", "layer_pairs"), rows))
+    order = "".join(grid.names)
+    assert {order[:2], order[2:]} <= {"ac", "ca", "bd", "db"}
+    at = grid.names.index
+    assert grid.values[at("c")][at("d")] == grid.values[at("d")][at("c")] == -1.0
+    assert grid.values[at("a")][at("d")] is None and grid.values[at("b")][at("b")] == 1.0
 
 
 @pytest.mark.parametrize(("command", "output"), [(["plot", "heatmap"], "x.png"), (["report"], "x.html")])

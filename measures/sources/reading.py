@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
+from layeratlas.measures.score import MeasureError
 from layeratlas.store.errors import ArtifactDamaged
 
 
@@ -24,6 +25,11 @@ def readable(name: str, path: Path) -> Iterator[None]:
         raise ArtifactDamaged(f"{name}: {path.name} cannot be read: {error}") from error
 
 
-def float64(array: Any) -> npt.NDArray[np.float64]:
-    """Return an array, numpy or torch, in float64."""
-    return np.asarray(array.detach().to("cpu", torch.float64) if isinstance(array, torch.Tensor) else array, np.float64)
+def float64(name: str, array: Any) -> npt.NDArray[np.float64]:
+    """Return what is like an array, of numpy, torch, JAX, polars, pandas or Arrow, in float64. Raises MeasureError."""
+    if isinstance(array, torch.Tensor):
+        return np.asarray(array.detach().to("cpu", torch.float64))
+    try:
+        return np.asarray(array, np.float64)
+    except (TypeError, ValueError) as error:
+        raise MeasureError(f"{name} must be numbers: {' '.join(str(error).split())[:200]}") from None

@@ -4,41 +4,45 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 
-from layeratlas.queries.core.scope import Asked, UnknownMeasure
-from layeratlas.queries.core.usual import OWN
+from layeratlas.queries.commands.completing import names_of, of_parameter
+from layeratlas.queries.core.registry import Option
+from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.visible import visible
-from layeratlas.store.errors import BadRequest
 from layeratlas.store.kinds import KINDS
-from layeratlas.store.store import Store, default_root, former_store, store_at
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from layeratlas.store.store import default_root, former_store, store_at
 
 FORMATS = ("table", "json", "csv", "parquet", "markdown")
 
 format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
 
 origin_option = click.option(
-    "--origin", help="own, or the name of a bundle or remote: only what this store, or that one, measured; else all."
-)
+    "--origin", help="own, or the name of a bundle or remote: only what this store, or that one, measured; else all.",
+    shell_complete=names_of("origin"),
+)  # fmt: skip
 
 SHARED = (
-    click.option("--measure", "measures", multiple=True, help="This measure; else ckasim. Repeatable where it helps."),
+    click.option("--measure", "measures", multiple=True, help="This measure; else ckasim. Repeatable where it helps.",
+                 shell_complete=names_of("measure")),
     click.option("--kind", type=click.Choice(tuple(KINDS)), help="Measures of this kind only."),
-    click.option("--model", "models", multiple=True, help="Only this model; repeatable."),
-    click.option("--family", "families", multiple=True, help="Only this family; repeatable."),
-    click.option("--corpus", help="On this corpus; else the one with the most scores."),
-    click.option("--source", help="own, or a name of imported results; else our own, if there are any."),
+    click.option("--model", "models", multiple=True, help="Only this model; repeatable.",
+                 shell_complete=names_of("model")),
+    click.option("--family", "families", multiple=True, help="Only this family; repeatable.",
+                 shell_complete=names_of("family")),
+    click.option("--corpus", help="On this corpus; else the one with the most scores.",
+                 shell_complete=names_of("corpus")),
+    click.option("--source", help="own, or a name of imported results; else our own, if there are any.",
+                 shell_complete=names_of("source")),
     origin_option,
-    click.option("--configuration", help="Of the measure: default, wu2020, or as `status` names it."),
-    click.option("--pooling", help="last, first, mean; of attention drop, keep-mass."),
-)
+    click.option("--configuration", help="Of the measure: default, wu2020, or as `status` names it.",
+                 shell_complete=names_of("configuration")),
+    click.option("--pooling", help="last, first, mean; of attention drop, keep-mass.",
+                 shell_complete=names_of("pooling")),
+)  # fmt: skip
 
 
 class Bytes(click.ParamType[int]):
@@ -75,18 +79,6 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_store
 
 
-@contextmanager
-def asking(store: Store) -> Iterator[DuckDBPyConnection]:
-    """Open the catalog for questions. A measure that can be measured, but has no scores, says how to get some."""
-    try:
-        with store.catalog() as catalog:
-            yield catalog
-    except UnknownMeasure as error:
-        if error.name in store.versions and error.source == OWN:
-            raise BadRequest(f"{error} To add one: `layeratlas measure --measure {error.name}`") from None
-        raise
-
-
 def _versions() -> Mapping[str, int]:
     """The newest version of each measure there is: the context's Mapping."""
     found = click.get_current_context().find_object(Mapping)  # type: ignore[type-abstract]
@@ -109,3 +101,17 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(SHARED):
         wrapped = option(wrapped)
     return wrapped
+
+
+def option_of(option: Option) -> Any:
+    """Return the click option of what a question can be told."""
+    name = f"--{option.name.replace('_', '-')}"
+    if option.kind is bool:
+        return click.option(name, option.name, is_flag=True, help=option.help)
+    kind: Any = option.kind
+    if isinstance(kind, tuple):
+        kind = click.Choice(kind)
+    elif option.least is not None:
+        kind = {int: click.IntRange, float: click.FloatRange}[kind](min=option.least)
+    return click.option(name, option.name, type=kind, default=option.default, metavar=option.metavar,
+                        help=option.help, show_default=option.shows_default, **of_parameter(option.name))  # fmt: skip

@@ -10,7 +10,7 @@ from layeratlas.queries.figures.charts import Line, Lines, Panel, is_distance, l
 
 def chart(table: Table) -> Lines:
     """Draw rows of model, finetuned_from, layer, layers, value: a panel an origin, a line a fine-tuned model."""
-    rows = table.records()
+    rows = table.full_records()
     names = {row["model"]: _short(row["model"], row["finetuned_from"]) for row in rows}
     series = tuple(sorted(set(names.values())))
     origins = sorted({row["finetuned_from"] for row in rows})
@@ -36,7 +36,7 @@ def _short(model: str, origin: str) -> str:
 
 def _caption(table: Table) -> str:
     """Say where the change is, from the means of each model's lower and upper half."""
-    rows, sign = table.records(), -1 if is_distance(table) else 1
+    rows, sign = table.full_records(), -1 if is_distance(table) else 1
     falls: dict[str, float] = {}
     for model in sorted({row["model"] for row in rows}):
         depths = [(row["layer"] / row["layers"], row["value"]) for row in rows if row["model"] == model]

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.figures.charts import Line, Lines, Panel, note
 
+_BESIDE = ("family", "model", "layer", "depth", "words", "refused")  # columns that are no figure
 
-def chart(table: Table, figures: Sequence[str]) -> Lines:
-    """Draw rows of family, model, depth and these figures; where a layer has no value, its line has a gap."""
+
+def chart(table: Table, figures: Sequence[str] = ()) -> Lines:
+    """Draw rows of family, model, depth and these figures, or all; where a layer has no value, its line has a gap."""
+    figures = figures or [name for name in table.columns if name not in _BESIDE]
     rows = [row for row in table.records() if row["depth"] is not None]
     series = tuple(sorted({row["family"] for row in rows}))
     models = sorted({(row["family"], row["model"]) for row in rows})

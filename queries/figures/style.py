@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from layeratlas.store.errors import BadRequest, MissingPackage
 from layeratlas.store.files import whole_file
@@ -82,6 +83,11 @@ def check_target(path: Path) -> None:
         raise BadRequest(f"a picture's name ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, got {said}: {path}")
     if path.is_dir() or not path.parent.is_dir():
         raise BadRequest(f"cannot write {path}: " + ("it is a folder" if path.is_dir() else f"no folder {path.parent}"))
+    require_matplotlib()
+
+
+def require_matplotlib() -> None:
+    """Raise MissingPackage when nothing can draw a picture."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -103,10 +109,22 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure, whole or not at all, in the format of the path's suffix."""
     suffix = path.suffix.lower()
     with whole_file(path) as temporary:
-        figure.savefig(
-            temporary, format=suffix[1:], dpi=_DOTS_PER_INCH, metadata=_METADATA[suffix], bbox_inches="tight",
-            pad_inches=0.12, facecolor="white",
-        )  # fmt: skip
+        _write(figure, temporary, suffix)
+
+
+def as_svg(draw: Callable[[], Figure]) -> str:
+    """Draw in the house's style; return the picture as SVG. Raises MissingPackage."""
+    require_matplotlib()
+    with drawing(), io.BytesIO() as out:
+        _write(draw(), out, ".svg")
+        return out.getvalue().decode()
+
+
+def _write(figure: Figure, target: Path | IO[bytes], suffix: str) -> None:
+    figure.savefig(
+        target, format=suffix[1:], dpi=_DOTS_PER_INCH, metadata=_METADATA[suffix], bbox_inches="tight",
+        pad_inches=0.12, facecolor="white",
+    )  # fmt: skip
 
 
 def titled(axes: Axes, title: str, note: str = "") -> None:

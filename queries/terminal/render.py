@@ -8,7 +8,9 @@ import math
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ _CONTEXT = ("measure", "configuration", "corpus", "pooling", "kind", "words", "s
 _LINES = ("explain_value", "sql")  # columns of free SQL whose cells are lines: EXPLAIN, duckdb_views()
 _UNBOUNDED = 100_000  # columns
 _GAP = "  "  # between columns
+_OUT: ContextVar[IO[str] | None] = ContextVar("_OUT", default=None)  # where to write; None: stdout
 
 
 def render(table: Table, form: str) -> None:
@@ -42,6 +45,28 @@ def render(table: Table, form: str) -> None:
         write_parquet(table, sys.stdout.buffer)
     else:
         _print_table(table)
+
+
+def as_text(draw: Callable[[], None]) -> str:
+    """Return what a function of the terminal would print, without colours; nothing is printed, in no thread."""
+    out = io.StringIO()
+    before = _OUT.set(out)
+    try:
+        draw()
+    finally:
+        _OUT.reset(before)
+    return out.getvalue().rstrip("\n")
+
+
+def shown(table: Table) -> tuple[str, list[tuple[str, bool, list[str]]]]:
+    """Return what is shown of a table: its title, and of each column its name, whether of numbers, and its cells."""
+    said, table = _constants(table)
+    columns = []
+    for place, name in enumerate(table.columns):
+        values = [row[place] for row in table.rows]
+        is_numeric = any(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        columns.append((visible(name), is_numeric, list(map(_cell, values))))
+    return " · ".join([title(table), *said]), columns
 
 
 def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) -> None:
@@ -68,7 +93,7 @@ def terminal() -> Console:
     """The terminal, or a pipe, which has no colours and no width to fit; $NO_COLOR and $COLUMNS are heeded."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, file=_OUT.get())
 
 
 def print_lines(text: str, *, bold: bool = False) -> None:
@@ -80,7 +105,7 @@ def print_lines(text: str, *, bold: bool = False) -> None:
 
 
 def _print_table(table: Table) -> None:
-    said, table = _constants(table)
+    said, table = _constants(_with_reach(table))
     names = [
         visible(name) + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
     ]  # SQL may repeat
@@ -135,13 +160,26 @@ def _print_folded(cells: Columns, numeric: set[str]) -> None:
         drawn.add_row(*map(Text, row))
     console = terminal()
     if width() is None:
-        console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum)
+        console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum, file=_OUT.get())
     console.print(drawn)
 
 
 def title(table: Table) -> str:
     """Say in one line what is shown, by which measure, and of which scores."""
     return " · ".join([table.subject, *table.context])
+
+
+def _with_reach(table: Table) -> Table:
+    """Write intervals as people read them: what is corrected for bias ± half of the interval."""
+    if not {"error", "low", "high", "corrected"} <= set(table.columns):
+        return table
+    place = table.columns.index("corrected")
+    rows = []
+    for row, record in zip(table.rows, table.records(), strict=True):
+        middle, low, high = (record[name] for name in ("corrected", "low", "high"))
+        said = None if middle is None else f"{middle:.4f} ± {max(high - middle, middle - low):.4f}"
+        rows.append((*row[:place], said, *row[place + 1 :]))
+    return replace(table, rows=rows).without(["error", "low", "high"])
 
 
 def _constants(table: Table) -> tuple[list[str], Table]:

@@ -31,7 +31,7 @@ from layeratlas.store.store import Store
 _SECRET = re.compile(r"(?i)(secret|password|token)[^=&]*=")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Shared:
     """What came of sharing, in lines."""
 
@@ -41,6 +41,9 @@ class Shared:
     def lines(self) -> list[str]:
         """What to tell the user."""
         return list(self.said)
+
+    def __repr__(self) -> str:
+        return "\n".join(self.said)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python bench/measure.py
 	$(BIN)/python bench/moments.py
 	$(BIN)/python bench/small.py
+	$(BIN)/python bench/wide.py
+	$(BIN)/python bench/forecast.py
 	$(BIN)/python bench/samples.py
 	$(BIN)/python bench/sharing.py
 	$(BIN)/python bench/remotes.py

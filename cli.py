@@ -416,16 +416,19 @@ def status(store: Store, form: str) -> None:
     Example: layeratlas status
     """
     from layeratlas.queries.questions import disagreements
-    from layeratlas.queries.questions.status import DETAILS, overview
+    from layeratlas.queries.questions.status import DETAILS, overview, under_way
     from layeratlas.queries.terminal import render
 
     with store.catalog() as catalog:
         tables, differing = overview(catalog), disagreements.count(catalog)
+        at_work = under_way(catalog, store.claims.workers())
     for table in [tables[0].without(DETAILS), *tables[1:]] if form == "table" else tables[:1]:
         render.render(table, form)
         click.echo()
     if differing:
         click.echo(f"{differing:,} scores of others differ from ours: layeratlas query disagreements", err=True)
+    for line in at_work:
+        click.echo(visible(line), err=True)
     if waiting := store.waiting():
         click.echo(f"{waiting} files of the log wait to be merged by the next run", err=True)
     for path in store.log.damaged():

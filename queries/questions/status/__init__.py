@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.ask import ask, load
@@ -28,3 +29,18 @@ def overview(catalog: DuckDBPyConnection) -> list[Table]:
         )
     )  # fmt: skip
     return [models, measures, *([problems] if problems.rows else [])]
+
+
+def under_way(catalog: DuckDBPyConnection, workers: int) -> list[str]:
+    """Return how far each run is that has not ended, of as many as there are processes at work, the latest first."""
+    rows = ask(catalog, load(__package__, "under_way"), {"own": OWN}, what="Runs under way").rows[:workers]
+    return [_how_far(*row) for row in rows]
+
+
+def _how_far(started: datetime, host: str, scores: int, seconds: int, missing: int) -> str:
+    line = f"at work on {host} since {started:%Y-%m-%d %H:%M} UTC: {scores:,} scores"
+    if not (scores and seconds):
+        return line
+    rate = scores / seconds
+    end = started + timedelta(seconds=seconds + missing / rate)
+    return f"{line}, {rate:,.1f} a second; about {missing:,} are missing: until about {end:%Y-%m-%d %H:%M}"

@@ -24,7 +24,7 @@ def test_status_says_how_far_a_run_is_and_when_it_ends(tmp_path: Path) -> None:
     said = (
         r"at work on here since \S+ \S+ UTC: ([\d,]+) scores, ([\d.]+) a second; about (\d+) are missing: until about "
     )
-    found = re.fullmatch(said + r"about \S+ \S+", line)
+    found = re.fullmatch(said + r"\S+ \S+", line)
     assert found and int(found[1].replace(",", "")) == scores and 0.9 < float(found[2]) * 100 / scores < 1.05
     assert int(found[3]) > 0
     store.write("runs", [{**run, "finished": now(), "outcome": "finished"}])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from layeratlas.store.artifacts.activations import read_chunks
@@ -193,7 +194,7 @@ class Attention:
     def __getitem__(self, sentence: int) -> SentenceAttention:
         """One sentence. Raises BadRequest where it is not there."""
         table = self._file.read(self._file.with_sentence(sentence), "sentence", "head", "words", "weights", "word")
-        rows = table.filter(pa.compute.equal(table["sentence"], int(sentence))).sort_by("head")
+        rows = table.filter(pc.equal(table["sentence"], int(sentence))).sort_by("head")
         if not len(rows):
             raise BadRequest(
                 f"{self._file.title} has no sentence {sentence}; there are {len(self.sentences):,}, "

@@ -46,7 +46,7 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
 
 
 def test_the_readmes_questions_are_answered(tmp_path: Path) -> None:
-    assert len(commands("questions")) == 14
+    assert len(commands("questions")) == 15
     for command in commands("questions"):
         arguments = [sys.executable, *shlex.split(command.replace("--store published", f"--store {tmp_path}"))[1:]]
         done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -23,7 +23,16 @@ from layeratlas.queries.core.matrix import Layer, Matrix, blocks
 from layeratlas.queries.core.scale import scale
 from layeratlas.queries.core.scope import Measured, Scope
 from layeratlas.queries.core.table import Table
-from layeratlas.queries.figures import correspondence, families, finetuning, heatmap, localization, plots, style
+from layeratlas.queries.figures import (
+    clusters,
+    correspondence,
+    families,
+    finetuning,
+    heatmap,
+    localization,
+    plots,
+    style,
+)
 from layeratlas.queries.figures.charts import Dots, Group, Line, Lines, Panel, Point
 from layeratlas.queries.questions import QUESTIONS
 from layeratlas.store.catalog import reading
@@ -58,6 +67,12 @@ MATCHES = Table("matches",
 TUNED = Table("", ("model", "finetuned_from", "layer", "layers", "value"),
               [(f"{origin}-{task}", origin, layer, 4, 1 - layer * fall) for origin in ("bert", "gpt2")
                for task, fall in (("pos", 0.1), ("domain", 0.2)) for layer in range(5)])  # fmt: skip
+GROUPED = Table("groups", ("place", "model", "layer", "family", "cluster", "joins", "x", "y"),
+                [(place, model, layer, family, 1 + (family == "gpt"), place / 20 or None, place / 9, -layer / 5)
+                 for place, (model, family, layer) in enumerate(
+                     (model, family, layer) for model, family in (("bert-base", "bert"), ("gpt_one", "gpt"))
+                     for layer in range(4))], EWT, "two groups", notes=("average linkage of 1 − ckasim",))  # fmt: skip
+GROUPED_SCORES = pairs({"bert-base": ("bert", 3), "gpt_one": ("gpt", 3)})
 FIGURES = {
     "heatmap": lambda: heatmap.draw(pairs(SEVEN)),
     "two models": lambda: heatmap.draw(pairs({"bert-base": ("bert", 3)}, {"gpt": ("gpt", 5)})),
@@ -65,6 +80,8 @@ FIGURES = {
     "localization": lambda: plots.draw(localization.chart(PLACES)),
     "correspondence": lambda: plots.draw(correspondence.chart(MATCHES)),
     "finetuning": lambda: plots.draw(finetuning.chart(TUNED)),
+    "clusters": lambda: clusters.draw(GROUPED_SCORES, GROUPED),
+    "map": lambda: plots.draw(clusters.chart(GROUPED)),
 }
 
 
@@ -145,6 +162,11 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, name: str, suffix: st
             ],
         ),
         ("finetuning", ["bert", "gpt2", "domain", "pos", "layer", "0", "4"]),
+        ("clusters", ["bert-base 0", "gpt_one 3", "bert", "gpt", "average linkage of 1 − ckasim", "0.3"]),
+        (
+            "map",
+            ["bert-base 3", "gpt_one 3", "bert", "gpt", f"ckasim (default) · {OF} · average linkage of 1 − ckasim"],
+        ),
     ],
 )
 def test_names_and_numbers_are_text_in_the_svg(tmp_path: Path, name: str, says: list[str]) -> None:

@@ -33,6 +33,8 @@ QUESTIONS = {
     "finetuning": ["finetuning", "bert_base_cased", "--limit", "14"],
     "correspondence": ["correspondence", "openai_transformer", "bert_base_cased"],
     "factors": ["factors", "--measure", "neuronsim"],
+    "clusters": ["clusters"],
+    "clusters-layers": ["clusters", "--of", "layers", "--measure", "svsim", "--family", "elmo", "--family", "gpt"],
 }
 
 
@@ -68,7 +70,7 @@ NAMED = {
     "nearest": ["bee:1"], "neurons": ["bee:1"], "heads": ["bee:1"], "finetuning": ["bee"],
     "correspondence": ["bee", "cat"],
 }  # fmt: skip
-STATISTICS = ("findings", "families", "finetuning", "correspondence", "factors")
+STATISTICS = ("findings", "families", "clusters", "finetuning", "correspondence", "factors")
 
 
 EMPTY = ("consistency", "disagreements")  # questions that find nothing in a store of our own scores
@@ -87,11 +89,11 @@ def test_explained_sql_gives_the_same_rows(stores: dict[str, Path], name: str) -
     assert rows.stdout.splitlines()[0] == ",".join(answer.columns)
 
 
-@pytest.mark.parametrize("name", ["families", "finetuning", "correspondence", "factors"])
+@pytest.mark.parametrize("name", ["families", "clusters", "clusters-layers", "finetuning", "correspondence", "factors"])
 def test_explained_sql_of_statistics_says_that_it_gives_what_they_work_on(stores: dict[str, Path], name: str) -> None:
     root = stores["wu2020-ewt"]
     explained = atlas(root, *QUESTIONS[name], "--explain").stdout
-    assert explained.splitlines()[0] == f"-- The rows that {name} works on; the statistics are numpy's."
+    assert explained.splitlines()[0] == f"-- The rows that {QUESTIONS[name][0]} works on; the statistics are numpy's."
     with reading(root) as catalog:
         answer = run_sql(catalog, explained)
     assert answer.rows and {"model_a", "model_b"} < set(answer.columns)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from layeratlas.queries.core.registry import Option
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.visible import visible
 from layeratlas.store.kinds import KINDS
@@ -91,3 +92,17 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(SHARED):
         wrapped = option(wrapped)
     return wrapped
+
+
+def option_of(option: Option) -> Any:
+    """Return the click option of what a question can be told."""
+    name = f"--{option.name.replace('_', '-')}"
+    if option.kind is bool:
+        return click.option(name, option.name, is_flag=True, help=option.help)
+    kind: Any = option.kind
+    if isinstance(kind, tuple):
+        kind = click.Choice(kind)
+    elif option.least is not None:
+        kind = {int: click.IntRange, float: click.FloatRange}[kind](min=option.least)
+    return click.option(name, option.name, type=kind, default=option.default, metavar=option.metavar,
+                        help=option.help, show_default=option.shows_default)  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from layeratlas.queries.commands.options import shared_options, store_option
+from layeratlas.queries.commands.options import option_of, shared_options, store_option
 from layeratlas.queries.core.asking import asking
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.table import Table
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from matplotlib.figure import Figure
 
-    from layeratlas.queries.figures.charts import Dots, Lines
+    from layeratlas.queries.figures.charts import Dots, Lines, Map
 
 Draw = Callable[[], "Figure"]
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
@@ -32,8 +33,10 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
     """Make a command of a function (catalog, Asked, its own options) -> what draws the answer.
 
-    It gets the shared options and --output, opens the catalog, closes it, and only then draws.
+    It gets the shared options and --output, opens the catalog, closes it, and only then draws. A function that has a
+    parameter `store` is given it, to read files.
     """
+    reads_files = "store" in inspect.signature(command).parameters
 
     @functools.wraps(command)
     def drawn(store: Store, output: Path, asked: Asked, **given: Any) -> None:
@@ -41,7 +44,7 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
 
         style.check_target(output)
         with asking(store) as catalog:
-            draw = command(catalog, asked, **given)
+            draw = command(catalog, asked, **given, **({"store": store} if reads_files else {}))
         missing = style.picture(output, draw)
         if missing:
             click.echo(f"note: no font here has {missing}, drawn as boxes: a picture.svg keeps them as text", err=True)
@@ -76,6 +79,60 @@ def families(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
     from layeratlas.queries.figures import families as figure
 
     return _chart(figure.chart, QUESTIONS["families"].ask(catalog, asked))
+
+
+def _of_groups(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `query clusters`, all but those of its draws."""
+    told = (each for each in QUESTIONS["clusters"].options if each.name not in ("resamples", "seed"))
+    for each in reversed(list(told)):
+        command = option_of(each)(command)
+    return command
+
+
+@click.command()
+@_of_groups
+@picture
+def clusters(catalog: DuckDBPyConnection, asked: Asked, **how: Any) -> Draw:
+    """Groups that models, or layers, form by themselves: a dendrogram beside the heatmap in its order.
+
+    Example: layeratlas plot clusters --of layers -o clusters.svg
+    """
+    from layeratlas.queries.figures import clusters as figure
+    from layeratlas.queries.questions.clusters import grouped
+
+    found = grouped(catalog, asked, **how)
+    return lambda: figure.draw(found.matrix, found.table)
+
+
+@click.command("map")
+@_of_groups
+@picture
+def scaled_map(catalog: DuckDBPyConnection, asked: Asked, **how: Any) -> Draw:
+    """Models, or layers, on a plane: the closer, the more alike. Classical multidimensional scaling.
+
+    Example: layeratlas plot map --of layers -o map.svg
+    """
+    from layeratlas.queries.figures import clusters as figure
+
+    return _chart(figure.chart, QUESTIONS["clusters"].ask(catalog, asked, **how))
+
+
+@click.command()
+@click.argument("head", metavar="MODEL:LAYER:HEAD")
+@click.option("--sentence", type=click.IntRange(min=0), default=0, show_default=True, help="Of the corpus, from 0.")
+@picture
+def attention(catalog: DuckDBPyConnection, asked: Asked, head: str, sentence: int, store: Store) -> Draw:
+    """What one head attends to in a sentence, and beside it the head of another model that is most like it.
+
+    Heads are compared by attsim, or by the measure that is named; without scores the head stands alone.
+
+    Example: layeratlas plot attention bert-tiny:2:1 --sentence 17 -o attention.svg
+    """
+    from layeratlas.queries.figures import attention as figure
+    from layeratlas.queries.questions.attending import attending
+
+    found = attending(catalog, asked, head=head, sentence=sentence, store=store)
+    return lambda: figure.draw(found)
 
 
 @click.command()
@@ -135,10 +192,10 @@ def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, .
     return _chart(figure.chart, QUESTIONS["correspondence"].ask(catalog, asked, **named))
 
 
-def _chart(chart: Callable[[Table], Dots | Lines], answer: Table) -> Draw:
+def _chart(chart: Callable[[Table], Dots | Lines | Map], answer: Table) -> Draw:
     from layeratlas.queries.figures import plots
 
     return lambda: plots.draw(chart(answer))
 
 
-PLOTS = (heatmap, families, layers, localization, finetuning, correspondence)
+PLOTS = (heatmap, families, clusters, scaled_map, layers, localization, finetuning, correspondence, attention)

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layeratlas.queries.commands.options import SHARED, asked_of, format_option, origin_option, store_option
-from layeratlas.queries.core.asking import asking
-from layeratlas.queries.core.registry import Option, Question
+from layeratlas.queries.commands.options import (
+    SHARED,
+    asked_of,
+    format_option,
+    option_of,
+    origin_option,
+    store_option,
+)
+from layeratlas.queries.core.asking import asking, files_for
+from layeratlas.queries.core.registry import Question
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.questions import QUESTIONS
 from layeratlas.store.store import Store
@@ -21,16 +28,18 @@ def _command(question: Question) -> click.Command:
     """Make the command of a question: its own arguments and options, then those that all share."""
 
     def answer(store: Store, form: str, explain: bool, **given: Any) -> None:
-        from layeratlas.queries.terminal import heat, render
+        from layeratlas.queries.terminal import heat, render, tree
 
         asked, drawn = asked_of(given), question.is_drawn and form == "table" and not explain
         with asking(store) as catalog:
             fitted = _fitted(catalog, asked, given) if drawn else {}
-            found = question.ask(catalog, asked, **given, **fitted)
+            found = question.ask(catalog, asked, **given, **fitted, **files_for(question, store))
         if explain:
             click.echo(found.sql)
         elif drawn:
             heat.draw(found, **fitted)
+        elif question.is_tree and form == "table":
+            tree.draw(found)
         else:
             render.render(found if question.limits_each_measure else found.first(asked.limit), form)
 
@@ -40,7 +49,7 @@ def _command(question: Question) -> click.Command:
     explain = click.option("--explain", is_flag=True, help="Print the SQL instead, ready for `layeratlas sql`.")
     wrapped: Any = store_option(answer)
     for add in reversed(
-        (*_arguments(question), *map(_option, question.options), *SHARED, limit, format_option, explain)
+        (*_arguments(question), *map(option_of, question.options), *SHARED, limit, format_option, explain)
     ):
         wrapped = add(wrapped)
     command: click.Command = click.command(question.name, help=question.help)(wrapped)
@@ -59,20 +68,6 @@ def _arguments(question: Question) -> list[Any]:
     return [
         click.argument(each.name, metavar=each.metavar, nargs=-1 if each.is_many else 1) for each in question.arguments
     ]
-
-
-def _option(option: Option) -> Any:
-    """The click option of what a question can be told."""
-    name = f"--{option.name.replace('_', '-')}"
-    if option.kind is bool:
-        return click.option(name, option.name, is_flag=True, help=option.help)
-    kind: Any = option.kind
-    if isinstance(kind, tuple):
-        kind = click.Choice(kind)
-    elif option.least is not None:
-        kind = {int: click.IntRange, float: click.FloatRange}[kind](min=option.least)
-    return click.option(name, option.name, type=kind, default=option.default, metavar=option.metavar,
-                        help=option.help, show_default=option.shows_default)  # fmt: skip
 
 
 @click.command()

@@ -44,7 +44,12 @@ def answer(store: Store, question: Question, asked: Asked, given: Mapping[str, A
     if question.limits_each_measure and asked.limit is None:
         asked = replace(asked, limit=sys.maxsize)
     with asking(store) as catalog:
-        return question.ask(catalog, asked, **given)
+        return question.ask(catalog, asked, **given, **files_for(question, store))
+
+
+def files_for(question: Question, store: Store) -> dict[str, Any]:
+    """Return what a question is given beside the catalog: the store, where it reads its files."""
+    return {"store": store} if question.reads_files else {}
 
 
 def names(given: Names) -> tuple[str, ...]:

@@ -91,6 +91,67 @@ class Lines:
         return _ends(value for each in self.panels for line in each.lines for _, value in line.points)
 
 
+@dataclass(frozen=True)
+class Spot:
+    """One place of a map. `x` and `y` are distances: of both a step is as long."""
+
+    series: int
+    name: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Map:
+    """Places on a plane; a trail joins those of one model, from its first layer to its last, where it has the name."""
+
+    form: ClassVar[str] = "map"
+    id: str
+    title: str
+    caption: str
+    series: tuple[str, ...]
+    trails: tuple[tuple[Spot, ...], ...]
+    table: Table
+    note: str  # of which scores
+
+    def ends(self) -> tuple[float, float]:
+        """Return the smallest and the largest number of either axis."""
+        places = [place for trail in self.trails for spot in trail for place in (spot.x, spot.y)]
+        return min(places), max(places)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One leaf of a dendrogram: its branch meets that of the leaf before at the height `joins`."""
+
+    series: int
+    name: str
+    group: int
+    joins: float | None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A dendrogram: leaves below one another, in its order."""
+
+    form: ClassVar[str] = "tree"
+    id: str
+    title: str
+    caption: str
+    axis: str
+    series: tuple[str, ...]
+    leaves: tuple[Leaf, ...]
+    table: Table
+    note: str  # of which scores
+
+    def ends(self) -> tuple[float, float]:
+        """Return 0 and the height at which the last branches meet."""
+        return 0.0, max((leaf.joins for leaf in self.leaves if leaf.joins is not None), default=1.0) or 1.0
+
+
+Chart = Dots | Lines | Map | Tree
+
+
 def note(table: Table, *, by: bool = False) -> str:
     """Say of which scores a table is; `by`: by which measure too."""
     return " · ".join([*([table.scope.by] if by and table.scope else []), *table.context])

@@ -1,13 +1,14 @@
-"""Dot charts and line charts with matplotlib."""
+"""Dot charts, line charts and maps with matplotlib."""
 
 from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.visible import visible
-from layeratlas.queries.figures.charts import Dots, Line, Lines
+from layeratlas.queries.figures.charts import Chart, Dots, Line, Lines, Map, Spot
 from layeratlas.queries.figures.style import COLOURS, INK, MARKERS, MUTED
 
 if TYPE_CHECKING:
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 
 _WIDTH = 6.6  # inches
 _PANELS = 3  # side by side
+_LETTER, _LINE = 0.065, 0.125  # inches of a spot's name
 _PANEL, _BETWEEN = 2.4, 0.85  # inches: height of a panel, and room below it for its axis and the next one's name
 
 
-def draw(chart: Dots | Lines) -> Figure:
+def draw(chart: Dots | Lines | Map) -> Figure:
     """Draw a chart with its title, caption and legend, and of which scores it is."""
+    if isinstance(chart, Map):
+        return _map(chart)
     return _dots(chart) if isinstance(chart, Dots) else _lines(chart)
 
 
@@ -35,10 +39,10 @@ def _dots(chart: Dots) -> Figure:
         axes.plot([*joined], [place] * len(joined), color="#b4b9bf", linewidth=1.6, zorder=1)
         for point in group.points:
             if point.low is not None and point.high is not None:
-                axes.plot([point.low, point.high], [place, place], color=_colour(point.series), linewidth=4.5,
+                axes.plot([point.low, point.high], [place, place], color=colour_of(point.series), linewidth=4.5,
                           alpha=0.35, solid_capstyle="butt", zorder=2)  # fmt: skip
-            axes.plot([point.value], [place], marker=_marker(point.series), color=_colour(point.series), markersize=6.5,
-                      markeredgecolor="white", markeredgewidth=0.7, linestyle="", zorder=3)  # fmt: skip
+            axes.plot([point.value], [place], marker=marker_of(point.series), color=colour_of(point.series),
+                      markersize=6.5, markeredgecolor="white", markeredgewidth=0.7, linestyle="", zorder=3)  # fmt: skip
     axes.set_yticks(range(len(chart.groups)), [visible(group.name) for group in chart.groups])
     axes.set_ylim(len(chart.groups) - 0.5, -0.5)
     low, high = chart.ends()
@@ -48,7 +52,7 @@ def _dots(chart: Dots) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
-    _words(figure, chart, below=0.5)
+    words(figure, chart, below=0.5)
     return figure
 
 
@@ -80,24 +84,66 @@ def _lines(chart: Lines) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=_whole(chart)))
         if column == 0:
             axes.set_ylabel(chart.axis)
-    _words(figure, chart, below=0.5)
+    words(figure, chart, below=0.5)
     return figure
 
 
 def _line(axes: Axes, line: Line) -> None:
     axes.plot(
-        [x for x, _ in line.points], [value for _, value in line.points], color=_colour(line.series), linewidth=1.4,
-        marker=_marker(line.series), markersize=4.5, markeredgecolor="white", markeredgewidth=0.5,
+        [x for x, _ in line.points], [value for _, value in line.points], color=colour_of(line.series), linewidth=1.4,
+        marker=marker_of(line.series), markersize=4.5, markeredgecolor="white", markeredgewidth=0.5,
     )  # fmt: skip
 
 
-def _words(figure: Figure, chart: Dots | Lines, *, below: float) -> None:
+def _map(chart: Map) -> Figure:
+    from matplotlib.figure import Figure
+
+    spots = [spot for trail in chart.trails for spot in trail]
+    wide, high = (max(of) - min(of) or 1.0 for of in ([spot.x for spot in spots], [spot.y for spot in spots]))
+    figure = Figure(figsize=(_WIDTH, min(max(_WIDTH * high / wide, 3.0), _WIDTH)))
+    axes = figure.add_axes((0, 0, 1, 1))
+    for trail in chart.trails:
+        colour, marker = colour_of(trail[0].series), marker_of(trail[0].series)
+        axes.plot([spot.x for spot in trail], [spot.y for spot in trail], color=colour, linewidth=1.1, alpha=0.7,
+                  marker=marker, markersize=4.5 if len(trail) > 1 else 7, markeredgecolor="white",
+                  markeredgewidth=0.5)  # fmt: skip
+    per_inch = max(wide / _WIDTH, high / figure.get_size_inches()[1]) * 1.2
+    for spot, raised in _labelled([trail[-1] for trail in chart.trails], per_inch):
+        axes.annotate(visible(spot.name), (spot.x, spot.y), (5, 3 + raised), textcoords="offset points", fontsize=7.5,
+                      color=colour_of(spot.series))  # fmt: skip
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(0.08)
+    axes.grid(visible=True)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=7)
+    words(figure, chart, below=0.35)
+    return figure
+
+
+def _labelled(spots: Sequence[Spot], per_inch: float) -> list[tuple[Spot, float]]:
+    """Spots from the lowest up, and how many points each name is raised so that it stands on no other.
+
+    `per_inch`: how much of an axis an inch is.
+    """
+    placed: list[tuple[Spot, float]] = []
+    for spot in sorted(spots, key=lambda each: each.y):
+        y = spot.y
+        for other, raised in placed:
+            ends = other.x + len(other.name) * _LETTER * per_inch, spot.x + len(spot.name) * _LETTER * per_inch
+            there = other.y + raised / 72 * per_inch
+            if spot.x < ends[0] and other.x < ends[1] and y < there + _LINE * per_inch:
+                y = there + _LINE * per_inch
+        placed.append((spot, (y - spot.y) / per_inch * 72))
+    return placed
+
+
+def words(figure: Figure, chart: Chart, *, below: float) -> None:
     """Title, note and legend above the axes, the caption below; distances in inches, so that any height looks alike."""
     from matplotlib.lines import Line2D
 
     width, height = figure.get_size_inches()
     marks = [
-        Line2D([], [], color=_colour(place), marker=_marker(place), linestyle="", markersize=6)
+        Line2D([], [], color=colour_of(place), marker=marker_of(place), linestyle="", markersize=6)
         for place in range(len(chart.series))
     ]
     above = 0.3 if isinstance(chart, Lines) else 0.08  # a panel's name stands there
@@ -118,7 +164,7 @@ def _words(figure: Figure, chart: Dots | Lines, *, below: float) -> None:
     figure.text(0, -below / height, caption, color=MUTED, fontsize=8, va="top", linespacing=1.4)
 
 
-def _legend_columns(chart: Dots | Lines, width: float) -> int:
+def _legend_columns(chart: Chart, width: float) -> int:
     longest = max(len(visible(name)) for name in chart.series) * 0.075 + 0.45
     return max(1, min(len(chart.series), int(width / longest)))
 
@@ -127,9 +173,11 @@ def _whole(chart: Lines) -> bool:
     return all(float(x).is_integer() for panel in chart.panels for line in panel.lines for x, _ in line.points)
 
 
-def _colour(series: int) -> str:
+def colour_of(series: int) -> str:
+    """The colour of a series."""
     return COLOURS[series % len(COLOURS)]
 
 
-def _marker(series: int) -> str:
+def marker_of(series: int) -> str:
+    """The marker of a series."""
     return MARKERS[(series + series // len(COLOURS)) % len(MARKERS)]  # where colours begin anew, others

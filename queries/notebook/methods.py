@@ -188,15 +188,19 @@ class Questions(Asking):
         return self._answer("layers", asked, figures=figures)
 
     def neurons(
-        self, of: str, layer: int | None = None, *, least: bool = False, measure: Names = None,
-        kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
-        corpus: str | None = None, source: str | None = None, origin: str | None = None,
+        self, of: str, layer: int | None = None, *, least: bool = False, each: bool = False, words: int = 0,
+        measure: Names = None, kind: Literal["activations", "attention"] | None = None, model: Names = None,
+        family: Names = None, corpus: str | None = None, source: str | None = None, origin: str | None = None,
         configuration: str | None = None, pooling: str | None = None, limit: int | None = 20,
     ) -> Answer:
         """The neurons of a layer by how well they are matched in other models, and by which neuron.
 
+        `mutual`: in how many of the other models the best match, looking back at this layer, is matched by this neuron.
+
         of, layer: the model and its layer; or MODEL:LAYER, alone.
         least: the worst matched first.
+        each: a row for the best match in every other model.
+        words: words that drive each neuron most, in context: so many; read from its file.
         measure: this measure; else ckasim.
         kind: measures of this kind only.
         model: only this model, or these.
@@ -209,24 +213,27 @@ class Questions(Asking):
         limit: rows, at most; None for all.
         Raises LayeratlasError, by name: BadRequest, NothingYet.
 
-        Example: store.neurons("bert-tiny", 2)
+        Example: store.neurons("bert-tiny", 2, words=3)
         """
         asked = Asked(
             measures=names(measure), kind=kind, models=names(model), families=names(family), corpus=corpus,
             source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
         )
-        return self._answer("neurons", asked, layer=model_layer(of, layer), least=least)
+        return self._answer("neurons", asked, layer=model_layer(of, layer), least=least, each=each, words=words)
 
     def heads(
-        self, of: str, layer: int | None = None, *, least: bool = False, measure: Names = None,
-        kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
-        corpus: str | None = None, source: str | None = None, origin: str | None = None,
+        self, of: str, layer: int | None = None, *, least: bool = False, each: bool = False,
+        measure: Names = None, kind: Literal["activations", "attention"] | None = None, model: Names = None,
+        family: Names = None, corpus: str | None = None, source: str | None = None, origin: str | None = None,
         configuration: str | None = None, pooling: str | None = None, limit: int | None = 20,
     ) -> Answer:
         """The heads of a layer by how well they are matched in other models, and by which head.
 
+        `mutual`: in how many of the other models the best match, looking back, is matched by this head.
+
         of, layer: the model and its layer; or MODEL:LAYER, alone.
         least: the worst matched first.
+        each: a row for the best match in every other model.
         measure: this measure; else ckasim.
         kind: measures of this kind only.
         model: only this model, or these.
@@ -245,7 +252,7 @@ class Questions(Asking):
             measures=names(measure), kind=kind, models=names(model), families=names(family), corpus=corpus,
             source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
         )
-        return self._answer("heads", asked, layer=model_layer(of, layer), least=least)
+        return self._answer("heads", asked, layer=model_layer(of, layer), least=least, each=each)
 
     def families(
         self, *, resamples: int = 1999, seed: int = 0, measure: Names = None,
@@ -279,6 +286,46 @@ class Questions(Asking):
             source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
         )
         return self._answer("families", asked, resamples=resamples, seed=seed)
+
+    def clusters(
+        self, *, of: Literal["models", "layers"] = 'models', groups: int | None = None,
+        linkage: Literal["average", "complete", "single"] = 'average', copies: bool = False,
+        resamples: int = 1999, seed: int = 0, measure: Names = None,
+        kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
+        corpus: str | None = None, source: str | None = None, origin: str | None = None,
+        configuration: str | None = None, pooling: str | None = None, limit: int | None = None,
+    ) -> Answer:
+        """Groups that models, or layers, form by themselves; whether they are the families; a map of them.
+
+        Hierarchical clustering; the adjusted Rand index says how well groups are families: 1, they are; 0, as by chance.
+        p: how often families that are dealt out to the models at random fit as well.
+
+        of: what is grouped.
+        groups: to cut the tree into; else as many as there are families.
+        linkage: how far apart groups are.
+        copies: fine-tuned copies and untrained controls too.
+        resamples: draws.
+        seed: of the draws.
+        measure: this measure; else ckasim.
+        kind: measures of this kind only.
+        model: only this model, or these.
+        family: only this family, or these.
+        corpus: on this corpus; else the one with the most scores.
+        source: own, or a name of imported results; else our own, if there are any.
+        origin: own, or the name of a bundle or remote: only what this store, or that one, measured; else all.
+        configuration: of the measure: default, wu2020, or as `status` names it.
+        pooling: last, first, mean; of attention drop, keep-mass.
+        limit: rows, at most; None for all.
+        Raises LayeratlasError, by name: BadRequest, NothingYet.
+
+        Example: store.clusters(of="layers", measure="ckasim")
+        """
+        asked = Asked(
+            measures=names(measure), kind=kind, models=names(model), families=names(family), corpus=corpus,
+            source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
+        )
+        return self._answer("clusters", asked, of=of, groups=groups, linkage=linkage, copies=copies,
+            resamples=resamples, seed=seed)
 
     def localization(
         self, *, measure: Names = None, kind: Literal["activations", "attention"] | None = None,

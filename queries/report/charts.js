@@ -106,8 +106,75 @@ function lines(spec, width) {
   return [legend(spec.series), picture];
 }
 
+// spec: {title, high, axis, series: [name], leaves: [{series, name, group, joins}]}; joins: where a branch meets the one before
+function tree(spec, width) {
+  const leaves = spec.leaves, line = 20, head = 4, foot = 40, strip = 10;
+  const room = Math.min(Math.max(...leaves.map((leaf) => textWidth(leaf.name, 12))) + 10, width * 0.4);
+  const height = leaves.length * line, x1 = width - room - strip - 12, x0 = 10;
+  const across = (value) => x1 - (value / spec.high) * (x1 - x0), down = (place) => head + (place + 0.5) * line;
+  const picture = svg("svg", { width, height: height + head + foot, viewBox: `0 0 ${width} ${height + head + foot}`,
+    role: "img", "aria-label": `${spec.title}. ${spec.caption}` });
+  for (const tick of niceTicks(0, spec.high))
+    picture.append(
+      svg("line", { x1: across(tick), x2: across(tick), y1: head, y2: head + height, stroke: "#d8dee4" }),
+      svg("text", { x: across(tick), y: head + height + 16, "text-anchor": "middle", "font-size": 11, class: "muted" }, String(tick)));
+  picture.append(svg("text", { x: (x0 + x1) / 2, y: head + height + 34, "text-anchor": "middle", "font-size": 12 }, spec.axis));
+  const grown = (start, stop) => { // [place, height] of the stem of these leaves
+    if (stop - start === 1) return [start, 0];
+    let middle = start + 1;
+    for (let at = middle; at < stop; at += 1) if (leaves[at].joins > leaves[middle].joins) middle = at;
+    const [one, other] = [grown(start, middle), grown(middle, stop)], high = leaves[middle].joins;
+    const points = [[one[1], one[0]], [high, one[0]], [high, other[0]], [other[1], other[0]]];
+    const path = fill(svg("polyline", { points: points.map(([value, place]) => `${across(value)},${down(place)}`).join(" "),
+      fill: "none", stroke: "#24292f", "stroke-width": 1.5, class: "branch" }), {}, []);
+    path.addEventListener("pointermove", (event) => tip.show([["b", shown(high)], ["div", `${stop - start} together`]], event.clientX, event.clientY));
+    path.addEventListener("pointerleave", () => tip.hide());
+    picture.append(path);
+    return [(one[0] + other[0]) / 2, high];
+  };
+  grown(0, leaves.length);
+  leaves.forEach((leaf, at) => {
+    const box = svg("rect", { x: x1 + 4, y: down(at) - line / 2, width: strip, height: line, fill: COLOURS[leaf.series % COLOURS.length] });
+    picture.append(box, svg("text", { x: x1 + strip + 10, y: down(at) + 4, "font-size": 12 }, fitted(leaf.name, room, 12)));
+    if (at && leaf.group !== leaves[at - 1].group)
+      picture.append(svg("line", { x1: x0, x2: width, y1: down(at) - line / 2, y2: down(at) - line / 2, stroke: "#afb8c1", "stroke-dasharray": "4 4" }));
+  });
+  return [legend(spec.series), picture];
+}
+
+// spec: {title, series: [name], trails: [[{series, name, x, y}]]}; a step is as long along both axes
+function map(spec, width) {
+  const spots = spec.trails.flat(), edge = 16, size = Math.min(width, 720);
+  const ends = (name) => [Math.min(...spots.map((spot) => spot[name])), Math.max(...spots.map((spot) => spot[name]))];
+  const [[left, right], [low, high]] = [ends("x"), ends("y")];
+  const names = Math.min(160, size * 0.3), unit = (size - 2 * edge - names) / Math.max(right - left, (high - low) * 0.8, 1e-9);
+  const height = Math.max((high - low) * unit, 80) + 2 * edge;
+  const across = (x) => edge + (x - left) * unit, up = (y) => height - edge - (y - low) * unit;
+  const picture = svg("svg", { width: size, height, viewBox: `0 0 ${size} ${height}`, role: "img",
+    "aria-label": `${spec.title}. ${spec.caption}` });
+  const placed = [];
+  for (const trail of spec.trails) {
+    const colour = COLOURS[trail[0].series % COLOURS.length];
+    picture.append(svg("polyline", { points: trail.map((spot) => `${across(spot.x)},${up(spot.y)}`).join(" "), fill: "none",
+      stroke: colour, "stroke-width": 1.5, "stroke-opacity": 0.6 }));
+    for (const spot of trail)
+      picture.append(mark(spot.series, across(spot.x), up(spot.y),
+        [["b", spot.name], ["div", spec.series[spot.series]], ["div", `${shown(spot.x)}, ${shown(spot.y)}`]]));
+  }
+  for (const spot of spec.trails.map((trail) => trail.at(-1)).sort((a, b) => a.y - b.y)) { // no name on another
+    const x = across(spot.x) + 8, end = x + textWidth(spot.name, 11);
+    let y = up(spot.y) - 4;
+    for (const other of placed) if (x < other.end && other.x < end && y > other.y - 12) y = other.y - 12;
+    placed.push({ x, end, y });
+    picture.append(svg("text", { x, y, "font-size": 11, fill: COLOURS[spot.series % COLOURS.length] }, fitted(spot.name, size - x, 11)));
+  }
+  return [legend(spec.series), picture];
+}
+
+const FORMS = { dots, lines, tree, map };
+
 function chart(spec, width) {
-  const drawn = (spec.form === "dots" ? dots : lines)(spec, width);
+  const drawn = FORMS[spec.form](spec, width);
   const numbers = html("div", { class: "scroll", tabindex: 0 });
   const details = html("details", {}, [html("summary", {}, "The numbers"), numbers]);
   details.addEventListener("toggle", () => numbers.replaceChildren(table(spec.columns, spec.rows)), { once: true });

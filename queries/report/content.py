@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from layeratlas.queries.core.matrix import Matrix
 from layeratlas.queries.core.table import Table
-from layeratlas.queries.figures.charts import Dots, Lines
+from layeratlas.queries.figures.charts import Chart
 
-Charts = tuple[Dots | Lines, ...]
+Charts = tuple[Chart, ...]
 
 
 @dataclass(frozen=True)

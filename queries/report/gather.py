@@ -13,8 +13,8 @@ from layeratlas.queries.core.origins import Origin, find_origin
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import CONFIGURATION
-from layeratlas.queries.figures import correspondence, families, finetuning, localization
-from layeratlas.queries.figures.charts import Dots, Lines
+from layeratlas.queries.figures import clusters, correspondence, families, finetuning, localization
+from layeratlas.queries.figures.charts import Chart, Dots, Lines
 from layeratlas.queries.questions import QUESTIONS
 from layeratlas.queries.questions.heatmap import matrix
 from layeratlas.queries.questions.localization import SINGLE, SPREAD
@@ -101,7 +101,10 @@ def _of_all_measures(catalog: DuckDBPyConnection, rows: list[dict[str, Any]]) ->
 
 def _heatmap(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Heatmap:
     asked = _asked(row)
-    charts: list[Lines] = []
+    charts: list[Chart] = []
+    for of, draw in (("models", clusters.tree), ("layers", clusters.chart)):
+        with suppress(NothingYet):
+            charts.append(draw(QUESTIONS["clusters"].ask(catalog, asked, of=of)))
     for name, chart in (("finetuning", finetuning.chart), ("correspondence", correspondence.chart)):
         with suppress(NothingYet):
             charts.append(chart(QUESTIONS[name].ask(catalog, asked)))

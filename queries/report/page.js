@@ -128,7 +128,7 @@ function charts() {
   const place = byId("charts");
   place.replaceChildren();
   const half = place.clientWidth > 1100 ? (place.clientWidth - 48) / 2 : place.clientWidth;
-  place.append(...figures.map((spec) => chart(spec, Math.floor(spec.form === "dots" ? half : place.clientWidth))));
+  place.append(...figures.map((spec) => chart(spec, Math.floor(spec.form === "lines" ? place.clientWidth : half))));
 }
 
 function zoom(row, column) {

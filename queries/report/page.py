@@ -16,7 +16,7 @@ from layeratlas.queries.core.matrix import Block, Matrix, blocks
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import CONFIGURATION, FIRST, USUAL
 from layeratlas.queries.core.visible import as_json, visible
-from layeratlas.queries.figures.charts import Dots, Lines
+from layeratlas.queries.figures.charts import Chart
 from layeratlas.queries.report.content import Comparable, Heatmap, Report
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import whole_file
@@ -93,7 +93,7 @@ def _heatmap(one: Heatmap) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _chart(chart: Dots | Lines) -> dict[str, Any]:
+def _chart(chart: Chart) -> dict[str, Any]:
     low, high = chart.ends()
     drawn = {each.name: _value(getattr(chart, each.name)) for each in dataclasses.fields(chart) if each.name != "table"}
     rows = [[_plain(value) for value in row] for row in chart.table.rows]

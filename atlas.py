@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import written_out
 from layeratlas.queries.core.asking import Names, asking, names
+from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.sql_box import run_sql_to_arrow
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.notebook.answer import Answer
 from layeratlas.queries.notebook.methods import Questions
+from layeratlas.queries.notebook.picture import Picture
 from layeratlas.store import study as studies
 from layeratlas.store.errors import BadRequest, LayeratlasError, unknown
 from layeratlas.store.store import Store, default_root
@@ -134,6 +136,21 @@ class Atlas(Questions):
         from layeratlas.stored import attention_of
 
         return attention_of(self._store, model, layer, corpus=corpus, pooling=pooling)
+
+    def attending(
+        self, model: str, layer: int, head: int, *, sentence: int, corpus: str | None = None, pooling: str | None = None
+    ) -> Picture:
+        """The picture of what one head attends to in a sentence, and beside it the head elsewhere that matches it best.
+
+        Raises as `activations` does; MissingPackage, once it is drawn, without matplotlib.
+        """
+        from layeratlas.queries.figures.attention import draw
+        from layeratlas.queries.questions.attending import attending
+
+        asked = Asked(corpus=corpus, pooling=pooling)
+        with asking(self._store) as catalog:
+            found = attending(catalog, asked, head=f"{model}:{layer}:{head}", sentence=sentence, store=self._store)
+        return Picture(lambda: draw(found), f"{found.head.title}, sentence {sentence}")
 
     def scores(
         self, *, measure: Names = None, model: Names = None, family: Names = None, kind: str | None = None,

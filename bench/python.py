@@ -2,8 +2,8 @@
 
     python bench/python.py
 
-Each is a process of its own, from `import layeratlas` to the answer; the median of five. Targets: 0.15 s for the import,
-0.5 s for `top_pairs()`.
+Each is a process of its own, from `import layeratlas` to the answer; the median of five. Targets: 0.15 s for the
+import, 0.5 s for `top_pairs()`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def main() -> None:
 def timed(folder: str, asked: str) -> float:
     """Return the seconds of one question in a new process."""
     opened = f"store = layeratlas.open({folder!r}); {asked}" if asked else "pass"
-    script = f"import time; begun = time.perf_counter(); import layeratlas; {opened}; print(time.perf_counter() - begun)"
+    script = (
+        f"import time; begun = time.perf_counter(); import layeratlas; {opened}; print(time.perf_counter() - begun)"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
     return float(done.stdout)
 

@@ -250,7 +250,7 @@ def test_a_heatmap_is_a_matrix_and_draws_itself(store: la.Atlas) -> None:
 
 @pytest.mark.parametrize(("name", "arguments"), [
     ("families", ()), ("layers", ()), ("layers", ("anisotropy",)), ("localization", ()), ("correspondence", ()),
-    ("correspondence", ("ant", "bee")), ("finetuning", ()), ("finetuning", ("bert_base_cased",)),
+    ("clusters", ()), ("correspondence", ("ant", "bee")), ("finetuning", ()), ("finetuning", ("bert_base_cased",)),
 ])  # fmt: skip
 def test_an_answer_with_a_chart_draws_itself(
     name: str, arguments: tuple[str, ...], store: la.Atlas, tmp_path: Path

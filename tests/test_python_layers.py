@@ -99,6 +99,8 @@ def test_attention_of_one_sentence(root: Path) -> None:
         np.testing.assert_array_equal(found.numpy(), expected)
         np.testing.assert_array_equal(np.asarray(found), found.torch().numpy())
         assert found.words == [f"word{6 * sentence + place}" for place in range(6)]
+    drawn = store.attending("m1", 2, 1, sentence=17)
+    assert drawn.svg.count("</svg>") == 1 and "word102" in drawn.svg and "m1 layer 2 head 1" in repr(drawn)
     every = store.attentions("m1", 2)
     assert len(every) == 40 and [one.sentence for one in every][:3] == [0, 1, 2] and every.heads == 2
     with pytest.raises(la.BadRequest, match="m1 layer 2 has no sentence 40; there are 40, 0 to 39"):

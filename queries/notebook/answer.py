@@ -48,10 +48,11 @@ class Answer:
 
     def __init__(
         self, table: Table, *, question: str = "", store: str = "", limit: int | None = None,
-        columns: pa.Table | None = None,
+        columns: pa.Table | None = None, is_tree: bool = False,
     ) -> None:  # fmt: skip
         """Of a table, cut to `limit` rows; a picture is drawn of all. columns: all rows, where the table has a few."""
         self._whole, self._question, self._store, self._columns = table, question, store, columns
+        self._is_tree = is_tree
         self.table = table.first(limit)
 
     @property
@@ -169,8 +170,10 @@ class Answer:
         return self.arrow().__arrow_c_stream__(requested_schema)
 
     def __repr__(self) -> str:
-        from layeratlas.queries.terminal import render
+        from layeratlas.queries.terminal import render, tree
 
+        if self._is_tree:
+            return render.as_text(partial(tree.draw, self.table))
         text = render.as_text(partial(render.render, self.table.first(_SHOWN), "table"))
         return text if len(self) <= _SHOWN else f"{text}\n({_SHOWN} of {len(self):,} rows)"
 

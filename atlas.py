@@ -159,7 +159,7 @@ class Atlas(Questions):
     ) -> Answer:  # fmt: skip
         """Every score of ordered layer pairs, with what it is of: the view `layer_pairs`, or what is named of it.
 
-        Nothing is chosen for you: scores of several corpora, sources and configurations stand side by side.
+        Nothing is chosen for you: scores of several corpora, sources and configurations stand side by side, in no order.
         model, family: both ends are of these. Raises BadRequest for a name that no score has.
         """
         given = {"measure": measure, "kind": kind, "corpus": corpus, "source": source,

@@ -226,6 +226,14 @@ def test_what_is_shown_is_what_the_terminal_shows(root: Path, store: la.Atlas) -
     assert "10 of" not in page and "30 of 45" in store.scores()._repr_html_()
 
 
+def test_a_title_speaks_for_all_rows_not_for_those_that_are_shown(store: la.Atlas) -> None:
+    scores = store.scores(source="wu2020-ewt")
+    assert scores.title == "Scores of ordered layer pairs" and "measure" in repr(scores).splitlines()[1]
+    long = store.nearest("bert_base_cased", 1, limit=None)
+    assert len(set(long["measure"])) > 1 and "measure" in repr(long).splitlines()[1]
+    assert f"30 of {len(long)} rows" in repr(long) and repr(long).splitlines()[0] == long.title
+
+
 def test_names_that_are_markup_or_commands_of_a_terminal_are_shown_as_text() -> None:
     from layeratlas.queries.core.table import Table
 

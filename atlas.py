@@ -159,8 +159,8 @@ class Atlas(Questions):
     ) -> Answer:  # fmt: skip
         """Every score of ordered layer pairs, with what it is of: the view `layer_pairs`, or what is named of it.
 
-        Nothing is chosen for you: scores of several corpora, sources and configurations stand side by side, in no order.
-        model, family: both ends are of these. Raises BadRequest for a name that no score has.
+        Nothing is chosen for you: scores of several corpora, sources and configurations stand side by side.
+        They are in no order. model, family: both ends are of these. Raises BadRequest for a name that no score has.
         """
         given = {"measure": measure, "kind": kind, "corpus": corpus, "source": source,
                  "configuration": configuration, "pooling": pooling}  # fmt: skip
@@ -247,7 +247,7 @@ class Atlas(Questions):
         """
         from layeratlas import running
 
-        means = running.Means(device, memory, refresh, progress or _progress())
+        means = running.Means(device, memory, refresh, progress=progress or _progress())
         return running.measure(
             self._writable(), means, names=measures, groups=names(group), preset=preset, models=names(model),
             figures=names(figures),

@@ -11,7 +11,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -27,6 +27,7 @@ from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, unw
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import CHOICES, ResultsSpec, corpus_spec, study_of
+from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, intervals_of, nulls_of
 
 if TYPE_CHECKING:
     from layeratlas.running import Outcome
@@ -44,10 +45,38 @@ class _Group(click.Group):
             formatter.write_dl([(name, each.get_short_help_str(limit=1000)) for name, each in self.commands.items()])
 
 
+class Asked(click.ParamType[Any]):
+    """What is asked beside scores, as a text that says so."""
+
+    name = "text"
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        try:
+            return self._read(value) if isinstance(value, str) else value
+        except BadRequest as error:
+            self.fail(str(error), param, ctx)
+
+
 CORPUS = click.Path(exists=True, path_type=Path)
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 memory_option = click.option("--memory", type=Bytes(), default="2GB", help="For the sums of one pass over the words.")
+intervals_option = click.option(
+    "--intervals", type=Asked(intervals_of), metavar="METHOD",
+    help="Of every score: jackknife, or bootstrap:blocks=20,seed=0,draws=200.",
+)  # fmt: skip
+null_option = click.option(
+    "--null", type=Asked(nulls_of), metavar="KIND",
+    help="What chance gives: permuted, or permuted:words,permutations=100,seed=0.",
+)  # fmt: skip
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes that share the work: one, or on Ray as many as fit."
+)
+ray_option = click.option("--ray", help="Share the work on Ray: local, auto, or a cluster's address.")
 device_option = click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps …")
 
 
@@ -67,10 +96,17 @@ def cli(context: click.Context) -> None:
 @cli.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--refresh", is_flag=True, help="Measure everything again, although it is known.")
+@intervals_option
+@null_option
+@workers_option
+@ray_option
 @memory_option
 @device_option
 @store_option
-def run(store: Store, study: Path, **means: Any) -> None:
+def run(
+    store: Store, study: Path, *, intervals: Intervals | None, null: Nulls | None, workers: int | None,
+    ray: str | None, **means: Any,
+) -> None:  # fmt: skip
     """Extract and measure whatever a study names and the store lacks.
 
     STUDY is a TOML file, or the name of a study that comes with layeratlas: wu2020-published.
@@ -79,7 +115,9 @@ def run(store: Store, study: Path, **means: Any) -> None:
     """
     from layeratlas import running
 
-    _finish(running.run(study, store=store, progress=_progress(), **means))
+    executor = running.executor_of(workers, ray, means["memory"])
+    sure = Uncertainty(intervals, null)
+    _finish(running.run(study, store=store, progress=_progress(), sure=sure, executor=executor, **means))
 
 
 @cli.command()
@@ -119,16 +157,27 @@ def run(store: Store, study: Path, **means: Any) -> None:
 @click.option("--untrained", is_flag=True, help="A control: the same configuration, initialised at random.")
 @click.option("--seed", type=int, default=0, help="Of the control's initialisation.")
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a model.")
+@workers_option
+@ray_option
 @device_option
 @store_option
-def extract(store: Store, models: tuple[str, ...], corpora: tuple[Path, ...], device: str, **options: Any) -> None:
+def extract(
+    store: Store,
+    models: tuple[str, ...],
+    corpora: tuple[Path, ...],
+    *,
+    device: str,
+    workers: int | None,
+    ray: str | None,
+    **options: Any,
+) -> None:
     """Run models over corpora; store every layer's activations, and attention if asked for, word by word.
 
     Example: layeratlas extract bert-base-uncased ./my-model --corpus my.conllu --pooling last
     """
     from layeratlas import running
 
-    means = running.Means(device, progress=_progress())
+    means = running.Means(device, progress=_progress(), executor=running.executor_of(workers, ray))
     _finish(running.extract(store, study_of(models, corpora, **options), means))
 
 
@@ -189,12 +238,17 @@ def import_activations(
     "--figures", multiple=True, help="Of each layer alone: usual (unless said), all, none, or a name; repeatable."
 )
 @click.option("--refresh", is_flag=True, help="Measure again what is known.")
+@intervals_option
+@null_option
+@workers_option
+@ray_option
 @memory_option
 @device_option
 @store_option
 def measure(
     store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, *, models: tuple[str, ...],
-    figures: tuple[str, ...], **how: Any,
+    figures: tuple[str, ...], intervals: Intervals | None, null: Nulls | None, workers: int | None, ray: str | None,
+    **how: Any,
 ) -> None:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet. `layeratlas measures` lists the measures.
 
@@ -202,7 +256,8 @@ def measure(
     """
     from layeratlas import running
 
-    means = running.Means(progress=_progress(), **how)
+    executor = running.executor_of(workers, ray, how["memory"])
+    means = running.Means(progress=_progress(), sure=Uncertainty(intervals, null), executor=executor, **how)
     _finish(running.measure(store, means, names=names, groups=groups, preset=preset, models=models, figures=figures))
 
 

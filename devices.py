@@ -33,6 +33,12 @@ def device_named(name: str) -> torch.device:
     return device
 
 
+def device_of_place(name: str, place: int) -> torch.device:
+    """Return the device of one of several workers of this machine: by `auto`, they take its CUDA devices in turns."""
+    count = torch.cuda.device_count() if name in ("auto", "cuda") and torch.cuda.is_available() else 0
+    return device_named(f"cuda:{place % count}" if count > 1 else name)
+
+
 @contextmanager
 def share_of_cores(store: Store) -> Iterator[None]:
     """Use this process's share of the cores while others of this host work in the same store.

@@ -5,15 +5,18 @@ Each function plans first, without torch: what is known already is not computed 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
 from layeratlas.measures.declaration import Measure
+from layeratlas.measures.executors.base import Executor, InProcess, Opening
+from layeratlas.measures.executors.processes import Processes
 from layeratlas.measures.figure import Figure, chosen_figures
 from layeratlas.measures.registry import SYMMETRIC, VERSIONS, asked
 from layeratlas.measures.tiles import Tile
@@ -22,6 +25,7 @@ from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
 from layeratlas.store.store import ArtifactRow, Store, default_root, store_at
 from layeratlas.store.study import CorpusSpec, MeasureSpec, ResultsSpec, Study, corpus_spec, load_study
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 if TYPE_CHECKING:
     import torch
@@ -29,9 +33,11 @@ if TYPE_CHECKING:
     from layeratlas.extract.importers.base import Source
     from layeratlas.extract.importers.importing import Corpus
     from layeratlas.measures.audit import Audit
+    from layeratlas.measures.runner import Filler
     from layeratlas.measures.runner import Summary as Measured
 
 MEMORY = 2 * 2**30  # bytes for the sums of one pass over the words
+_BESIDE = 2**30  # bytes that a worker needs beside these
 
 
 class Summary(Protocol):
@@ -76,7 +82,9 @@ class Means:
     device: str = "auto"
     memory: int = MEMORY
     refresh: bool = False  # measure again what is known
+    sure: Uncertainty = NOTHING  # what is asked beside scores
     progress: Progress = field(default_factory=Silent)
+    executor: Executor = field(default_factory=InProcess)
 
 
 def open_store(root: str | Path | Store | None = None) -> Store:
@@ -88,16 +96,34 @@ def open_store(root: str | Path | Store | None = None) -> Store:
 
 def run(
     study: Study | str | Path, *, store: Store | str | Path | None = None, device: str = "auto", memory: int = MEMORY,
-    refresh: bool = False, progress: Progress | None = None,
+    refresh: bool = False, progress: Progress | None = None, sure: Uncertainty = NOTHING, executor: Executor | int = 1,
 ) -> Outcome:  # fmt: skip
     """Import, extract and measure whatever a study names and the store lacks; interrupted, it can be called again.
 
     study: a Study, a TOML file, or the name of a study that ships with layeratlas. store: its folder.
-    device: `auto`, `cpu`, `cuda` …; attention is compared on the CPU. memory: bytes for the sums of one pass.
+    device: `auto`, `cpu`, `cuda` …; attention is compared on the CPU. memory: bytes for the sums of one pass, of each
+    worker. sure: what to find out beside scores, in place of what the study says of it.
+    executor: how many processes of this machine do it, or `OnRay(...)`; 1 is this process.
     Raises LayeratlasError; a model that fails does not stop the others, and is among the outcome's parts.
     """
-    means = Means(device, memory, refresh, progress or Silent())
-    return _run(open_store(store), study if isinstance(study, Study) else load_study(Path(study)), means)
+    chosen = study if isinstance(study, Study) else load_study(Path(study))
+    means = Means(
+        device, memory, refresh, sure.over(chosen.sure), progress or Silent(),
+        executor_of(executor) if isinstance(executor, int) else executor,
+    )  # fmt: skip
+    return _run(open_store(store), chosen, means)
+
+
+def executor_of(workers: int | None = None, ray: str | None = None, memory: int = 0) -> Executor:
+    """Return what works with so many processes (one is this one), or on Ray with as many as it has room for.
+
+    memory: bytes for the sums of one worker's pass; it needs some more for what it reads.
+    """
+    if ray is None:
+        return InProcess() if workers in (None, 1) else Processes(workers or 1)
+    from layeratlas.measures.executors.on_ray import OnRay
+
+    return OnRay(ray, memory=memory + _BESIDE if memory else 0, most=workers)
 
 
 def _run(store: Store, study: Study, means: Means) -> Outcome:
@@ -110,7 +136,7 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
     said = (*said, *extraction.restate(store, study))
     figures = chosen_figures(study.figures)
     lacking = measuring.missing_figures(store, known, figures)
-    if not (means.refresh or tasks or lacking or measuring.plan(store, known, measures)):
+    if not (means.refresh or tasks or lacking or measuring.plan(store, known, measures, sure=means.sure)):
         return Outcome((*said, f"nothing to do: {len(known)} layers are extracted and every pair is measured"))
     with _working(store, means) as work:
         extracted, measured = work.study(study, tasks, measures, figures)
@@ -148,7 +174,7 @@ def measure(
     specs = [MeasureSpec(name, preset, given) for name, given in map(asked, names)]
     specs += [MeasureSpec("", preset, group=group) for group in groups]
     measures = measuring.chosen_measures(specs, {row.kind for row in artifacts}, preset=preset)
-    missing = measuring.plan(store, artifacts, measures, refresh=means.refresh)
+    missing = measuring.plan(store, artifacts, measures, refresh=means.refresh, sure=means.sure)
     chosen = chosen_figures(figures)
     lacking = measuring.missing_figures(store, artifacts, chosen, refresh=means.refresh)
     if not (missing or lacking):
@@ -293,27 +319,67 @@ class _Work:
         """Extract what these tasks are for, then measure what is there."""
         extracted = self.extract(study, tasks)
         present = extraction.present(self.store, study)
-        missing = measuring.plan(self.store, present, measures, refresh=self.means.refresh)
+        missing = measuring.plan(self.store, present, measures, refresh=self.means.refresh, sure=self.means.sure)
         lacking = measuring.missing_figures(self.store, present, figures, refresh=self.means.refresh)
         return extracted, self.measure(present, measures, missing, figures, lacking)
 
     def extract(self, study: Study, tasks: Sequence[extraction.Task]) -> extraction.Summary:
         """Work through the tasks of a study."""
-        return extraction.extract(
-            self.store, study, tasks, device=str(self.device), progress=self.means.progress, run=self.run,
-            cores=self.cores,
-        )  # fmt: skip
+        names = {task.located.weights: task.model.name for task in tasks if task.located}
+        jobs = extraction.Extracting(self.store, tasks, self.run)
+        opening: Opening
+        if self.means.executor.is_here:
+            extractor = extraction.Extractor(
+                self.store, study, device=str(self.device), run=self.run, names=names, cores=self.cores
+            )
+            opening = lambda place: extractor  # noqa: E731
+        else:
+            opening = partial(
+                open_extractor, self.store.address, study, device=self.means.device, run=self.run, names=names
+            )
+        self.means.executor.run(opening, jobs, self.means.progress)
+        return jobs.summary
 
     def measure(
         self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile],
         figures: Sequence[Figure], lacking: Sequence[measuring.FigureKey],
     ) -> Measured:  # fmt: skip
         """Score what is missing of these artifacts, and state the figures that layers lack."""
-        from layeratlas.measures.runner import Session
+        from layeratlas.measures.runner import Filler, Session
 
         means = self.means
-        session = Session(self.store, self.run, means.progress, self.device, means.memory, means.refresh, self.cores)
+        opening: Opening
+        if means.executor.is_here:
+            filler = Filler(self.store, self.run, self.device, means.memory, cores=self.cores, sure=means.sure)
+            opening = lambda place: filler  # noqa: E731
+        else:
+            opening = partial(
+                open_filler, self.store.address, device=means.device, run=self.run, memory=means.memory, sure=means.sure
+            )
+        session = Session(
+            self.store, self.run, means.progress, opening, means.executor, means.memory, means.refresh, means.sure
+        )
         return session.measure(artifacts, measures, missing, figures, lacking)
+
+
+def open_extractor(
+    address: str, study: Study, place: int, *, device: str, run: str, names: Mapping[str, str]
+) -> extraction.Extractor:
+    """Return what extracts in a worker, whatever process it is."""
+    from layeratlas.devices import device_of_place
+
+    return extraction.Extractor(
+        open_store(address), study, device=str(device_of_place(device, place)), run=run, names=names
+    )
+
+
+def open_filler(address: str, place: int, *, device: str, run: str, memory: int, sure: Uncertainty = NOTHING) -> Filler:
+    """Return what measures in a worker, whatever process it is."""
+    from layeratlas.devices import device_of_place, give_large_blocks_back
+    from layeratlas.measures.runner import Filler
+
+    give_large_blocks_back()
+    return Filler(open_store(address), run, device_of_place(device, place), memory, sure=sure)
 
 
 @contextmanager

@@ -63,6 +63,12 @@ COLUMNS = {
     "closeness": "larger is closer: `value`, of a distance its negative",
     "figure": "name of the layer's figure", "refused": "why there is no value, when there is none",
     "tolerance": "how exact a value is", "digest": "of the imported files",
+    "error": "standard error, over text", "corrected": "the score less its bias", "method": "jackknife or bootstrap",
+    "blocks": "of the corpus", "seed": "of what is drawn", "replicates": "without each block, or of each draw",
+    "mean": "of what chance gives", "deviation": "standard deviation of it", "median": "of it",
+    "calibrated": "0 at chance, 1 of a layer towards itself", "p": "how often chance is as close; never 0",
+    "permuted": "what was shuffled: sentences or words", "permutations": "how often",
+    "sizes": "of the blocks, in words",
     "other": "what another store measured; empty: one of the two was refused", "difference": "between the two",
 }  # fmt: skip
 #: What they mean in one view, where that is something else.
@@ -72,6 +78,12 @@ COLUMNS_OF = {
     "disagreements.origin": "who measured the other value", "disagreements.run": "that measured the other value",
     "disagreements.measured": "when the other value was, UTC",
     "disagreements.value": "which stands: ours, where there is one",
+    "intervals.low": "end of the 95 % interval; empty: the measure has none",
+    "intervals.high": "the other end",
+    "intervals.refused": "why there is no interval, when there is none",
+    "nulls.low": "2.5 % of what chance gives is below", "nulls.high": "2.5 % is above",
+    "nulls.refused": "why it is not known", "nulls.value": "the score", "nulls.origin": "who measured it, as of scores",
+    "intervals.value": "the score", "intervals.origin": "who measured it, as of scores",
     "models.licence": "as stated, or as the model card says", "models.citation": "as stated",
     "corpora.licence": "as stated", "corpora.citation": "as stated",
 }  # fmt: skip
@@ -89,6 +101,8 @@ VIEWS = (
     "runs",
     "provenance",
     "disagreements",
+    "intervals",
+    "nulls",
 )
 
 

@@ -5,7 +5,8 @@ Importing this module imports no torch; only a model that runs does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from layeratlas.store.errors import ArtifactDamaged, BadRequest, LayeratlasError
 from layeratlas.store.files import make_room
 from layeratlas.store.kinds import KINDS, kind_of
 from layeratlas.store.places import shown_path, without_places
-from layeratlas.store.progress import Progress
+from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.store import Store
 from layeratlas.store.study import Study, model_name
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from layeratlas.extract.takes.base import Take
     from layeratlas.extract.windows import Windowing
     from layeratlas.store.artifacts.base import Artifact
+
+_ATTEMPTS = 3  # at one task, by workers that end amid it
 
 
 @dataclass(frozen=True)
@@ -59,61 +62,115 @@ class Summary:
         gone = ", ".join(f"{one.model} over {one.corpus}" for one in self.failures)
         return [f"extracted {self.written:,} layers{adopted}", *([f"not extracted: {gone}"] if gone else [])]
 
+    def add(self, other: Summary) -> None:
+        """Take in what another part of the extraction did."""
+        self.written += other.written
+        self.adopted += other.adopted
+        self.failures += other.failures
 
-def extract(
-    store: Store, study: Study, tasks: Sequence[Task], *, device: str, progress: Progress, run: str,
-    cores: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Summary:  # fmt: skip
-    """Work through what `plan` says a study lacks. A model that fails does not stop the others.
+
+@dataclass(frozen=True)
+class Job:
+    """One task for a worker. wait: for another process that is at it; else it is left to that one for now."""
+
+    task: Task
+    wait: bool = False
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"the extraction of {self.task.title}"
+
+
+class Extracting:
+    """What `plan` says a study lacks, given out task by task; those that another process is busy with come last."""
+
+    title = "extracting"
+
+    def __init__(self, store: Store, tasks: Sequence[Task], run: str) -> None:
+        self.summary = Summary()
+        self._store, self._run, self._left, self._busy = store, run, list(tasks), list[Task]()
+        self._at: Counter[str] = Counter()  # models that workers have in hand
+        self._lost: Counter[str] = Counter()
+
+    def take(self, last: Job | None) -> Job | None:
+        """Give the next task: of the model that a worker has loaded, or else of one that no other has in hand."""
+        if self._left:
+            names = [task.model.name for task in self._left]
+            loaded = last.task.model.name if last else None
+            free = (place for place, name in enumerate(names) if not self._at[name])
+            job = Job(self._left.pop(names.index(loaded) if loaded in names else next(free, 0)))
+        elif self._busy:
+            job = Job(self._busy.pop(0), wait=True)
+        else:
+            return None
+        self._at[job.task.model.name] += 1
+        return job
+
+    def done(self, job: Job, result: Summary | None) -> None:
+        """Take in what came of a task: nothing, where another process is at it."""
+        self._at[job.task.model.name] -= 1
+        if result is None:
+            self._busy.append(job.task)
+        else:
+            self.summary.add(result)
+
+    def lost(self, job: Job, why: str) -> None:
+        """Give the task of a worker that has ended to another; a model that ends one after the other has failed."""
+        self._at[job.task.model.name] -= 1
+        self._lost[job.task.title] += 1
+        if self._lost[job.task.title] < _ATTEMPTS:
+            self._left.append(job.task)
+        else:
+            reason = f"its worker ended {_ATTEMPTS} times ({why}): it may need more memory than there is"
+            self.summary.failures.append(_failure(self._store, job.task, reason, self._run))
+
+    def is_over(self) -> bool:
+        """Tell whether every task was done."""
+        return not (self._left or self._busy)
+
+
+def _failure(store: Store, task: Task, reason: str, run: str) -> Failure:
+    """Write down that a model failed, and return it."""
+    row = {"model": task.model.name, "corpus": task.content.corpus, "reason": without_places(reason)}
+    store.write("failures", [{**row, "run": run}])
+    return Failure(task.model.name, task.corpus.name, reason)
+
+
+class Extractor:
+    """Does tasks of a study; keeps the model that was loaded last, for the corpora that follow.
 
     device: `cpu`, `cuda` … run: the run that artifacts are registered under.
     cores: holds this process to its share of them, task by task.
     Interrupted, it leaves what was finished and nothing half-written.
     """
-    return _Extraction(store, study, device, progress, run).all(tasks, cores)
 
-
-class _Extraction:
-    """One call of `extract`: keeps the model that was loaded last, for the corpora that follow."""
-
-    def __init__(self, store: Store, study: Study, device: str, progress: Progress, run: str) -> None:
-        self._store, self._study, self._device, self._progress, self._run = store, study, device, progress, run
+    def __init__(
+        self, store: Store, study: Study, *, device: str, run: str, names: Mapping[str, str],
+        cores: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:  # fmt: skip
+        self._store, self._study, self._device, self._run, self._cores = store, study, device, run, cores
+        self._names = names  # of the study's models, by weights
         self._loaded: tuple[str, Encoder] | None = None
-        self._names: dict[str, str] = {}  # of the study's models, by weights
         self._summary = Summary()
+        self._progress: Progress = Silent()
 
-    def all(self, tasks: Sequence[Task], cores: Callable[[], AbstractContextManager[None]]) -> Summary:
-        """Work through the tasks; those that another process is busy with come last."""
-        busy: list[Task] = []
-        self._names = {task.located.weights: task.model.name for task in tasks if task.located}
-        for task in tasks:
-            with cores():
-                if not self._attempt(task, wait=False):
-                    busy.append(task)
-        for task in busy:
-            self._progress.note(f"waiting for another process that extracts {task.title}")
-            with cores():
-                self._attempt(task, wait=True)
-        return self._summary
-
-    def _attempt(self, task: Task, *, wait: bool) -> bool:
-        """Do one task; False when another process has it."""
-        with self._store.lock(task.lock, wait=wait) as held:
+    def do(self, job: Job, progress: Progress) -> Summary | None:
+        """Do one task; None when another process is at it. A model that fails is in the summary."""
+        self._summary, self._progress, task = Summary(), progress, job.task
+        if job.wait:
+            progress.note(f"waiting for another process that extracts {task.title}")
+        with self._cores(), self._store.lock(task.lock, wait=job.wait) as held:
             if not held:
-                return False
+                return None
             try:
                 with _out_of_memory(task):
                     self._task(task)
             except LayeratlasError as error:
-                self._failed(task, str(error))
+                self._progress.note(f"{task.title} failed: {error}")
+                self._summary.failures.append(_failure(self._store, task, str(error), self._run))
             self._store.merge()
-        return True
-
-    def _failed(self, task: Task, reason: str) -> None:
-        self._summary.failures.append(Failure(task.model.name, task.corpus.name, reason))
-        self._progress.note(f"{task.title} failed: {reason}")
-        row = {"model": task.model.name, "corpus": task.content.corpus, "reason": without_places(reason)}
-        self._store.write("failures", [{**row, "run": self._run}])
+        return self._summary
 
     def _task(self, task: Task) -> None:
         if task.located is None:
@@ -324,4 +381,4 @@ def _out_of_memory(task: Task) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["Failure", "Summary", "Task", "extract", "plan", "present", "restate"]
+__all__ = ["Extracting", "Extractor", "Failure", "Job", "Summary", "Task", "plan", "present", "restate"]

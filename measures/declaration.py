@@ -108,6 +108,7 @@ class Measure:
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # parameters that reproduce somebody's conventions
     usual: ClassVar[tuple[Mapping[str, Any], ...]] = ()  # parameters it is computed with when no measure is named
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()  # further parameters that tests must go over
+    no_interval: ClassVar[str] = ""  # why the spread over blocks of text says nothing of it; "": it does; see `unsure`
 
     @property
     def bounds(self) -> Range:
@@ -138,6 +139,11 @@ class Measure:
     def statistic(self) -> Statistic:
         """What one pass over the words must gather under these parameters."""
         return self.needs
+
+    @property
+    def unsure(self) -> str:
+        """Why it has no interval under these parameters; "" where it has."""
+        return self.no_interval
 
     def prepare(self, layer: Any) -> Any:
         """Return, once a layer, what comparing it will need of its statistics; changes nothing."""

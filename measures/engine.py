@@ -19,18 +19,24 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from layeratlas.measures.batches import batched, shape_of
-from layeratlas.measures.declaration import Ends, Gathering, Measure, Range
+from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, Statistic
 from layeratlas.measures.figure import Figure, Stated, state
 from layeratlas.measures.joined import statistics_of
+from layeratlas.measures.nulls import Chance, Null, orders
 from layeratlas.measures.registry import in_order
-from layeratlas.measures.score import MeasureError, Score, Scores, UnequalWidths
+from layeratlas.measures.resampling import Interval, Replicates
+from layeratlas.measures.score import MeasureError, Score, Scores, TooFewWords, UnequalWidths
 from layeratlas.measures.sources.base import Source
+from layeratlas.measures.statistics.centring import Block
+from layeratlas.measures.statistics.folds import Foldable, Shuffling
 from layeratlas.measures.tiles import Cost, Pair, cut
+from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
 
 CPU = torch.device("cpu")
 T = TypeVar("T")
 R = TypeVar("R")
 _BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
+_ITEM = 8  # bytes of a value that is held to be shuffled, twice as float32
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
 
 
@@ -41,6 +47,7 @@ class How:
     dtype: torch.dtype = torch.float32
     device: torch.device = CPU
     memory: int = 2 * 2**30
+    sure: Uncertainty = NOTHING  # what to find out beside scores
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class Outcomes:
     measure: Measure
     pairs: list[Pair]
     scores: Scores | list[Score | MeasureError]
+    intervals: list[Interval | str | None] | None = None  # where they were asked for; see `Replicates.intervals`
+    nulls: list[Null | str | None] | None = None  # likewise; see `Chance.nulls`
 
     def reasons(self) -> list[str]:
         """Return why pairs have no score, one reason a pair that has none."""
@@ -82,24 +91,31 @@ def compare_pairs(
     advance: called with the number of words read (each tile reads all of them).
     Raises UnalignedWords when layers do not have the same words, MeasureError for layers of another shape.
     """
-    for tile in tiles_of(kind, layers, pairs, measures, how.memory):
+    for tile in tiles_of(kind, layers, pairs, measures, how.memory, sure=how.sure):
         yield from compare_tile(kind, layers, tile, measures, how, advance=advance)
 
 
 def tiles_of(
     kind: str, layers: Sequence[Source], pairs: Sequence[Pair], measures: Sequence[Measure], memory: int, *,
-    groups: int = 1,
+    groups: int = 1, sure: Uncertainty = NOTHING,
 ) -> list[list[Pair]]:  # fmt: skip
     """Split pairs into tiles whose statistics and reading take at most `memory` bytes."""
-    return cut(pairs, [layer.units for layer in layers], _cost(kind, layers, measures), memory, groups=groups)
+    return cut(pairs, [layer.units for layer in layers], _cost(kind, layers, measures, sure), memory, groups=groups)
 
 
-def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure]) -> Cost:
+def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure: Uncertainty) -> Cost:
     source, statistics = source_of(kind), set(statistics_of(measures).values())
+    words = max((getattr(layer, "words", 0) for layer in layers), default=0)
 
     def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
         held: int = source.held([layers[index] for index in indices])
-        return held + sum(statistic.bytes(units, pairs) for statistic in statistics)
+        shuffled = _ITEM * sum(units) * words if sure.nulls else 0
+        return held + shuffled + sum(taken(statistic, units, pairs) for statistic in statistics)
+
+    def taken(statistic: Any, units: list[int], pairs: list[Pair]) -> int:
+        if sure.intervals and isinstance(statistic, Foldable):
+            return statistic.folded_bytes(units, pairs, sure.intervals.blocks)
+        return int(statistic.bytes(units, pairs))
 
     return cost
 
@@ -122,38 +138,136 @@ def compare_tile(
     place = {index: at for at, index in enumerate(used)}
     local = [(place[a], place[b]) for a, b in sorted(pairs)]
     own = [(place[index], one) for index, one in figures]
-    gathered = _gather(kind, [layers[index] for index in used], local, in_order(measures),
-                       figures=own, how=how, advance=advance)  # fmt: skip
+    read = _read(kind, [layers[index] for index in used], local, in_order(measures),
+                 figures=own, how=how, advance=advance)  # fmt: skip
     with _side_by_side(how.device) as each:
+        replicates = _replicates(read, how.sure.intervals, each) if how.sure.intervals and local else None
+        gathered = read.gathered()
+        chance = _chance(read, gathered, how.sure.nulls, each) if how.sure.nulls and local else None
         if own:
             tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
-        gathered.prepare(each)
-        batches = gathered.batches(local)
-        for batch, outcomes in zip(batches, each(gathered.compare, batches), strict=True):
-            gathered.release(min(a for a, _ in batch))
-            yield [Outcomes(one.measure, [(used[a], used[b]) for a, b in one.pairs], one.scores) for one in outcomes]
+        for outcomes in gathered.compared(local, each):
+            yield [
+                replace(one, pairs=[(used[a], used[b]) for a, b in one.pairs],
+                        intervals=replicates.intervals(one) if replicates else None,
+                        nulls=chance.nulls(one) if chance else None)
+                for one in outcomes
+            ]  # fmt: skip
 
 
-def _gather(
+def _replicates(read: _Reading, asked: Intervals, each: SideBySide) -> Replicates:
+    """Compare all pairs of a tile again and again, with some blocks of the corpus left out, or counted twice."""
+    found = Replicates(asked, read.sizes)
+    sure = []
+    for measure in read.measures:
+        if reason := read.unsure(measure, asked):
+            found.refuse(measure, read.pairs, reason)
+        else:
+            sure.append(measure)
+    for number, weights in found if sure else ():
+        for outcomes in read.gathered(sure, weights).compared(read.pairs, each):
+            found.take(number, outcomes)
+    return found
+
+
+def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide) -> Chance:
+    """Compare all pairs of a tile again and again, b's text in another order; what is known of each layer stays."""
+    found = Chance(asked.permutations)
+    for measure in read.measures:
+        if not gathered.shuffles(measure):
+            found.refuse(measure, read.pairs, f"what {measure.name} needs is not kept so that text can be shuffled")
+    if read.held is None or not any(map(gathered.shuffles, read.measures)):
+        return found
+    gathered.prepare(each)
+    try:
+        for number, order in enumerate(orders(asked, read.layers[0].sentences())):  # type: ignore[attr-defined]
+            for outcomes in gathered.shuffled(read.held, torch.from_numpy(order)).compared(read.pairs, each):
+                found.take(number, outcomes)
+    except TooFewWords as refusal:
+        for measure in read.measures:
+            found.refuse(measure, read.pairs, str(refusal))
+    return found
+
+
+def _read(
     kind: str, layers: Sequence[Source], pairs: list[Pair], measures: Sequence[Measure],
     *, figures: Sequence[tuple[int, Figure]], how: How, advance: Callable[[int], None],
-) -> _Gathered:  # fmt: skip
+) -> _Reading:  # fmt: skip
     """Read the layers once, and let every statistic take what it needs; of pairs only what measures need."""
-    feed = source_of(kind).feed(layers, how.dtype, how.device)
+    source, folds, whole = source_of(kind), how.sure.intervals.blocks if how.sure.intervals and pairs else 0, ""
+    edges: list[int] = []
+    if folds:
+        try:
+            edges = source.edges(layers, folds)
+        except TooFewWords as refusal:
+            whole = str(refusal)
+    feed = source.feed(layers, how.dtype, how.device, edges)
     asked: list[Measure | Figure] = [*measures, *dict.fromkeys(one for _, one in figures)]
     needed = statistics_of(asked)
     of_pairs = {needed[measure] for measure in measures}
-    statistics = {
-        statistic: statistic.begin(layers, pairs if statistic in of_pairs else [], how)
-        for statistic in dict.fromkeys(needed.values())
-    }
+    statistics: dict[Statistic, Any] = {}
+    for statistic in dict.fromkeys(needed.values()):
+        own = pairs if statistic in of_pairs else []
+        if edges and own and isinstance(statistic, Foldable):
+            statistics[statistic] = statistic.folded(layers, own, how, folds)
+        else:
+            statistics[statistic] = statistic.begin(layers, own, how)
+    sizes = [0] * folds
+    held: list[Any] = []
     for block in feed.blocks():
-        for statistic in statistics.values():
-            statistic.add(block)
+        for gathering in statistics.values():
+            gathering.add(block)
+        if edges:
+            sizes[block.fold] += block.words
+        if how.sure.nulls and pairs and isinstance(block, Block):
+            held.append(replace(block, centred=block.centred.clone()))
         advance(block.words)
-    of_measure = {measure: statistics[needed[measure]] for measure in measures}
-    of_figure = {one: statistics[needed[one]] for one in asked if isinstance(one, Figure)}
-    return _Gathered(layers, pairs, of_measure, of_figure, feed.refused)
+    together = Block(torch.cat([one.centred for one in held]), held[0].pivot) if held else None
+    return _Reading(layers, pairs, list(measures), needed, statistics, feed.refused, sizes, whole, together)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What one pass gathered; needed: which statistic serves which measure or figure.
+
+    sizes: of the corpus's blocks, in words; uncut: why it has none.
+    """
+
+    layers: Sequence[Source]
+    pairs: list[Pair]
+    measures: list[Measure]
+    needed: dict[Any, Statistic]
+    statistics: dict[Statistic, Any]  # Gathering, or Folded
+    refused: dict[int, MeasureError]
+    sizes: list[int]
+    uncut: str
+    held: Block | None  # all words, where text is to be shuffled
+
+    def unsure(self, measure: Measure, asked: Intervals) -> str:
+        """Return why a measure has no interval here; "" where it has."""
+        statistic = self.needed[measure]
+        if not isinstance(statistic, Foldable):
+            return f"what {measure.name} needs is not kept block by block"
+        return self.uncut or (statistic.only_once if asked.method == "bootstrap" else "")
+
+    def gathered(self, measures: Sequence[Measure] | None = None, weights: Sequence[int] = ()) -> _Gathered:
+        """Return what all words give; or, for some measures, what the blocks give, each counted so often."""
+        chosen = self.measures if measures is None else measures
+        figures = [one for one in self.needed if isinstance(one, Figure)] if measures is None else []
+        used = {
+            statistic: self._gathering(statistic, weights)
+            for statistic in dict.fromkeys(self.needed[one] for one in (*chosen, *figures))
+        }
+        return _Gathered(
+            self.layers, self.pairs, {one: used[self.needed[one]] for one in chosen},
+            {one: used[self.needed[one]] for one in figures}, self.refused,
+        )  # fmt: skip
+
+    def _gathering(self, statistic: Statistic, weights: Sequence[int]) -> Gathering:
+        found = self.statistics[statistic]
+        if weights:
+            return found.weighted(weights)  # type: ignore[no-any-return]
+        return found.whole() if hasattr(found, "whole") else found  # type: ignore[no-any-return]
 
 
 class SideBySide(Protocol):
@@ -195,7 +309,9 @@ class _Gathered:
             return refusal
 
     def prepare(self, each: SideBySide) -> None:
-        """Have every measure prepare every layer that it will compare, layers side by side."""
+        """Have every measure prepare every layer that it will compare, layers side by side; once."""
+        if self._prepared:
+            return
         views = dict.fromkeys(
             (statistic, end, statistic.group(*pair))
             for statistic in dict.fromkeys(self._statistics.values()) for pair in self._pairs for end in pair
@@ -215,6 +331,31 @@ class _Gathered:
             return measure.prepare(self._statistics[measure].prepare(index, group))
         except MeasureError as refusal:
             return refusal
+
+    def shuffles(self, measure: Measure) -> bool:
+        """Tell whether what a measure needs can be met again in another order."""
+        return isinstance(self._statistics[measure], Shuffling)
+
+    def shuffled(self, held: Any, order: Any) -> _Gathered:
+        """Return the same layers, prepared as they are, with the words of every pair's second in another order."""
+        one_each = {
+            statistic: statistic.shuffled(held, order)
+            for statistic in dict.fromkeys(self._statistics.values()) if isinstance(statistic, Shuffling)
+        }  # fmt: skip
+        of_measure = {
+            measure: one_each[statistic] for measure, statistic in self._statistics.items() if statistic in one_each
+        }
+        found = _Gathered(self._layers, self._pairs, of_measure, {}, self._refused)
+        found._prepared = {key: value for key, value in self._prepared.items() if key[0] in of_measure}
+        return found
+
+    def compared(self, pairs: list[Pair], each: SideBySide) -> Iterator[list[Outcomes]]:
+        """Prepare all layers, and give the outcomes of pairs, batch by batch."""
+        self.prepare(each)
+        batches = self.batches(pairs)
+        for batch, outcomes in zip(batches, each(self.compare, batches), strict=True):
+            self.release(min(a for a, _ in batch))
+            yield outcomes
 
     def batches(self, pairs: list[Pair]) -> list[list[Pair]]:
         """Group pairs whose layers have the same shapes, in the order of their first layers."""

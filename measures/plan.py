@@ -12,6 +12,7 @@ from layeratlas.measures.tiles import Pair, Tile
 from layeratlas.store.errors import BadRequest, unknown
 from layeratlas.store.store import ArtifactRow, Store
 from layeratlas.store.study import MeasureSpec
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 #: A figure to be: artifact (fingerprint), figure (name).
 FigureKey = tuple[str, str]
@@ -61,9 +62,11 @@ def _chosen(spec: MeasureSpec, kinds: Collection[str]) -> list[Measure]:
 
 def plan(
     store: Store, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], *, refresh: bool = False,
-    taken: Collection[Key] = frozenset(),
+    taken: Collection[Key] = frozenset(), sure: Uncertainty = NOTHING,
 ) -> list[Tile]:  # fmt: skip
     """Return what is missing, as tiles that have not been cut to any memory; none when everything is known.
+
+    sure: what is asked beside scores; a score without it is missing.
 
     Pairs are together that lack the same configurations and share the same words. refresh: known scores too.
     taken: what somebody is at, or has done, and is left out.
@@ -72,7 +75,7 @@ def plan(
     for kind in dict.fromkeys(measure.kind for measure in measures):
         own = [row for row in artifacts if row.kind == kind and row.damaged is None]
         asked = [configuration(measure).configuration for measure in measures if measure.kind == kind]
-        missing = store.missing_pairs([row.artifact for row in own], asked, known_too=refresh)
+        missing = store.missing_pairs([row.artifact for row in own], asked, known_too=refresh, beside=beside(sure))
         groups: dict[tuple[Any, ...], list[Pair]] = {}
         for configurations, pairs in missing.items():
             for a, b in pairs:
@@ -82,6 +85,11 @@ def plan(
                     groups.setdefault((own[a].corpus, own[a].words_from_tokens, words, free), []).append((a, b))
         tiles += [_tile(own, group, free) for (*_, free), group in groups.items()]
     return tiles
+
+
+def beside(sure: Uncertainty) -> list[tuple[str, str]]:
+    """Return in which tables, under which settings, the store keeps what is asked beside scores."""
+    return [(one.table, one.settings) for one in sure.asked]
 
 
 def missing_figures(

@@ -6,8 +6,7 @@ lacks, in this order, and claims the next tile before anybody else may look.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -15,50 +14,67 @@ from layeratlas.measures.declaration import Measure
 from layeratlas.measures.engine import source_of, tiles_of
 from layeratlas.measures.figure import Figure
 from layeratlas.measures.joined import rides_along, statistics_of
-from layeratlas.measures.plan import FigureKey, Key, missing_figures, plan
+from layeratlas.measures.plan import FigureKey, Key, beside, missing_figures, plan
 from layeratlas.measures.tiles import Pair, Tile
+from layeratlas.store.errors import StoreBusy
 from layeratlas.store.store import ArtifactRow, Store
-
-_LOOK = 0.2  # seconds between looks at what others have finished
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 
 class Remaining:
-    """What these artifacts lack under these measures (by fingerprint); with `refresh`, what is known as well."""
+    """What these artifacts lack under these measures (by fingerprint); with `refresh`, what is known as well.
+
+    workers: how many tiles this process has under way at once.
+    """
 
     def __init__(
         self, store: Store, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure],
-        figures: Sequence[Figure], *, run: str, memory: int, refresh: bool,
+        figures: Sequence[Figure], *, run: str, memory: int, refresh: bool, sure: Uncertainty = NOTHING,
+        workers: int = 1,
     ) -> None:  # fmt: skip
         self._store, self._artifacts, self._measures, self._figures = store, artifacts, measures, figures
         self._rows = {row.artifact: row for row in artifacts}
-        self._run, self._memory, self._refresh = run, memory, refresh
+        self._run, self._memory, self._refresh, self._sure, self._workers = run, memory, refresh, sure, workers
+        self._claims: dict[Tile, ExitStack] = {}  # of tiles that were given out
         self._done: list[Tile] = []  # of a refresh, which the catalog cannot tell from what was known before
         self._free: list[Tile] | None = None  # what was free when this process last planned, less what it took since
         self._others_had = 0  # scores in the catalog then, that other runs computed
+        self.others_work = False  # whether, when last asked, others were at something that is left here too
 
-    def tiles(self, note: Callable[[str], None]) -> Iterator[Tile]:
-        """Give the tiles that this process takes, each claimed until the next is asked for, until nothing is left.
+    def take(self) -> Tile | None:
+        """Give a tile that nobody is at, claimed until it is `done` or `lost`; None where there is none now."""
+        with self._store.claims.planning(), ExitStack() as claim:
+            tile, self.others_work = self._next()
+            if tile is None:
+                return None
+            try:
+                claim.enter_context(self._store.claims.claim(tile.description()))
+            except StoreBusy:  # another machine has claimed something since we looked
+                self._free, self.others_work = None, True
+                return None
+            self._claims[tile] = claim.pop_all()
+            return tile
 
-        note: hears when there is nothing to do but to wait for another process.
-        """
-        is_waiting = False
-        while True:
-            with ExitStack() as claim:
-                with self._store.claims.planning():
-                    tile, others_work = self._next()
-                    if tile is not None:
-                        claim.enter_context(self._store.claims.claim(tile.description()))
-                if tile is not None:
-                    yield tile
-                    if self._refresh:
-                        self._done.append(tile)
-                    continue
-            if not others_work:
-                return
-            if not is_waiting:
-                note("another layeratlas measures what is left in this store: waiting for it")
-                is_waiting = True
-            time.sleep(_LOOK)
+    def done(self, tile: Tile) -> None:
+        """Hear that a tile's scores are in the log."""
+        if self._refresh:
+            self._done.append(tile)
+        self._claims.pop(tile).close()
+
+    def lost(self, tile: Tile) -> None:
+        """Hear that somebody gave up amid a tile: what is not in the log is free again."""
+        self._claims.pop(tile).close()
+        self._free = None
+
+    def leave_out(self, artifacts: Collection[str]) -> None:
+        """Compare these no more: they are damaged."""
+        self._artifacts = [row for row in self._artifacts if row.artifact not in artifacts]
+        self._free = None
+
+    def close(self) -> None:
+        """Give back all claims."""
+        for tile in list(self._claims):
+            self.lost(tile)
 
     def _next(self) -> tuple[Tile | None, bool]:
         """Return a tile that nobody is at, and whether others are at something that is left here too.
@@ -68,7 +84,7 @@ class Remaining:
         tile, others_work = self._next_pairs()
         if not self._figures:
             return tile, others_work
-        claimed = {key for claim in self._store.claims.taken() for key in Tile.of(claim).stated()}
+        claimed = {key for claim in Tile.claimed(self._store.claims.taken()) for key in claim.stated()}
         missing = self._missing_figures()
         free = [key for key in missing if key not in claimed]
         if tile is not None:
@@ -96,7 +112,7 @@ class Remaining:
             one for one in dict.fromkeys(artifact for artifact, _ in free)
             if (self._rows[one].corpus, self._rows[one].word_set) == (first.corpus, first.word_set)
         ]  # fmt: skip
-        share = alike[: -(-len(alike) // max(1, self._store.claims.workers()))]
+        share = alike[: -(-len(alike) // self._at_work())]
         statistics = set(statistics_of(self._figures).values())
         taken: list[str] = []
         for one in share:
@@ -109,11 +125,11 @@ class Remaining:
     def _next_pairs(self) -> tuple[Tile | None, bool]:
         """Return a tile of pairs that nobody is at, and whether others are at pairs that are left here too."""
         self._store.merge()
-        taken = self._store.claims.taken()
+        taken = Tile.claimed(self._store.claims.taken())
         if taken or self._store.waiting() or self._free is None or self._others_had != self._scores_of_others():
             self._others_had = self._scores_of_others()
-            finished = {key for tile in self._done for key in tile.scores()} | self._store.waiting_pairs()
-            claimed = {key for claim in taken for key in Tile.of(claim).scores()}
+            finished = {key for tile in self._done for key in tile.scores()} | self._waiting()
+            claimed = {key for tile in taken for key in tile.scores()}
             self._free = self._missing(finished | claimed)
             if not self._free:
                 return None, bool(claimed) and bool(self._missing(finished))
@@ -127,19 +143,28 @@ class Remaining:
             self._free = None
         return part(first, share), True
 
+    def _waiting(self) -> set[Key]:
+        """Return what is finished, with all that was asked beside it, and waits in the log."""
+        asked = beside(self._sure)
+        return self._store.waiting_beside(asked) if asked else self._store.waiting_pairs()
+
+    def _at_work(self) -> int:
+        """Return how many workers share what is left: this process's, and other processes."""
+        return max(1, self._store.claims.workers()) - 1 + self._workers
+
     def _scores_of_others(self) -> int:
         return self._store.scores_of_others(self._run)
 
     def _missing(self, known: set[Key]) -> list[Tile]:
         measures = list(self._measures.values())
-        return plan(self._store, self._artifacts, measures, refresh=self._refresh, taken=known)
+        return plan(self._store, self._artifacts, measures, refresh=self._refresh, taken=known, sure=self._sure)
 
     def _share(self, tile: Tile) -> list[Pair]:
         """Return the pairs that one process takes at once: what memory allows, or its share where others work too."""
         layers = source_of(tile.kind).from_artifacts(self._store.root, [self._rows[one] for one in tile.artifacts])
         chosen = [self._measures[one] for one in tile.configurations]
-        workers = max(1, self._store.claims.workers())
-        return tiles_of(tile.kind, layers, tile.pairs, chosen, self._memory, groups=workers)[0]
+        workers = self._at_work()
+        return tiles_of(tile.kind, layers, tile.pairs, chosen, self._memory, groups=workers, sure=self._sure)[0]
 
 
 def part(tile: Tile, pairs: Sequence[Pair]) -> Tile:

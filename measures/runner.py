@@ -6,28 +6,32 @@ Any number of processes share the work of one store. A tile's claim ends with it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layeratlas.measures.declaration import Measure
+from layeratlas.measures.executors.base import Executor, InProcess, Opening
 from layeratlas.measures.figure import FIGURES, Figure, Stated
 from layeratlas.measures.plan import FigureKey
 from layeratlas.measures.registry import configuration, configuration_row
 from layeratlas.measures.tiles import Tile
-from layeratlas.store.errors import ArtifactDamaged
-from layeratlas.store.progress import Progress
+from layeratlas.store.errors import ArtifactDamaged, LayeratlasError
+from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.store import ArtifactRow, Store
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 if TYPE_CHECKING:
     import torch
 
     from layeratlas.measures.engine import Outcomes
+    from layeratlas.measures.remaining import Remaining
 
 _STAGE_SECONDS = 5.0  # what a killed process loses of finished pairs, at most
+_ATTEMPTS = 3  # of each worker, when they end amid their tiles
 
 
 @dataclass
@@ -36,8 +40,12 @@ class Summary:
 
     scores: int = 0
     figures: int = 0
+    intervals: int = 0
+    nulls: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     refused_figures: dict[str, int] = field(default_factory=dict)
+    refused_intervals: dict[str, int] = field(default_factory=dict)
+    refused_nulls: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
     @property
@@ -45,27 +53,60 @@ class Summary:
         """4 when an artifact was damaged, else 0: a refused pair is an answer."""
         return 4 if self.damaged else 0
 
+    def add(self, other: Summary) -> None:
+        """Take in what another part of the run measured."""
+        self.scores += other.scores
+        self.figures += other.figures
+        self.intervals += other.intervals
+        self.nulls += other.nulls
+        self.damaged += other.damaged
+        for name in ("refused", "refused_figures", "refused_intervals", "refused_nulls"):
+            ours = getattr(self, name)
+            for reason, count in getattr(other, name).items():
+                ours[reason] = ours.get(reason, 0) + count
+
     def lines(self) -> list[str]:
         """What to tell the user."""
         figures = f" and {self.figures:,} figures of layers" if self.figures or self.refused_figures else ""
-        lines = [f"measured {self.scores:,} scores{figures}"]
+        intervals = f", {self.intervals:,} of them with an interval" if self.intervals or self.refused_intervals else ""
+        nulls = f", {self.nulls:,} of them against chance" if self.nulls or self.refused_nulls else ""
+        lines = [f"measured {self.scores:,} scores{intervals}{nulls}{figures}"]
         lines += [f"refused {count:,} scores: {reason}" for reason, count in self.refused.items()]
         lines += [f"refused {count:,} figures: {reason}" for reason, count in self.refused_figures.items()]
+        lines += [f"no interval of {count:,} scores: {reason}" for reason, count in self.refused_intervals.items()]
+        lines += [f"no null of {count:,} scores: {reason}" for reason, count in self.refused_nulls.items()]
         return lines + [f"damaged, not read: {line}. `layeratlas run STUDY.toml` rebuilds it" for line in self.damaged]
 
 
 @dataclass(frozen=True)
+class Job:
+    """A tile for a worker, with what one needs to know to compute it, so that workers open no catalog."""
+
+    tile: Tile
+    rows: Mapping[str, ArtifactRow]
+    measures: Mapping[str, Measure]  # by fingerprint
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"the comparison of {self.tile.title}"
+
+
+@dataclass(frozen=True)
 class Session:
-    """One run that measures: where, for whom, with what means, and what came of it."""
+    """One run that measures: where, for whom, by what workers, and what came of it.
+
+    opening: makes a `Filler`, in this process or another. memory: bytes for the sums of a tile.
+    """
 
     store: Store
     run: str
     progress: Progress
-    device: torch.device
-    memory: int = 2 * 2**30  # bytes for the sums of a tile
+    opening: Opening
+    executor: Executor = field(default_factory=InProcess)
+    memory: int = 2 * 2**30
     refresh: bool = False
-    cores: Callable[[], AbstractContextManager[None]] = nullcontext  # holds this process to its share, tile by tile
-    summary: Summary = field(default_factory=Summary)
+    sure: Uncertainty = NOTHING  # what is asked beside scores
 
     def measure(
         self, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], missing: Sequence[Tile],
@@ -82,35 +123,127 @@ class Session:
         self.store.write("configurations", [configuration_row(measure) for measure in measures])
         self.store.merge()
         read = {artifact for tile in missing for artifact in tile.artifacts} | {artifact for artifact, _ in lacking}
-        sound = {row.artifact: row for row in self._sound(artifacts, read)}
-        remaining = Remaining(
-            self.store, list(sound.values()), by_identity, figures, run=self.run, memory=self.memory,
-            refresh=self.refresh,
-        )  # fmt: skip
-        for tile in remaining.tiles(self.progress.note):
-            with self.cores():
-                self._fill(tile, sound, by_identity)
-        self.store.merge()
-        return self.summary
+        rows = [row for row in artifacts if row.artifact in read]
+        if rows:
+            remaining = Remaining(
+                self.store, rows, by_identity, figures, run=self.run, memory=self.memory, refresh=self.refresh,
+                sure=self.sure, workers=self.executor.workers,
+            )  # fmt: skip
+            jobs = Measuring(remaining, rows, by_identity, self.progress, self.executor.workers)
+            with closing(remaining):
+                self.executor.run(self.opening, jobs, self.progress)
+            self.store.merge()
+            return jobs.summary
+        return Summary()
 
-    def _sound(self, artifacts: Sequence[ArtifactRow], read: Collection[str]) -> list[ArtifactRow]:
-        """Re-hash what is about to be read; leave out, and mark, what is not what was written."""
-        used = [row for row in artifacts if row.artifact in read]
-        bad = {}
-        self.store.bring(used)
-        with self.progress.task("checking artifacts", len(used)) as advance, ThreadPoolExecutor() as pool:
-            for row, reason in zip(used, pool.map(partial(damage_of, self.store), used), strict=True):
-                if reason:
-                    bad[row.artifact] = reason
-                    self.summary.damaged.append(f"{row.title}: {reason}")
+
+class Measuring:
+    """What is left to measure, given out tile by tile."""
+
+    title = "measuring"
+
+    def __init__(
+        self, remaining: Remaining, rows: Sequence[ArtifactRow], measures: Mapping[str, Measure], progress: Progress,
+        workers: int,
+    ) -> None:  # fmt: skip
+        self.summary = Summary()
+        self._remaining, self._measures, self._progress = remaining, measures, progress
+        self._rows = {row.artifact: row for row in rows}
+        self._damaged: set[str] = set()
+        self._lost, self._too_many = 0, _ATTEMPTS * workers  # workers, since something was last done
+        self._is_waiting = False
+
+    def take(self, last: Job | None) -> Job | None:
+        """Give the next tile."""
+        tile = self._remaining.take()
+        if tile is None:
+            return None
+        return Job(tile, {one: self._rows[one] for one in tile.artifacts}, self._chosen(tile))
+
+    def _chosen(self, tile: Tile) -> dict[str, Measure]:
+        return {one: self._measures[one] for one in tile.configurations}
+
+    def done(self, job: Job, result: Filled) -> None:
+        """Take in what was computed; what is damaged is compared no more."""
+        self._lost = 0
+        if new := result.damaged.keys() - self._damaged:
+            self._damaged |= new
+            self._remaining.leave_out(new)
+        result.summary.damaged = [result.damaged[one] for one in sorted(new)]
+        self.summary.add(result.summary)
+        self._remaining.done(job.tile)
+
+    def lost(self, job: Job, why: str) -> None:
+        """Free what a worker that has ended had not finished. Raises LayeratlasError when one ends after the other."""
+        self._remaining.lost(job.tile)
+        self._lost += 1
+        if self._lost >= self._too_many:
+            raise LayeratlasError(
+                f"{self._lost} workers ended one after the other, the last amid {job.title} ({why}): they may need "
+                "more memory than there is: use fewer workers, or less --memory. What is finished is kept"
+            )
+
+    def is_over(self) -> bool:
+        """Tell whether nothing is left; say so once when others are at what is."""
+        if self._remaining.others_work and not self._is_waiting:
+            self._progress.note("another layeratlas measures what is left in this store: waiting for it")
+            self._is_waiting = True
+        return not self._remaining.others_work
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a worker did of a tile, and which of its artifacts are damaged: what is said of each."""
+
+    summary: Summary
+    damaged: Mapping[str, str]
+
+
+class Filler:
+    """Computes tiles and logs their scores, and what is asked beside them.
+
+    cores: holds this process to its share, tile by tile.
+    """
+
+    def __init__(
+        self, store: Store, run: str, device: torch.device, memory: int = 2 * 2**30, *,
+        cores: Callable[[], AbstractContextManager[None]] = nullcontext, sure: Uncertainty = NOTHING,
+    ) -> None:  # fmt: skip
+        self.store, self.run, self.device, self.memory, self.cores = store, run, device, memory, cores
+        self.sure = sure
+        self.progress: Progress = Silent()
+        self.summary = Summary()
+        self._checked: dict[str, str | None] = {}  # artifact -> why it is damaged
+
+    def do(self, job: Job, progress: Progress) -> Filled:
+        """Compute a tile, less what is damaged."""
+        self.progress, self.summary = progress, Summary()
+        with self.cores():
+            self._check([job.rows[one] for one in job.tile.artifacts if one not in self._checked])
+            damaged = {
+                one: f"{job.rows[one].title}: {why}" for one in job.tile.artifacts if (why := self._checked[one])
+            }
+            tile = job.tile.without(damaged)
+            if tile.pairs or tile.figures:
+                self._fill(tile, job.rows, job.measures)
+        return Filled(self.summary, damaged)
+
+    def _check(self, rows: Sequence[ArtifactRow]) -> None:
+        """Re-hash what is about to be read; mark what is not what was written."""
+        if not rows:
+            return
+        self.store.bring(rows)
+        with self.progress.task("checking artifacts", len(rows)) as advance, ThreadPoolExecutor() as pool:
+            for row, reason in zip(rows, pool.map(partial(damage_of, self.store), rows), strict=True):
+                self._checked[row.artifact] = reason
                 advance(1)
-        self.store.write("damaged", [{"artifact": artifact, "reason": reason} for artifact, reason in bad.items()])
-        return [row for row in used if row.artifact not in bad]
+        bad = [row.artifact for row in rows if self._checked[row.artifact]]
+        self.store.write("damaged", [{"artifact": one, "reason": self._checked[one]} for one in bad])
 
-    def _fill(self, tile: Tile, rows: dict[str, ArtifactRow], measures: dict[str, Measure]) -> None:
+    def _fill(self, tile: Tile, rows: Mapping[str, ArtifactRow], measures: Mapping[str, Measure]) -> None:
         """Compute a tile and log its scores, every few seconds."""
         from layeratlas.measures.engine import How, compare_tile, source_of
-        from layeratlas.measures.scored import score_table
+        from layeratlas.measures.scored import interval_rows, null_rows, score_table
 
         artifacts = [rows[artifact] for artifact in tile.artifacts]
         source = source_of(tile.kind)
@@ -118,12 +251,11 @@ class Session:
         chosen = [measures[identity] for identity in tile.configurations]
         if self.device.type not in source.DEVICES:
             self.progress.note(f"{tile.kind} is compared on the CPU, not on {self.device}")
-        title = f"{len(layers)} layers of {tile.kind}" + (f", {len(tile.pairs):,} pairs" if tile.pairs else "")
         wanted = [(place, FIGURES[name]) for place, name in tile.figures]
-        how = How(device=self.device, memory=self.memory)
+        how = How(device=self.device, memory=self.memory, sure=self.sure)
         with (
-            self.progress.task(f"reading {title}", layers[0].words) as read,
-            self._comparing(title, len(tile.pairs)) as compared,
+            self.progress.task(f"reading {tile.title}", layers[0].words) as read,
+            self._comparing(tile.title, len(tile.pairs)) as compared,
         ):
             found = compare_tile(
                 tile.kind,
@@ -137,6 +269,14 @@ class Session:
             )
             for some in _every(found, _STAGE_SECONDS):
                 self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
+                if self.sure.intervals:
+                    found_beside = interval_rows(self.sure.intervals, some, tile.artifacts, self.run)
+                    self.store.write("intervals", found_beside)
+                    self._count_beside(found_beside)
+                if self.sure.nulls:
+                    found_beside = null_rows(self.sure.nulls, some, tile.artifacts, self.run)
+                    self.store.write("nulls", found_beside)
+                    self._count_beside(found_beside, nulls=True)
                 self._count(some)
                 compared(sum(len(outcomes.pairs) for outcomes in some) // (2 * len(chosen)))
 
@@ -153,6 +293,18 @@ class Session:
             self.summary.figures += one.refused is None
             if one.refused is not None:
                 self.summary.refused_figures[one.refused] = self.summary.refused_figures.get(one.refused, 0) + 1
+
+    def _count_beside(self, rows: Sequence[Mapping[str, Any]], *, nulls: bool = False) -> None:
+        summary = self.summary
+        refused = summary.refused_nulls if nulls else summary.refused_intervals
+        reasons = [row.get("refused") for row in rows]
+        for reason in reasons:
+            if reason is not None:
+                refused[reason] = refused.get(reason, 0) + 1
+        if nulls:
+            summary.nulls += reasons.count(None)
+        else:
+            summary.intervals += reasons.count(None)
 
     def _count(self, outcomes: Sequence[Outcomes]) -> None:
         for one in outcomes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from layeratlas.measures.engine import Outcomes, reason
 from layeratlas.measures.figure import Stated
 from layeratlas.measures.registry import configuration
 from layeratlas.measures.score import MeasureError, Score, Scores
+from layeratlas.store.uncertainty import Intervals, Nulls
 
 
 def score_table(outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str) -> pa.Table:
@@ -33,6 +35,33 @@ def figure_rows(stated: Sequence[Stated], artifacts: Sequence[str], run: str) ->
         }
         for one in stated
     ]  # fmt: skip
+
+
+def interval_rows(
+    asked: Intervals, outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str
+) -> list[dict[str, Any]]:
+    """Return a row for the interval of each score, or why it has none. artifacts: what the pairs' places stand for."""
+    known = {"settings": asked.settings, "method": asked.method, "blocks": asked.blocks, "seed": asked.seed, "run": run}
+    return [row for one in outcomes for row in _beside(known, one, one.intervals, artifacts)]
+
+
+def null_rows(
+    asked: Nulls, outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return a row for what chance gives in place of each score, or why that is not known."""
+    known = {**asdict(asked), "settings": asked.settings, "run": run}
+    return [row for one in outcomes for row in _beside(known, one, one.nulls, artifacts)]
+
+
+def _beside(
+    known: dict[str, Any], outcomes: Outcomes, found: Sequence[Any] | None, artifacts: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    identity = configuration(outcomes.measure).configuration
+    for ((a, b), score), one in zip(outcomes.single(), found or (), strict=True):
+        if not isinstance(score, MeasureError) and one is not None:
+            said = {"refused": one} if isinstance(one, str) else vars(one)
+            pair = {"configuration": identity, "artifact_a": artifacts[a], "artifact_b": artifacts[b]}
+            yield {**known, **pair, "value": score.value, **said}
 
 
 def _table(outcomes: Outcomes, identity: str, artifacts: Sequence[str], run: str) -> pa.Table:

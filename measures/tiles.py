@@ -6,8 +6,8 @@ as memory allows, since every tile reads its layers anew, or smaller where sever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 Pair = tuple[int, int]
@@ -40,6 +40,27 @@ class Tile:
         artifacts, configurations = (tuple(description[key]) for key in ("artifacts", "configurations"))
         figures = tuple((int(place), name) for place, name in description.get("figures", ()))
         return cls(description["kind"], artifacts, pairs, configurations, figures)
+
+    @classmethod
+    def claimed(cls, claims: Iterable[Mapping[str, Any]]) -> list[Tile]:
+        """Return the tiles among what is claimed."""
+        return [cls.of(claim) for claim in claims if "pairs" in claim and "artifacts" in claim]
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        pairs = f", {len(self.pairs):,} pairs" if self.pairs else ""
+        return f"{len(self.artifacts):,} layers of {self.kind}{pairs}"
+
+    def without(self, artifacts: Collection[str]) -> Tile:
+        """Return the tile less what needs these."""
+        kept = [place for place, one in enumerate(self.artifacts) if one not in artifacts]
+        at = {place: index for index, place in enumerate(kept)}
+        return replace(
+            self, artifacts=tuple(self.artifacts[place] for place in kept),
+            pairs=tuple((at[a], at[b]) for a, b in self.pairs if a in at and b in at),
+            figures=tuple((at[place], name) for place, name in self.figures if place in at),
+        )  # fmt: skip
 
     def stated(self) -> set[tuple[str, str]]:
         """Return the figures that it computes: (artifact, figure)."""

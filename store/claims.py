@@ -22,9 +22,9 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from layeratlas.store.errors import StoreBusy
 from layeratlas.store.files import is_of_this_host, process_name
@@ -37,6 +37,25 @@ _CLAIM, _WORKER = "claim-", "worker-"
 #: The locks that this process holds. Asked before the system is: some file systems grant a process its own lock again.
 _HELD: dict[Path, FileLock] = {}
 _AT_WORK: Counter[Path] = Counter()
+
+
+class Claiming(Protocol):
+    """How processes agree on who does what: by locks of one machine (`Claims`), or by leases (`sharing/leases.py`)."""
+
+    def planning(self) -> AbstractContextManager[None]:
+        """Decide alone, as far as that can be had, what is taken next."""
+
+    def taken(self) -> list[dict[str, Any]]:
+        """Return what living processes have claimed, this one included."""
+
+    def claim(self, work: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """Claim a piece of work until the block ends. Raises StoreBusy."""
+
+    def workers(self, *, here: bool = False) -> int:
+        """Return how many living processes are at work in this store, or on this host only."""
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """Mark this process as one that works here until the block ends."""
 
 
 class Claims:

@@ -17,7 +17,7 @@ from layeratlas.store.errors import NothingYet
 from layeratlas.store.files import orphans
 from layeratlas.store.former import STAGING
 from layeratlas.store.log import COLUMNS, Segment
-from layeratlas.store.merge import KEYS
+from layeratlas.store.merge import BESIDE, KEYS
 from layeratlas.store.store import Store
 from layeratlas.store.verify import artifact_files
 
@@ -157,6 +157,8 @@ class _Look:
         import pyarrow.parquet as pq
 
         keys = ("configuration", "artifact_a", "artifact_b") if table == "scores" else KEYS.get(table)
+        if table in BESIDE:
+            keys = ("configuration", "artifact_a", "artifact_b", "settings")
         if keys is None:
             return False
         try:

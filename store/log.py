@@ -68,6 +68,18 @@ COLUMNS: dict[str, dict[str, str]] = {
         "words": "int64", "refused": "string", "diagnostics": "string", "run": "string",
         "units": "floats", "matches": "ints", "store": "string",
     },
+    "intervals": {
+        "configuration": "string", "artifact_a": "string", "artifact_b": "string", "settings": "string",
+        "method": "string", "blocks": "int32", "seed": "int64", "value": "double", "error": "double", "low": "double",
+        "high": "double", "corrected": "double", "replicates": "doubles", "sizes": "ints", "refused": "string",
+        "run": "string", "store": "string",
+    },
+    "nulls": {
+        "configuration": "string", "artifact_a": "string", "artifact_b": "string", "settings": "string",
+        "permuted": "string", "permutations": "int32", "seed": "int64", "value": "double", "mean": "double",
+        "deviation": "double", "low": "double", "median": "double", "high": "double", "calibrated": "double",
+        "p": "double", "refused": "string", "run": "string", "store": "string",
+    },
 }  # fmt: skip
 for _columns in COLUMNS.values():
     _columns["written"] = "timestamp"
@@ -76,6 +88,7 @@ _NAME = re.compile(r"(\d{8}T\d{12}Z)-([0-9a-f]{64})\.parquet")
 _TIME = "%Y%m%dT%H%M%S%fZ"
 _COVERS = b"layeratlas.covers"
 _PAIR = ("configuration", "artifact_a", "artifact_b")
+_BESIDE = (*_PAIR, "settings")
 _FIGURE = ("artifact", "figure", "version", "parameters")
 _MANY = 16  # segments of about one size become one
 _SIZES = (2**16, 2**20, 2**24, 2**27)  # bytes: sizes up to the first are about one, and so on; larger ones stay
@@ -167,6 +180,10 @@ class Log:
     def pairs(self, segments: Iterable[Segment]) -> set[tuple[str, str, str]]:
         """Return (configuration, artifact_a, artifact_b) of all scores and refusals in segments."""
         return self._keys(segments, _PAIR)
+
+    def beside(self, segments: Iterable[Segment]) -> set[tuple[str, str, str, str]]:
+        """Return (configuration, artifact_a, artifact_b, settings) of what segments have beside scores."""
+        return self._keys(segments, _BESIDE)
 
     def figures(self, segments: Iterable[Segment]) -> set[tuple[str, str, int, str]]:
         """Return (artifact, figure, version, parameters) of all figures and refusals in segments."""
@@ -271,9 +288,9 @@ def is_name(table: str, name: str = "") -> bool:
 
 def _encodings(table: str) -> dict[str, Any]:
     """Numbers byte by byte, texts once: a score's neurons are most of the bytes, and take a sixth less so."""
-    paths = {"floats": ".list.element", "ints": ".list.element", "strings": ".list.element"}
+    paths = dict.fromkeys(("floats", "doubles", "ints", "strings"), ".list.element")
     columns = {name + paths.get(kind, ""): kind for name, kind in COLUMNS[table].items()}
-    split = [path for path, kind in columns.items() if kind in ("double", "floats", "ints")]
+    split = [path for path, kind in columns.items() if kind in ("double", "floats", "doubles", "ints")]
     return {"use_byte_stream_split": split, "use_dictionary": [path for path in columns if path not in split]}
 
 
@@ -283,5 +300,5 @@ def _type(kind: str) -> pa.DataType:
     return {
         "string": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_(),
         "timestamp": pa.timestamp("us"), "strings": pa.list_(pa.string()), "floats": pa.list_(pa.float32()),
-        "ints": pa.list_(pa.int32()),
+        "doubles": pa.list_(pa.float64()), "ints": pa.list_(pa.int32()),
     }[kind]  # fmt: skip

@@ -7,7 +7,7 @@ steps with everything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -19,6 +19,7 @@ from layeratlas.store.files import together, whole_file
 from layeratlas.store.log import COLUMNS, Log, Segment
 
 _SMALL = tuple(table for table in COLUMNS if table != "scores")
+BESIDE = ("intervals", "nulls")  # what may stand beside each score
 _AT_ONCE = 2**28  # bytes of segments with scores that are taken together
 _FORMER_RANGES = "0008_former_ranges.sql"
 _TELL_CORPORA_APART = "0011_corpora.sql"
@@ -116,7 +117,7 @@ def _take(connection: duckdb.DuckDBPyConnection, log: Log) -> tuple[int, list[Pa
     if not new:
         return 0, aside
     connection.execute("BEGIN")
-    _fold(connection, log)
+    _fold(connection, log, {segment.table for segment in new})
     connection.execute(_RETAKE)
     fresh = {segment.name for segment in new}
     again = [segment for segment in not_taken(connection, log) if segment.name not in fresh and segment.is_whole()]
@@ -132,9 +133,14 @@ def _take(connection: duckdb.DuckDBPyConnection, log: Log) -> tuple[int, list[Pa
 # --- small tables -----------------------------------------------------------------------------------------------------
 
 
-def _fold(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
-    """Make every small table anew from all its segments. A row keeps its id."""
-    for table in _SMALL:
+def _fold(connection: duckdb.DuckDBPyConnection, log: Log, new: Collection[str]) -> None:
+    """Make every small table anew from all its segments. A row keeps its id.
+
+    new: tables of which there are new rows. What stands beside scores, where it may be many, is made anew for these
+    and where artifacts or what is forgotten may have changed it.
+    """
+    beside = [table for table in BESIDE if {table, "artifacts", "configurations", "forgotten", "origins"} & set(new)]
+    for table in (*(one for one in _SMALL if one not in BESIDE), *beside):
         files = [str(segment.path) for segment in log.segments([table])]
         rows = "UNION ALL BY NAME FROM read_parquet(?, union_by_name = true)" if files else ""  # of older releases too
         connection.execute(
@@ -151,6 +157,8 @@ def _fold(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
     connection.execute(_DAMAGED)
     connection.execute(_FAILURES)
     connection.execute(_FIGURES)
+    for table in beside:
+        connection.execute(_FOLD_BESIDE.format(table=table, heeded=_HEEDED, outdated=_OUTDATED))
     newest = (
         "SELECT measure, max(version) FROM base.configurations WHERE version IS NOT NULL GROUP BY 1 "
         "UNION ALL SELECT 'figure:' || figure, max(version) FROM base.figures GROUP BY 1"
@@ -161,7 +169,8 @@ def _fold(connection: duckdb.DuckDBPyConnection, log: Log) -> None:
 
 def _nothing(table: str) -> str:
     types = {"string": "VARCHAR", "int32": "INTEGER", "int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN",
-             "timestamp": "TIMESTAMP", "strings": "VARCHAR[]", "floats": "FLOAT[]", "ints": "INTEGER[]"}  # fmt: skip
+             "timestamp": "TIMESTAMP", "strings": "VARCHAR[]", "floats": "FLOAT[]", "doubles": "DOUBLE[]",
+             "ints": "INTEGER[]"}  # fmt: skip
     return ", ".join(f"NULL::{types[kind]} AS {name}" for name, kind in COLUMNS[table].items())
 
 
@@ -316,6 +325,19 @@ SELECT * EXCLUDE (place) FROM (
     AND NOT (s.refused IS NOT NULL AND EXISTS (
         SELECT 1 FROM rebuilt r WHERE r.artifact = s.artifact AND s.written <= r.before)))
 WHERE place = 1 ORDER BY artifact, figure, version;
+"""
+
+#: The same of what stands beside scores, of each that was asked for.
+_FOLD_BESIDE = """
+DELETE FROM base.{table};
+INSERT INTO base.{table}
+SELECT * EXCLUDE (place) FROM (
+    SELECT s.*, row_number() OVER (
+        PARTITION BY s.configuration, s.artifact_a, s.artifact_b, s.settings
+        ORDER BY o.id NULLS FIRST, s.written DESC) AS place
+    FROM said_{table} s LEFT JOIN base.origins o ON o.store = s.store
+    WHERE {heeded} AND NOT (s.refused IS NOT NULL AND ({outdated})))
+WHERE place = 1 ORDER BY configuration, artifact_a, artifact_b, settings;
 """
 
 #: Segments with scores that are taken again: some rows could not be placed, or are no longer forgotten.

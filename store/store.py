@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.store import catalog, former, merge, provenance
-from layeratlas.store.claims import Claims
+from layeratlas.store.claims import Claiming, Claims
 from layeratlas.store.errors import (
     BadRequest,
     CatalogDamaged,
@@ -95,7 +95,7 @@ class Store:
 
     def __init__(self, root: Path, versions: Mapping[str, int] = MappingProxyType({})) -> None:
         self.root = root
-        self.claims = Claims(root)  # what the processes that share the work of this store have taken on
+        self.claims: Claiming = Claims(root)  # what the processes that share the work of this store have taken on
         self.versions = versions
         self.log = Log(root)
         self.settings = StoreSettings(root)
@@ -132,6 +132,11 @@ class Store:
     def title(self) -> str:
         """How messages name it."""
         return str(self.root)
+
+    @property
+    def address(self) -> str:
+        """By what another process opens it (`store_at`)."""
+        return str(self.root.absolute())
 
     def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Segment | None:
         """Write finished rows to the log (tables and columns: log.COLUMNS); None when there are none."""
@@ -298,6 +303,15 @@ class Store:
         """
         return self.log.pairs(segment for segment in self._not_taken() if segment.table == "scores")
 
+    def waiting_beside(self, asked: Sequence[tuple[str, str]]) -> set[tuple[str, str, str]]:
+        """Return the same of those for which all that was asked beside scores, (table, settings), waits."""
+        new = self._not_taken()
+        found = [
+            {row[:3] for row in self.log.beside(one for one in new if one.table == table) if row[3] == settings}
+            for table, settings in asked
+        ]
+        return set.intersection(*found) if found else set()
+
     def known_figures(self) -> set[tuple[str, str, int, str]]:
         """Return (artifact, figure, version, parameters) of all that is known, or waits in the log."""
         waiting = self.log.figures(segment for segment in self._not_taken() if segment.table == "figures")
@@ -305,14 +319,17 @@ class Store:
         return waiting | {(artifact, figure, version, parameters) for artifact, figure, version, parameters in known}
 
     def missing_pairs(
-        self, artifacts: Sequence[str], configurations: Sequence[str], *, known_too: bool = False
-    ) -> dict[tuple[str, ...], list[tuple[int, int]]]:
+        self, artifacts: Sequence[str], configurations: Sequence[str], *, known_too: bool = False,
+        beside: Sequence[tuple[str, str]] = (),
+    ) -> dict[tuple[str, ...], list[tuple[int, int]]]:  # fmt: skip
         """Return unordered pairs of places in `artifacts` that could be compared, by the configurations not yet scored.
 
         Comparable are artifacts of one corpus and kind, whose words were made from tokens in one way. `known_too` takes
-        scored pairs as well.
+        scored pairs as well. beside: tables, and settings in them, that a scored pair lacks if it is not there.
         """
-        rows = self.rows(_MISSING_PAIRS, list(artifacts), list(configurations), known_too)
+        known = "".join(_HAS_BESIDE.format(table=table, number=4 + place) for place, (table, _) in enumerate(beside))
+        sql, settings = _MISSING_PAIRS.replace("{beside}", known), [settings for _, settings in beside]
+        rows = self.rows(sql, list(artifacts), list(configurations), known_too, *settings)
         return {tuple(missing): list(zip(a, b, strict=True)) for missing, a, b in rows}
 
     def scores_of_others(self, run: str) -> int:
@@ -347,7 +364,7 @@ asked AS (
     FROM (SELECT unnest($2) AS configuration) c LEFT JOIN base.configurations k USING (configuration)),
 known AS (
     SELECT configuration, artifact_a, artifact_b FROM base.scores
-    WHERE NOT $3 AND artifact_a IN (SELECT id FROM chosen) AND artifact_b IN (SELECT id FROM chosen)),
+    WHERE NOT $3 AND artifact_a IN (SELECT id FROM chosen) AND artifact_b IN (SELECT id FROM chosen){beside}),
 pairs AS (
     SELECT a.place AS a, b.place AS b, a.id AS a_id, b.id AS b_id
     FROM chosen a JOIN chosen b USING (corpus, kind, words_from_tokens) WHERE a.id < b.id),
@@ -361,6 +378,13 @@ lacking AS (
     GROUP BY ALL)
 SELECT missing, list(a ORDER BY a, b), list(b ORDER BY a, b) FROM lacking GROUP BY missing ORDER BY missing
 """
+
+
+_HAS_BESIDE = """ AND (refused IS NOT NULL OR EXISTS (
+        SELECT 1 FROM base.{table} i JOIN base.configurations k USING (configuration)
+        JOIN base.artifacts x ON x.artifact = i.artifact_a JOIN base.artifacts y ON y.artifact = i.artifact_b
+        WHERE k.id = scores.configuration AND x.id = scores.artifact_a AND y.id = scores.artifact_b
+        AND i.settings = ${number}))"""
 
 
 def default_root() -> str:

@@ -1,6 +1,8 @@
 """Studies: a TOML file that names models, corpora, extraction settings and measures.
 
 figures = "all"                   # optional, of each layer alone: "usual" otherwise, or "none", or a list of names
+uncertainty = { method = "jackknife", blocks = 20 }   # optional: an interval for every score (store/uncertainty.py)
+null = { permuted = "sentences", permutations = 100 } # optional: what chance alone gives
 
 [[models]]
 id = "bert-base-cased"            # hub id, folder, or package:NAME/FOLDER
@@ -37,13 +39,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from layeratlas.store.errors import BadRequest, unknown
 from layeratlas.store.identity import AnySettings, Settings, SpecialTokens
 from layeratlas.store.kinds import KINDS, kind_of
 from layeratlas.store.shipped import find_study
 from layeratlas.store.toml import INTEGERS, read_toml, shown
+from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
+
+B = TypeVar("B", Intervals, Nulls)
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "pooling": ("last", "first", "mean", "sentence-mean", "cls"),
@@ -148,6 +153,7 @@ class Study:
     results: tuple[ResultsSpec, ...] = ()
     unknown_tokens: str = "refuse"
     figures: tuple[str, ...] = ()
+    sure: Uncertainty = NOTHING
 
     def settings_of(self, kind: str) -> AnySettings:
         """The settings that are part of the identity of artifacts of one kind."""
@@ -281,7 +287,8 @@ class _Reader:
 
     def study(self, data: dict[str, Any]) -> Study:
         """Return the study that the parsed tables stand for. Raises BadRequest naming the line."""
-        self._keys(data, ("models", "corpora", "extraction", "measures", "results", "figures"), table="")
+        self._keys(data, ("models", "corpora", "extraction", "measures", "results", "figures", "uncertainty", "null"),
+                   table="")  # fmt: skip
         models = tuple(self._model(entry, i) for i, entry in enumerate(self._tables(data, "models")))
         corpora = tuple(self._corpus(entry, i) for i, entry in enumerate(self._tables(data, "corpora")))
         measures = tuple(self._measure(entry, i) for i, entry in enumerate(self._tables(data, "measures")))
@@ -293,8 +300,29 @@ class _Reader:
             self._unique(table, [entry.name for entry in entries])
         return Study(
             models, corpora, measures=measures, results=results, figures=self._figures(data.get("figures", [])),
+            sure=Uncertainty(
+                self._beside(data, "uncertainty", Intervals), self._beside(data, "null", Nulls)
+            ),
             **self._extraction(data.get("extraction", {})),
         )  # fmt: skip
+
+    def _beside(self, data: dict[str, Any], key: str, asked: type[B]) -> B | None:
+        """Return what is asked beside scores."""
+        if key not in data:
+            return None
+        given, kinds = data[key], {one.name: one.type for one in fields(asked)}
+        if not isinstance(given, dict):
+            self._fail(f"write {key} as {{ {next(iter(kinds))} = … }}, got {shown(given)}", "", 0, key)
+        for name, value in given.items():
+            if name not in kinds:
+                self._fail(unknown("key", name, kinds), "", 0, key)
+            if type(value).__name__ != kinds[name]:
+                wanted = {"int": "a whole number", "str": "a text"}[str(kinds[name])]
+                self._fail(f"{name} must be {wanted}, got {shown(value)}", "", 0, key)
+        try:
+            return asked(**given)
+        except BadRequest as error:
+            self._fail(str(error), "", 0, key)
 
     def _figures(self, given: Any) -> tuple[str, ...]:
         named = [given] if isinstance(given, str) else given

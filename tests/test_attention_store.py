@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 
 from layeratlas import measures
 from layeratlas.measures.plan import chosen_measures, plan
-from layeratlas.measures.runner import Session
+from layeratlas.measures.runner import Filler, Session
 from layeratlas.store.artifacts.attention import read_chunks
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.progress import Silent
@@ -185,7 +185,7 @@ def test_raised_versions_and_refresh_measure_again(odd: Store, monkeypatch: pyte
     chosen = chosen_measures([MeasureSpec("attsim")], ("attention",))
     artifacts = odd.artifacts()
     assert plan(odd, artifacts, chosen) == []
-    session = Session(odd, "r", Silent(), torch.device("cpu"), refresh=True)
+    session = Session(odd, "r", Silent(), lambda place: Filler(odd, "r", torch.device("cpu")), refresh=True)
     again = session.measure(artifacts, chosen, plan(odd, artifacts, chosen, refresh=True))
     assert (again.scores, again.refused) == (4 * 3, {})
     monkeypatch.setattr(type(chosen[0]), "version", 2)

@@ -37,6 +37,8 @@ VIEWS = (
     "runs",
     "sources",
     "disagreements",
+    "intervals",
+    "nulls",
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.measures.declaration import Measure, Range
+from layeratlas.measures.kernels._unsure import SIZE
 from layeratlas.measures.score import Scores
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Difference(Measure):
     range = Range(0, None)
     direction = "distance"
     itself = 0.0
+    no_interval = SIZE
     triangle = True
     of_words = False
     presets = {"resi": {}}

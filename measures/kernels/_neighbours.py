@@ -7,6 +7,7 @@ from typing import get_args
 
 from layeratlas.measures.declaration import PERMUTATION, ROTATION, SCALE, TRANSLATION, Range, check_choice
 from layeratlas.measures.kernels._sampled import OfSample, check_at_least
+from layeratlas.measures.kernels._unsure import NEIGHBOURS
 from layeratlas.measures.statistics.sample import Near, Neighbours, View
 
 
@@ -18,6 +19,7 @@ class OfNeighbours(OfSample):
     near: Near = "cosine"
 
     range = Range(0, 1)
+    no_interval = NEIGHBOURS
     invariant_to = frozenset({PERMUTATION, SCALE, ROTATION})
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from layeratlas.measures.declaration import (
     measure,
 )
 from layeratlas.measures.kernels._sized import Sized, about_origin
+from layeratlas.measures.kernels._unsure import SINGULAR
 from layeratlas.measures.score import MeasureError, Scores
 from layeratlas.measures.statistics.cross_moments import CrossMoments
 
@@ -39,6 +40,7 @@ class AlignedCosine(Measure):
 
     name = "aligned_cosine"
     version = 1
+    no_interval = SINGULAR
     symmetric = True
     range = Range(-1, 1)
     needs: ClassVar[Statistic] = CrossMoments(directions=True)

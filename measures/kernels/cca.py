@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from layeratlas.measures.declaration import INVARIANCES, Ends, Range, Statistic, check_choice, measure
 from layeratlas.measures.kernels._forms import Formed, formed
+from layeratlas.measures.kernels._unsure import SINGULAR
 from layeratlas.measures.score import Scores, TooFewWords
 from layeratlas.measures.statistics.bases import Basis
 from layeratlas.measures.statistics.cross_moments import CrossMoments
@@ -46,6 +47,7 @@ class CCA(Formed):
 
     name = "cca"
     version = 1
+    no_interval = SINGULAR
     symmetric = True
     range = Range(0, 1)
     needs: ClassVar[Statistic] = CrossMoments()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from layeratlas.measures.declaration import PERMUTATION, ROTATION, SCALE, Range, measure
 from layeratlas.measures.kernels._neighbours import check_clip
 from layeratlas.measures.kernels._sampled import OfSample, check_at_least
+from layeratlas.measures.kernels._unsure import NEIGHBOURS
 from layeratlas.measures.score import MeasureError, Scores
 from layeratlas.measures.statistics.sample import Neighbours, View
 
@@ -40,6 +41,7 @@ class CKNNA(OfSample):
 
     name = "cknna"
     version = 1
+    no_interval = NEIGHBOURS
     symmetric = False
     range = Range(None, None)
     invariant_to = frozenset({PERMUTATION, SCALE, ROTATION})

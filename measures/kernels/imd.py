@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from layeratlas.measures.declaration import PERMUTATION, ROTATION, SCALE, TRANSLATION, Range, measure
 from layeratlas.measures.kernels._sampled import OfSample, check_at_least
+from layeratlas.measures.kernels._unsure import NEIGHBOURS
 from layeratlas.measures.score import Scores
 from layeratlas.measures.statistics.sample import HeatTrace, View
 
@@ -38,6 +39,7 @@ class MultiscaleDistance(OfSample):
 
     name = "imd"
     version = 1
+    no_interval = NEIGHBOURS
     range = Range(0, None)
     direction = "distance"
     itself = 0.0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from layeratlas.measures.declaration import measure
 from layeratlas.measures.kernels._matching import Living, Matching
+from layeratlas.measures.kernels._unsure import MATCHED
 from layeratlas.measures.score import Scores
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class HardMatch(Matching):
 
     name = "match_hard"
     version = 1
+    no_interval = MATCHED
     presets = {"resi": {"signed": True}}
 
     def compare(self, a: Living, b: Living, cross: Cross) -> Scores:

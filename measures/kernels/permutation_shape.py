@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from layeratlas.measures.declaration import PERMUTATION, SCALE, TRANSLATION, Range, measure
 from layeratlas.measures.kernels._sized import Moved, Sized, SizedForm
+from layeratlas.measures.kernels._unsure import MATCHED
 from layeratlas.measures.score import Scores
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class PermutationShape(Moved):
 
     name = "permutation_shape"
     version = 1
+    no_interval = MATCHED
     level = "neuron"
     symmetric = True
     range = Range(-1, 1)

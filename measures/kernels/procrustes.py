@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from layeratlas.measures.declaration import PERMUTATION, ROTATION, SCALE, TRANSLATION, Range, measure
 from layeratlas.measures.kernels._sized import Moved, Sized
+from layeratlas.measures.kernels._unsure import SINGULAR
 from layeratlas.measures.score import Scores
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Procrustes(Moved):
 
     name = "procrustes"
     version = 1
+    no_interval = SINGULAR
     symmetric = True
     range = Range(0, 1)
     invariant_to = frozenset({PERMUTATION, SCALE, TRANSLATION, ROTATION})

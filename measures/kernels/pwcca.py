@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from layeratlas.measures.declaration import INVARIANCES, Ends, Range, Statistic, measure
 from layeratlas.measures.kernels._forms import Formed, formed
+from layeratlas.measures.kernels._unsure import SINGULAR
 from layeratlas.measures.kernels.cca import refuse_forced
 from layeratlas.measures.score import Scores, TooFewWords
 from layeratlas.measures.statistics.bases import Basis
@@ -40,6 +41,7 @@ class PWCCA(Formed):
 
     name = "pwcca"
     version = 1
+    no_interval = SINGULAR
     whole = True
     symmetric = False
     range = Range(0, 1)

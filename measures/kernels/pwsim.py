@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layeratlas.measures.declaration import measure
+from layeratlas.measures.kernels._unsure import SINGULAR
 from layeratlas.measures.kernels.svsim import Components, SVSim
 from layeratlas.measures.score import Scores
 
@@ -32,6 +33,7 @@ class PWSim(SVSim):
 
     name = "pwsim"
     version = 1
+    no_interval = SINGULAR
     symmetric = False
 
     def prepare(self, layer: Layer) -> Weighted:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from layeratlas.measures.declaration import PERMUTATION, ROTATION, SCALE, TRANSLATION, Range, check_choice, measure
 from layeratlas.measures.kernels._sampled import Distinct, OfSample
+from layeratlas.measures.kernels._unsure import SUMMED
 from layeratlas.measures.score import Scores
 from layeratlas.measures.statistics.sample import Dissimilarity, Entries, Form, Metric, View
 
@@ -44,6 +45,11 @@ class RSMDifference(OfSample):
         check_choice("metric", self.metric, get_args(Metric))
         check_choice("norm", self.norm, get_args(Norm))
         check_choice("rescale", self.rescale, get_args(Rescale))
+
+    @property
+    def unsure(self) -> str:
+        """Sums over pairs of words grow with them; a root mean square does not."""
+        return "" if self.norm == "rms" else SUMMED
 
     @property
     def blind_to(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from layeratlas.measures.declaration import PERMUTATION, ROTATION, SCALE, check_choice, measure
 from layeratlas.measures.kernels._sampled import Distinct, OfSample, check_at_least
+from layeratlas.measures.kernels._unsure import NEIGHBOURS
 from layeratlas.measures.score import Scores
 from layeratlas.measures.statistics.sample import Dissimilarity, Neighbours, Square, View
 
@@ -30,6 +31,7 @@ class SecondOrderCosine(OfSample):
 
     name = "second_order_cosine"
     version = 1
+    no_interval = NEIGHBOURS
     invariant_to = frozenset({PERMUTATION, SCALE, ROTATION})
     presets = {"resi": {"of": "distances"}}
 

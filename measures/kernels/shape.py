@@ -18,6 +18,7 @@ from layeratlas.measures.declaration import (
     measure,
 )
 from layeratlas.measures.kernels._forms import Form, Formed, formed
+from layeratlas.measures.kernels._unsure import SINGULAR
 from layeratlas.measures.kernels.cca import refuse_forced
 from layeratlas.measures.score import Scores
 from layeratlas.measures.statistics.bases import PrincipalBasis
@@ -56,6 +57,7 @@ class Shape(Formed):
 
     name = "shape"
     version = 1
+    no_interval = SINGULAR
     symmetric = True
     range = Range(0, 1)
     needs: ClassVar[Statistic] = CrossMoments()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from layeratlas.measures.declaration import PERMUTATION, ROTATION, SCALE, TRANSLATION, Ends, Range, Statistic, measure
 from layeratlas.measures.kernels._forms import Formed, formed
+from layeratlas.measures.kernels._unsure import SINGULAR
 from layeratlas.measures.kernels.cca import refuse_forced
 from layeratlas.measures.score import Scores
 from layeratlas.measures.statistics.bases import PrincipalBasis
@@ -37,6 +38,7 @@ class SVCCA(Formed):
 
     name = "svcca"
     version = 1
+    no_interval = SINGULAR
     symmetric = True
     range = Range(0, 1)
     needs: ClassVar[Statistic] = CrossMoments()

@@ -17,6 +17,7 @@ from layeratlas.measures.declaration import (
     check_choice,
     measure,
 )
+from layeratlas.measures.kernels._unsure import SINGULAR
 from layeratlas.measures.score import MeasureError, Scores, TooFewWords
 from layeratlas.measures.statistics.cross_moments import CrossMoments
 
@@ -52,6 +53,7 @@ class SVSim(Measure):
 
     name = "svsim"
     version = 1
+    no_interval = SINGULAR
     symmetric = True
     range = Range(0, 1)
     needs: ClassVar[Statistic] = CrossMoments()

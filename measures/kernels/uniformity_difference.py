@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from layeratlas.measures.declaration import PERMUTATION, ROTATION, SCALE, TRANSLATION, Range, measure
 from layeratlas.measures.kernels._difference import Batch, Own
 from layeratlas.measures.kernels._sampled import OfSample
+from layeratlas.measures.kernels._unsure import SIZE
 from layeratlas.measures.score import Scores
 from layeratlas.measures.statistics.sample import Uniformity, View
 
@@ -30,6 +31,7 @@ class UniformityDifference(OfSample):
 
     name = "uniformity_difference"
     version = 1
+    no_interval = SIZE
     range = Range(0, None)
     direction = "distance"
     itself = 0.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from layeratlas.measures.folds import cut, lengths_of
 from layeratlas.measures.score import MeasureError, NotFinite, UnalignedWords
 from layeratlas.measures.sources.reading import float64, readable
 from layeratlas.measures.statistics.centring import Block, Centring
@@ -41,6 +44,9 @@ class Rows(Protocol):
     def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons], the last may be shorter
         """Read the layer, `words` rows at a time."""
 
+    def sentences(self) -> npt.NDArray[np.int32]:  # [words]
+        """Return the number of the sentence that each word is of."""
+
 
 @dataclass(frozen=True)
 class ArrayRows:
@@ -48,6 +54,7 @@ class ArrayRows:
 
     name: str
     array: npt.NDArray[Any]
+    of_sentences: npt.NDArray[np.int32] | None = None  # [words]; None: each word is a sentence of its own
 
     @property
     def units(self) -> int:
@@ -63,6 +70,10 @@ class ArrayRows:
         """Slices of the array."""
         for start in range(0, len(self.array), words):
             yield self.array[start : start + words]
+
+    def sentences(self) -> npt.NDArray[np.int32]:  # [words]
+        """Return what was said of them."""
+        return np.arange(len(self.array), dtype=np.int32) if self.of_sentences is None else self.of_sentences
 
 
 @dataclass(frozen=True)
@@ -81,13 +92,21 @@ class ArtifactRows:
             chunks = read_chunks(self.path, rows=words)
             yield from chunks if self.kept is None else _rechunked(chunks, self.kept, words)
 
+    def sentences(self) -> npt.NDArray[np.int32]:  # [words]
+        """Read the sentences' numbers, of the kept words."""
+        with readable(self.name, self.path):
+            numbers = read_keys(self.path)[:, 0]
+        return numbers if self.kept is None else numbers[self.kept]
+
 
 class Feed:
     """Blocks of words, all layers side by side."""
 
-    def __init__(self, layers: Sequence[Rows], dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, layers: Sequence[Rows], dtype: torch.dtype, device: torch.device, edges: Sequence[int] = ()
+    ) -> None:
         self.refused: dict[int, MeasureError] = {}
-        self._layers, self._dtype, self._device = layers, dtype, device
+        self._layers, self._dtype, self._device, self._edges = layers, dtype, device, list(edges)
         self._read = 0  # words
         if len({layer.words for layer in layers}) > 1:
             counts = ", ".join(f"{layer.name} has {layer.words:,}" for layer in layers)
@@ -103,7 +122,17 @@ class Feed:
             chunk = side_by_side[:length].to(self._device)
             self._refuse_not_finite(chunk)
             self._read += length
-            yield centring.block(chunk)
+            yield from self._folds(centring.block(chunk))
+
+    def _folds(self, block: Block) -> Iterator[Block]:
+        """Cut the words that were read last where a fold ends."""
+        if not self._edges:
+            yield block
+            return
+        start, stop = self._read - block.words, self._read
+        inner = [edge for edge in self._edges if start < edge < stop]
+        for first, last in pairwise([start, *inner, stop]):
+            yield Block(block.centred[first - start : last - start], block.pivot, bisect_right(self._edges, first) - 1)
 
     def _fill(
         self, target: npt.NDArray[Any], streams: Sequence[Iterator[npt.NDArray[Any]]]
@@ -137,9 +166,16 @@ class Feed:
                 own[:] = 0
 
 
-def feed(layers: Sequence[Rows], dtype: torch.dtype, device: torch.device) -> Feed:
-    """Read these layers once."""
-    return Feed(layers, dtype, device)
+def feed(layers: Sequence[Rows], dtype: torch.dtype, device: torch.device, edges: Sequence[int] = ()) -> Feed:
+    """Read these layers once; with edges, no block of words is of two folds."""
+    return Feed(layers, dtype, device, edges)
+
+
+def edges(layers: Sequence[Rows], folds: int) -> list[int]:
+    """Return the words with which folds begin, and how many there are. Raises TooFewWords for too few sentences."""
+    lengths = lengths_of(layers[0].sentences())
+    ends = np.r_[0, np.cumsum(lengths)]
+    return [int(ends[sentence]) for sentence in cut(lengths, folds)]
 
 
 def held(layers: Sequence[Rows]) -> int:

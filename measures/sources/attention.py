@@ -7,6 +7,7 @@ blanked: it spoils its own pairs only.
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from layeratlas.measures.folds import cut, lengths_of
 from layeratlas.measures.score import MeasureError, NotAttention, NotFinite, UnalignedWords
 from layeratlas.measures.sources.reading import float64, readable
 from layeratlas.measures.sources.sentences import Queries, Run, Weights, entering, head_slices, lay_out
@@ -52,6 +54,9 @@ class Sentences(Protocol):
     def chunks(self) -> Iterator[list[npt.NDArray[Any]]]:  # each sentence [heads, query, key]
         """Read the layer, some sentences at a time; layers need not agree on how many."""
 
+    def lengths(self) -> list[int]:
+        """Return how many words each sentence has."""
+
 
 @dataclass(frozen=True)
 class ArraySentences:
@@ -80,6 +85,10 @@ class ArraySentences:
         """All of it."""
         yield list(self.sentences)
 
+    def lengths(self) -> list[int]:
+        """Return how many words each sentence has."""
+        return [int(sentence.shape[-1]) for sentence in self.sentences]
+
 
 @dataclass(frozen=True)
 class ArtifactSentences:
@@ -105,12 +114,18 @@ class ArtifactSentences:
                 yield list(itertools.compress(sentences, kept))
                 start += len(sentences)
 
+    def lengths(self) -> list[int]:
+        """Read how many words each kept sentence has."""
+        with readable(self.name, self.path):
+            lengths = lengths_of(read_keys(self.path)[:, 0])
+        return [int(length) for length in (lengths if self.kept is None else lengths[self.kept])]
+
 
 class Stretch:
     """Sentences of every layer as statistics take them: weights [heads of all layers, positions], laid out in runs."""
 
-    def __init__(self, weights: Weights, runs: tuple[Run, ...]) -> None:
-        self.weights, self.runs = weights, runs
+    def __init__(self, weights: Weights, runs: tuple[Run, ...], fold: int = 0) -> None:
+        self.weights, self.runs, self.fold = weights, runs, fold
         self._entering: dict[tuple[bool, str], Queries] = {}
 
     @property
@@ -129,11 +144,13 @@ class Stretch:
 class Feed:
     """Stretches of sentences, the heads of all layers side by side."""
 
-    def __init__(self, layers: Sequence[Sentences], dtype: torch.dtype) -> None:
+    def __init__(self, layers: Sequence[Sentences], dtype: torch.dtype, edges: Sequence[int] = ()) -> None:
         self.refused: dict[int, MeasureError] = {}
         self._layers, self._columns = layers, head_slices(layers)
         self._dtype = np.dtype(str(dtype).removeprefix("torch."))
         self._read = 0  # sentences
+        self._edges = list(edges)
+        self._fold = 0
 
     def blocks(self) -> Iterator[Stretch]:
         """Read all layers, a stretch of sentences at a time."""
@@ -142,7 +159,7 @@ class Feed:
             weights, runs = lay_out(sentences, heads, self._dtype)
             self._refuse(weights, runs)
             self._read += len(sentences)
-            yield Stretch(weights, runs)
+            yield Stretch(weights, runs, self._fold)
 
     def _stretches(self, itemsize: int) -> Iterator[list[list[Weights]]]:
         """Give sentences, each a list of every layer's [heads, query, key], as many at a time as a stretch holds."""
@@ -152,6 +169,11 @@ class Feed:
         size = 0
         for number, layers in enumerate(zip_longest(*streams)):
             words = _aligned(self._layers, layers, number)
+            if number in self._edges[1:-1] and waiting:
+                yield waiting
+                waiting, size = [], 0
+            if self._edges and not waiting:
+                self._fold = bisect_right(self._edges, number) - 1
             if not words:
                 continue
             grown = sum(heads) * words**2 * itemsize
@@ -193,9 +215,14 @@ class Feed:
             )
 
 
-def feed(layers: Sequence[Sentences], dtype: torch.dtype, device: torch.device) -> Feed:
-    """Read these layers once; the sums are made on the CPU, whatever the device."""
-    return Feed(layers, dtype)
+def feed(layers: Sequence[Sentences], dtype: torch.dtype, device: torch.device, edges: Sequence[int] = ()) -> Feed:
+    """Read these layers once; the sums are made on the CPU, whatever the device. With edges, a stretch is of a fold."""
+    return Feed(layers, dtype, edges)
+
+
+def edges(layers: Sequence[Sentences], folds: int) -> list[int]:
+    """Return the sentences with which folds begin, and how many there are. Raises TooFewWords for too few."""
+    return cut(layers[0].lengths(), folds)
 
 
 def held(layers: Sequence[Sentences]) -> int:

@@ -29,6 +29,10 @@ class Block(Protocol):
     def words(self) -> int:
         """How many words there are."""
 
+    @property
+    def fold(self) -> int:
+        """Of which fold they are; 0 where there are none."""
+
 
 class Feed(Protocol):
     """The layers of one tile, read once. A layer that must not be compared is blanked, and `refused` says why."""
@@ -44,8 +48,11 @@ class Kind(Protocol):
 
     DEVICES: tuple[str, ...]  # types of devices on which its statistics can be made
 
-    def feed(self, layers: Sequence[Any], dtype: torch.dtype, device: torch.device) -> Feed:
-        """Read these layers once."""
+    def feed(self, layers: Sequence[Any], dtype: torch.dtype, device: torch.device, edges: Sequence[int] = ()) -> Feed:
+        """Read these layers once; with edges, no block is of two folds."""
+
+    def edges(self, layers: Sequence[Any], folds: int) -> list[int]:
+        """Return where folds begin, and the end of the last. Raises TooFewWords for too few sentences."""
 
     def held(self, layers: Sequence[Any]) -> int:
         """Return how many bytes reading these layers side by side takes, beside the statistics."""

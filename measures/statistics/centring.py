@@ -9,10 +9,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Block:
-    """The next words of every layer side by side, less a pivot that is the same in every block."""
+    """The next words of every layer side by side, less a pivot that is the same in every block.
+
+    fold: of which part of the corpus they are, where it is cut into several.
+    """
 
     centred: Tensor  # [words, neurons of all layers]
     pivot: Tensor  # [neurons of all layers]
+    fold: int = 0
 
     @property
     def words(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from layeratlas.measures.statistics import strips
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from layeratlas.measures.engine import How
     from layeratlas.measures.sources.activations import Rows
+    from layeratlas.measures.statistics.folds import Sums
     from layeratlas.measures.statistics.moments import Moments
 
 
@@ -22,6 +23,8 @@ class CrossMoments:
     norms: also the moments of words' squared lengths, one more column a layer, which unbiased measures need.
     directions: also the products of every pair's rows of length one, about the origin, which means of cosines need.
     """
+
+    only_once: ClassVar[str] = ""
 
     norms: bool = False
     directions: bool = False
@@ -40,6 +43,19 @@ class CrossMoments:
         norms = len(units) * (len(units) + sum(units)) if self.norms else 0
         products = (2 if self.directions else 1) * strips.size(units, pairs)
         return 8 * (sum(width**2 for width in units) + products + norms)
+
+    def folded(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How, folds: int) -> Sums:
+        """Make room for the sums of every fold."""
+        from layeratlas.measures.statistics.folds import Sums
+
+        parts = [self.begin(layers, pairs, how) for _ in range(folds)]
+        for part in parts[1:]:
+            part.share_room(parts[0])
+        return Sums(parts)
+
+    def folded_bytes(self, units: list[int], pairs: list[tuple[int, int]], folds: int) -> int:
+        """Return what the sums of every fold take, of all of them, and of a choice."""
+        return (folds + 2) * self.bytes(units, pairs)
 
     def begin(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How) -> Moments:
         """Make room for the sums."""

@@ -8,6 +8,7 @@ Axes: pairs (of layers, compared at once) · heads · heads_a, heads_b · positi
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from torch import Tensor
 from layeratlas.measures.score import TooFewWords
 from layeratlas.measures.sources.sentences import head_slices
 from layeratlas.measures.statistics.centring import Centring
+from layeratlas.measures.statistics.folds import summed
 from layeratlas.measures.statistics.moments import Cross, Layer, Moments
 from layeratlas.measures.statistics.similarities import SIMILARITIES, JensenShannon, Total, rectangles
 
@@ -66,6 +68,13 @@ class _Counted:
         self.queries += queries.count
         self.sentences += queries.sentences
 
+    def together(self, parts: Sequence[_Counted], weights: Sequence[int]) -> _Counted:
+        """Return how much entered of parts, each as often as its weight says."""
+        found = copy(self)
+        for name in ("words", "queries", "sentences"):
+            setattr(found, name, summed([getattr(part, name) for part in parts], weights))
+        return found
+
     def require(self, index: int) -> None:
         """Raise TooFewWords when nothing entered."""
         if not self.queries:
@@ -102,6 +111,18 @@ class HeadPairs:
         prepared = self._kind.prepare(queries)
         for total, (rows, columns) in zip(self._totals, self._rectangles, strict=True):
             self._kind.add(total, prepared, rows, columns)
+
+    def together(self, parts: Sequence[HeadPairs], weights: Sequence[int]) -> HeadPairs:
+        """Return the sums of parts, each times a weight."""
+        found = copy(self)
+        found._totals = [summed(some, weights) for some in zip(*(part._totals for part in parts), strict=True)]
+        found._counted = self._counted.together([part._counted for part in parts], weights)
+        found._kind = copy(self._kind)
+        counted = [(part._kind.constant, weight) for part, weight in zip(parts, weights, strict=True)]
+        some = [(constant, weight) for constant, weight in counted if constant is not None]
+        if some:
+            found._kind.constant = summed([constant for constant, _ in some], [weight for _, weight in some])
+        return found
 
     def group(self, a: int, b: int) -> None:
         """A layer's rows are the same in all pairs."""
@@ -148,6 +169,20 @@ class Positions:
         """With `drop`, the words of a pair are the positions that its first layer has."""
         return min(a, b) if self._drop else None
 
+    def share_pivots(self, other: Positions) -> None:
+        """Centre positions on what another does."""
+        for first, sums in self._sums.items():
+            sums.centring = other._sums[first].centring
+
+    def together(self, parts: Sequence[Positions], weights: Sequence[int]) -> Positions:
+        """Return the sums of parts that share their pivots, each times a weight."""
+        found = copy(self)
+        found._counted = self._counted.together([part._counted for part in parts], weights)
+        found._sums = {
+            first: sums.together([part._sums[first] for part in parts], weights) for first, sums in self._sums.items()
+        }
+        return found
+
     def add(self, block: Stretch) -> None:
         """Take the positions that the block's queries may see."""
         queries = block.entering(causal=self._causal, single_key=self._single_key)
@@ -192,7 +227,13 @@ class _Sums:
         local = [(self.places[a], self.places[b]) for a, b in pairs]
         names, heads = [layers[index].name for index in used], [layers[index].units for index in used]
         self.moments = Moments(names, heads, local, torch.float64, torch.device("cpu"))
-        self._centring = Centring()
+        self.centring = Centring()
 
     def add(self, positions: Tensor) -> None:  # [positions, heads]; overwritten
-        self.moments.add(self._centring.block(positions))
+        self.moments.add(self.centring.block(positions))
+
+    def together(self, parts: Sequence[_Sums], weights: Sequence[int]) -> _Sums:
+        """Return the sums of parts, each times a weight."""
+        found = copy(self)
+        found.moments = self.moments.together([part.moments for part in parts], weights)
+        return found

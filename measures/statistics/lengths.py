@@ -6,6 +6,7 @@ Rows are taken in float64 as the model has them, means included, whatever the da
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from layeratlas.measures.engine import How
     from layeratlas.measures.sources.activations import Rows
     from layeratlas.measures.statistics.centring import Block
+    from layeratlas.measures.statistics.folds import Sums
 
 _NOTHING = 1e-12  # of the mean length: a mean row that is shorter is what rounding leaves of 0
 
@@ -66,11 +68,22 @@ class LayerLengths:
 class Lengths:
     """Means over words of rows, of their lengths and of their directions."""
 
+    only_once: ClassVar[str] = ""
     light: ClassVar[bool] = True  # beside what reading the rows costs
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the sums take."""
         return 2 * 8 * sum(units)
+
+    def folded(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How, folds: int) -> Sums:
+        """Make room for the sums of every fold."""
+        from layeratlas.measures.statistics.folds import Sums
+
+        return Sums([self.begin(layers, pairs, how) for _ in range(folds)])
+
+    def folded_bytes(self, units: list[int], pairs: list[tuple[int, int]], folds: int) -> int:
+        """Return what the sums of every fold take, of all of them, and of a choice."""
+        return (folds + 2) * self.bytes(units, pairs)
 
     def begin(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How) -> LengthSums:
         """Make room for the sums."""
@@ -116,6 +129,17 @@ class LengthSums:
             self._lengths[index] += lengths
             self._without[index] += without
         self.words += block.words
+
+    def together(self, parts: Sequence[LengthSums], weights: Sequence[int]) -> LengthSums:
+        """Return the sums of parts, each times a weight."""
+        from layeratlas.measures.statistics.folds import summed
+
+        found = copy(self)
+        found._sums = summed([part._sums for part in parts], weights)
+        found._lengths = [summed(some, weights) for some in zip(*(part._lengths for part in parts), strict=True)]
+        found._without = [summed(some, weights) for some in zip(*(part._without for part in parts), strict=True)]
+        found.words = summed([part.words for part in parts], weights)
+        return found
 
     def group(self, a: int, b: int) -> None:
         """A layer's lengths are the same in all pairs."""

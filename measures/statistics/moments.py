@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -39,11 +40,13 @@ from layeratlas.measures.score import ConstantLayer, TooFewWords
 from layeratlas.measures.statistics.bases import PrincipalBasis
 from layeratlas.measures.statistics.centring import Block
 from layeratlas.measures.statistics.directions import Directions
+from layeratlas.measures.statistics.folds import summed
 from layeratlas.measures.statistics.norms import CrossNorms, Norms, OwnNorms
 from layeratlas.measures.statistics.strips import Strip, strips
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
 _ROUNDED = torch.finfo(torch.float64).eps  # of the largest eigenvalue and a neuron: what sums in float64 leave of 0
+_SHUFFLED = 4096  # words that are put in another order at a time
 _ABSENT = 1e-12  # of the largest eigenvalue: below, a direction is the rounding of sums in float64
 
 
@@ -384,6 +387,48 @@ class Moments:
         for strip, products in self._cross.items():
             left, right = (block.centred[:, self._side_by_side(*side)] for side in (strip.rows, strip.columns))
             add_product(products, left, right, self._product[: products.numel()].view(products.shape))
+
+    def share_room(self, other: Moments) -> None:
+        """Make products where another does: no two add at once."""
+        self._product = other._product
+
+    def together(self, parts: Sequence[Moments], weights: Sequence[int]) -> Moments:
+        """Return the sums over the words of several parts, each times a weight; all have one pivot."""
+        found = copy(self)
+        found._pivot = next((part._pivot for part in parts if part._pivot is not None), None)
+        found._own = [summed(own, weights) for own in zip(*(part._own for part in parts), strict=True)]
+        found._cross = {strip: summed([part._cross[strip] for part in parts], weights) for strip in self._cross}
+        found._sum = summed([part._sum for part in parts], weights)
+        found.words = summed([part.words for part in parts], weights)
+        if self._norms is not None:
+            found._norms = self._norms.together([part._norms for part in parts if part._norms], weights)
+        if self._directions is not None:
+            kept = [part._directions for part in parts if part._directions]
+            found._directions = self._directions.together(kept, weights)
+        found._layers, found._lock = {}, threading.Lock()
+        return found
+
+    def shuffled(self, held: Block, order: Tensor) -> Moments:  # order [words]
+        """Return what a's words with b's in another order give, for pairs (a, b), a < b; layers stay as they are.
+
+        held: all words, as they were added.
+        """
+        found = copy(self)
+        found._cross = {strip: torch.zeros_like(products) for strip, products in self._cross.items()}
+        found._norms = self._norms.emptied() if self._norms is not None else None
+        found._directions = self._directions.emptied() if self._directions is not None else None
+        room = max((products.numel() for products in self._cross.values()), default=0)
+        out = torch.empty(room, dtype=self._dtype, device=self._device)
+        for a, places in zip(torch.split(held.centred, _SHUFFLED), torch.split(order, _SHUFFLED), strict=True):
+            b = held.centred[places]
+            for strip, products in found._cross.items():
+                left, right = a[:, self._side_by_side(*strip.rows)], b[:, self._side_by_side(*strip.columns)]
+                add_product(products, left, right, out[: products.numel()].view(products.shape))
+            if found._norms is not None:
+                found._norms.add_pair(a, b, self._columns)
+            if found._directions is not None:
+                found._directions.add_pair(a + held.pivot, b + held.pivot, out)
+        return found
 
     def group(self, a: int, b: int) -> None:
         """A layer's moments are the same in all pairs."""

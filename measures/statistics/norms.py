@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from layeratlas.measures.linalg import product
+from layeratlas.measures.statistics.folds import summed
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,28 @@ class Norms:
         exact = squares.double()
         self._total += exact.sum(dim=0)
         self._products += exact.T @ exact
+
+    def together(self, parts: Sequence[Norms], weights: Sequence[int]) -> Norms:
+        """Return the sums of parts, each times a weight."""
+        found = copy(self)
+        for name in ("_total", "_products", "_weighted"):
+            setattr(found, name, summed([getattr(part, name) for part in parts], weights))
+        return found
+
+    def emptied(self) -> Norms:
+        """Return sums of no words, for layers that are the same."""
+        found = copy(self)
+        found._products, found._weighted = torch.zeros_like(self._products), torch.zeros_like(self._weighted)
+        return found
+
+    def add_pair(self, a: Tensor, b: Tensor, columns: Sequence[slice]) -> None:  # each [words, neurons of all layers]
+        """Take words of layers a with words of layers b, for pairs a < b."""
+        of_a, of_b = (torch.stack([rows[:, own].square().sum(dim=1) for own in columns], dim=1) for rows in (a, b))
+        forth, back = product(of_a.T, b), product(of_b.T, a)  # [layers, neurons of all layers]
+        for layer, own in enumerate(columns):
+            self._weighted[layer, own.stop :] += forth[layer, own.stop :]
+            self._weighted[layer, : own.start] += back[layer, : own.start]
+        self._products += of_a.double().T @ of_b.double()
 
     def own(self, index: int, columns: slice, shift: Tensor, covariance: Tensor, widest: float) -> OwnNorms:
         """Return a layer's, with its neurons over the widest one's spread."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from layeratlas.measures.statistics.head_similarity import SingleKey
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from layeratlas.measures.engine import How
     from layeratlas.measures.sources.attention import Sentences
+    from layeratlas.measures.statistics.folds import Sums
     from layeratlas.measures.statistics.heads import Positions
 
 Zeros = Literal["keep", "drop"]
@@ -21,6 +22,8 @@ Zeros = Literal["keep", "drop"]
 class PositionMoments:
     """The moments of heads over positions; with `drop`, over those where no head of the first layer is 0."""
 
+    only_once: ClassVar[str] = ""
+
     causal: bool
     single_key: SingleKey
     zeros: Zeros
@@ -29,6 +32,19 @@ class PositionMoments:
         """Return what the float64 sums take; with `drop` each first layer has sums of its own for all others."""
         own = 8 * sum(units) ** 2
         return own * (len({a for a, _ in pairs}) if self.zeros == "drop" else 1)
+
+    def folded(self, layers: Sequence[Sentences], pairs: list[tuple[int, int]], how: How, folds: int) -> Sums:
+        """Make room for the sums of every fold."""
+        from layeratlas.measures.statistics.folds import Sums
+
+        parts = [self.begin(layers, pairs, how) for _ in range(folds)]
+        for part in parts[1:]:
+            part.share_pivots(parts[0])
+        return Sums(parts)
+
+    def folded_bytes(self, units: list[int], pairs: list[tuple[int, int]], folds: int) -> int:
+        """Return what the sums of every fold take, of all of them, and of a choice."""
+        return (folds + 2) * self.bytes(units, pairs)
 
     def begin(self, layers: Sequence[Sentences], pairs: list[tuple[int, int]], how: How) -> Positions:
         """Make room for the sums."""

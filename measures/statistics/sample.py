@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from layeratlas.measures.engine import How
     from layeratlas.measures.sources.activations import Rows
-    from layeratlas.measures.statistics.sampled import Sampled
+    from layeratlas.measures.statistics.sampled import Sampled, SampledFolds
     from layeratlas.measures.statistics.wordwise import Wordwise
 
 Metric = Literal["cosine", "correlation", "euclidean", "sqeuclidean"]
@@ -202,6 +202,11 @@ class Sample:
     `words`, all of them are taken.
     """
 
+    only_once: ClassVar[str] = (
+        "a bootstrap takes words twice, and a word is near itself: of a sample of words there are intervals by the "
+        "jackknife alone"
+    )
+
     words: int = 1000
     seed: int = 0
     views: frozenset[View] = frozenset()
@@ -223,6 +228,16 @@ class Sample:
         """Return what the rows and the views of all layers take, and the work on a few of them."""
         kept = FLOAT * self.words * sum(units) + len(units) * sum(view.bytes(self.words) for view in self.views)
         return kept + AT_ONCE * self.working()
+
+    def folded(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How, folds: int) -> SampledFolds:
+        """Draw the words, and note of which fold each is."""
+        from layeratlas.measures.statistics.sampled import SampledFolds
+
+        return SampledFolds(self, layers, how)
+
+    def folded_bytes(self, units: list[int], pairs: list[tuple[int, int]], folds: int) -> int:
+        """Return what the sample takes, and the views of a choice of folds."""
+        return self.bytes(units, pairs) + FLOAT * self.words * sum(units)
 
     def begin(self, layers: Sequence[Rows], pairs: list[tuple[int, int]], how: How) -> Sampled:
         """Draw the words and make room for them."""

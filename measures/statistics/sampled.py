@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,13 @@ def draw(words: int, wanted: int, seed: int) -> npt.NDArray[np.int64]:  # [sampl
     """
     if words <= wanted:
         return np.arange(words)
-    mixed = np.arange(1, words + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = _mix(mixed ^ _mix(np.full(1, seed, np.uint64) + np.uint64(0x9E3779B97F4A7C15)))
-    return np.sort(np.argsort(mixed, kind="stable")[:wanted])
+    return np.sort(np.argsort(mixed(words, seed), kind="stable")[:wanted])
+
+
+def mixed(count: int, seed: int) -> npt.NDArray[np.uint64]:  # [count]
+    """Return numbers that look random, the same under any version of any library."""
+    found = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return _mix(found ^ _mix(np.full(1, seed, np.uint64) + np.uint64(0x9E3779B97F4A7C15)))
 
 
 def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -108,6 +113,7 @@ class Sampled:
         self._chosen = torch.from_numpy(draw(self.total, sample.words, sample.seed))
         self.words = len(self._chosen)
         self._rows = [torch.empty(self.words, layer.units, dtype=how.dtype) for layer in layers]
+        self.folds = torch.zeros(self.words, dtype=torch.int64)
         self._pivot = torch.empty(0)
         self._read = self._taken = 0
         self._layers: dict[int, SampledLayer | MeasureError] = {}
@@ -127,8 +133,18 @@ class Sampled:
             taken = block.centred[chosen].cpu()
             for rows, columns in zip(self._rows, self._columns, strict=True):
                 rows[first:last] = taken[:, columns]
+            self.folds[first:last] = block.fold
         self._read += block.words
         self._taken = last
+
+    def of_folds(self, wanted: Sequence[bool]) -> Sampled:
+        """Return the sample without the words of the folds that are not wanted."""
+        found = copy(self)
+        kept = torch.tensor(list(wanted))[self.folds]
+        found._rows = [rows[kept] for rows in self._rows]
+        found.words = found._taken = int(kept.sum())
+        found._layers, found._products = {}, {}
+        return found
 
     def group(self, a: int, b: int) -> None:
         """A layer's sample is the same in all pairs."""
@@ -203,3 +219,22 @@ class Sampled:
         for index in range(row):
             if isinstance(layer := self._layers.get(index), SampledLayer) and layer.views:
                 self._layers[index] = replace(layer, views={})
+
+
+class SampledFolds:
+    """A sample whose words can be left out fold by fold."""
+
+    def __init__(self, sample: Sample, layers: Sequence[Rows], how: How) -> None:
+        self._sampled = Sampled(sample, layers, how)
+
+    def add(self, block: Block) -> None:
+        """Take the sampled ones of the next words."""
+        self._sampled.add(block)
+
+    def whole(self) -> Sampled:
+        """Return all of the sample."""
+        return self.weighted([1] * (1 + int(self._sampled.folds.max())))
+
+    def weighted(self, weights: Sequence[int]) -> Sampled:
+        """Return the words of the folds that count once; none can count twice."""
+        return self._sampled.of_folds([weight == 1 for weight in weights])

@@ -10,7 +10,8 @@ from importlib import import_module
 from layeratlas.queries.core.registry import Question, declared
 
 _MODULES = (
-    "top_pairs", "nearest", "heatmap", "models", "layers", "matched", "families", "clusters", "localization",
+    "top_pairs", "nearest", "compare_pairs", "heatmap", "models", "layers", "matched", "families", "clusters",
+    "localization",
     "finetuning", "correspondence", "factors", "measures", "consistency", "disagreements", "coverage",
 )  # fmt: skip
 

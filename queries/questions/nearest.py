@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from layeratlas.queries.core.ask import ask, load
 from layeratlas.queries.core.registry import Argument, question
 from layeratlas.queries.core.scope import Asked, check_layer, find, model_and_layer
+from layeratlas.queries.core.sure import with_intervals
 from layeratlas.queries.core.table import Table, union
 from layeratlas.store.errors import NothingYet
 
@@ -32,6 +33,7 @@ def nearest(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, layer: str) 
     answer = union(answers, f"Nearest to {model} layer {number}", scope)
     if not answer.rows:
         raise NothingYet(f"no layer of another model is compared with {model} layer {number}: run `layeratlas measure`")
+    answer = with_intervals(catalog, answer, scope, lambda row: (model, number, row["model"], row["layer"]))
     return answer.saying(_meaning(answer))
 
 

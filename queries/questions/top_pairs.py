@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 from layeratlas.queries.core.ask import ask, load
 from layeratlas.queries.core.registry import Option, question
 from layeratlas.queries.core.scope import Asked, Scope, check_model, find
+from layeratlas.queries.core.sure import told_apart, with_intervals
 from layeratlas.queries.core.table import Table, union
 from layeratlas.store.errors import NothingYet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_PAIR = ("model_a", "layer_a", "model_b", "layer_b")
 
 
 @question(
@@ -51,7 +54,8 @@ def top_pairs(
     if not answer.rows:
         said = " · ".join([answer.subject, *answer.context])
         raise NothingYet(f"no pair fits: {said[0].lower()}{said[1:]}. `layeratlas status` says what has been measured")
-    return answer.saying(_meaning(answer, scope, least=least))
+    answer = with_intervals(catalog, answer, scope, lambda row: tuple(row[name] for name in _PAIR))
+    return answer.saying("; ".join(filter(None, [_meaning(answer, scope, least=least), told_apart(answer)])))
 
 
 def _meaning(answer: Table, scope: Scope, *, least: bool) -> str:

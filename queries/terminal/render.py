@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def as_text(draw: Callable[[], None]) -> str:
 
 def headed(table: Table) -> tuple[str, Table]:
     """Return the line above a table, and the table without the columns that this line speaks for."""
-    said, rest = _constants(table)
+    said, rest = _constants(_with_reach(table))
     return " · ".join([title(table), *said]), rest
 
 
@@ -171,6 +172,19 @@ def _print_folded(cells: Columns, numeric: set[str]) -> None:
 def title(table: Table) -> str:
     """Say in one line what is shown, by which measure, and of which scores."""
     return " · ".join([table.subject, *table.context])
+
+
+def _with_reach(table: Table) -> Table:
+    """Write intervals as people read them: what is corrected for bias ± half of the interval."""
+    if not {"error", "low", "high", "corrected"} <= set(table.columns):
+        return table
+    place = table.columns.index("corrected")
+    rows = []
+    for row, record in zip(table.rows, table.records(), strict=True):
+        middle, low, high = (record[name] for name in ("corrected", "low", "high"))
+        said = None if middle is None else f"{middle:.4f} ± {max(high - middle, middle - low):.4f}"
+        rows.append((*row[:place], said, *row[place + 1 :]))
+    return replace(table, rows=rows).without(["error", "low", "high"])
 
 
 def _constants(table: Table) -> tuple[list[str], Table]:

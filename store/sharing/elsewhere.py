@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.store.errors import ArtifactDamaged, NothingYet
 from layeratlas.store.files import sha256_file, whole_file
 from layeratlas.store.log import FOLDER, Segment
-from layeratlas.store.sharing.places import Place, open_place
+from layeratlas.store.sharing.leases import Leases
+from layeratlas.store.sharing.places import Folder, Shared, open_place
 from layeratlas.store.sharing.side import AT_ONCE, cache_folder, fetch_segments, listed
 from layeratlas.store.store import ArtifactRow, Store
 
@@ -33,12 +35,33 @@ class StoreElsewhere(Store):
 
     def __init__(self, address: str, versions: Mapping[str, int]) -> None:
         super().__init__(cache_folder(f"store {address}"), versions)
-        self.place: Place = open_place(address)
+        self._address = address
+        self.place: Shared = open_place(address)
         self._listed_at = -_FRESH
+        self.claims: Leases = Leases(self.place, self._forget_listing)
 
     @property
     def title(self) -> str:
         return self.place.title
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    @contextmanager
+    def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """Hold a lock of this machine; what is extracted, among all machines."""
+        with super().lock(name, wait=wait) as held:
+            if not (held and name.startswith("extract-")):
+                yield held
+                return
+            with self.claims.exclusive(name, wait=wait) as everywhere:
+                self._forget_listing()
+                yield everywhere
+
+    def _forget_listing(self) -> None:
+        """Look again at what there is when it is next needed."""
+        self._listed_at = -_FRESH
 
     def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Segment | None:
         """Write rows to the log, here and there."""
@@ -81,6 +104,9 @@ class StoreElsewhere(Store):
 
     def _fetch(self, row: ArtifactRow) -> None:
         try:
+            if isinstance(self.place, Folder):
+                _link(self.root / row.path, self.place.root / row.path)
+                return
             with whole_file(self.root / row.path) as temporary:
                 self.place.fetch(row.path, temporary)
                 if sha256_file(temporary) != row.sha256:
@@ -107,3 +133,10 @@ class StoreElsewhere(Store):
                 self._send(segment)
         self._listed_at = time.monotonic()
         return len(missing)
+
+
+def _link(path: Path, target: Path) -> None:
+    """Have a path stand for a file of a folder that this machine can read, so that nothing is copied."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.symlink_to(target.absolute())

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -17,7 +17,7 @@ from layeratlas.store.files import TEMPORARY, whole_file
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-_ATTEMPTS = 4  # of one request, when a connection breaks
+_ATTEMPTS = 6  # of one request, when a connection breaks: 15 seconds in all
 _FIRST_PAUSE = 0.5  # seconds, then twice as long each time
 _REFUSALS = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY", "SIGNATURE_DOES_NOT_MATCH", "HTTP STATUS 403")
 _NO_CHECKSUMS = (
@@ -54,6 +54,13 @@ class Place(Protocol):
         """Copy a file of this machine here."""
 
 
+class Shared(Place, Protocol):
+    """A place at which a store can be, shared by many."""
+
+    def remove(self, name: str) -> None:
+        """Remove one file, if it is there: leases, and nothing else, are ever removed from a place."""
+
+
 class Folder:
     """A folder of this machine, or of a disk that it shares."""
 
@@ -83,6 +90,9 @@ class Folder:
     def put(self, file: Path, name: str) -> None:
         with whole_file(self.root / name) as temporary:
             shutil.copyfile(file, temporary)
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
 
 
 class ObjectStore:
@@ -129,6 +139,10 @@ class ObjectStore:
 
         self._patiently(copy, name)
 
+    def remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._patiently(lambda: self._files.delete_file(self._path(name)), name)
+
     def _require_bucket(self) -> None:
         """Tell a prefix that nobody has written to yet from a bucket that is not there. Raises BadRequest."""
         from pyarrow.fs import FileType
@@ -156,7 +170,7 @@ class ObjectStore:
         raise AssertionError("the last attempt returns or raises")
 
 
-def open_place(address: str) -> Place:
+def open_place(address: str) -> Shared:
     """Return the place that an address names: a folder, `s3://bucket/prefix`, or what fsspec opens (`hf://datasets/…`).
 
     Credentials are the environment's or the profile's. Raises BadRequest, MissingPackage, LayeratlasError.

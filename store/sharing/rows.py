@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _SCORE = ("configuration", "artifact_a", "artifact_b", "store", "written")  # what tells one row of scores from another
 
+
+def _is_pair(row: Row, chosen: Chosen) -> bool:
+    ends = [chosen.artifacts.get(row[end]) for end in ("artifact_a", "artifact_b")]
+    return (
+        all(since is not None and row["written"] > since for since in ends)
+        and row["configuration"] in chosen.configurations
+        and row["written"] > chosen.configurations[row["configuration"]]
+    )
+
+
 #: Which rows of a table are meant: those of the keys that were chosen, written since these were last forgotten.
 #: What is not here is said by one store of itself, and does not travel.
 _MEANT: dict[str, Callable[[Row, Chosen], bool]] = {
@@ -29,6 +39,8 @@ _MEANT: dict[str, Callable[[Row, Chosen], bool]] = {
     "figures": lambda row, chosen: (
         row["artifact"] in chosen.artifacts and row["written"] > chosen.artifacts[row["artifact"]]
     ),
+    "intervals": _is_pair,
+    "nulls": _is_pair,
     "runs": lambda row, chosen: True,
 }
 
@@ -60,9 +72,11 @@ def rename(rows: dict[str, list[Row]], names: Mapping[str, str], holdings: Holdi
 def only_used(rows: dict[str, list[Row]], scores: pa.Table) -> dict[str, list[Row]]:
     """Leave out runs and configurations that nothing refers to that travels."""
     runs = distinct(scores, "run") | {
-        row["run"] for table in ("artifacts", "figures", "sources") for row in rows[table]
+        row["run"] for table in ("artifacts", "figures", "sources", "intervals", "nulls") for row in rows[table]
     }
-    used = distinct(scores, "configuration")
+    used = distinct(scores, "configuration") | {
+        row["configuration"] for table in ("intervals", "nulls") for row in rows[table]
+    }
     return rows | {
         "runs": [row for row in rows["runs"] if row["run"] in runs],
         "configurations": [row for row in rows["configurations"] if row["configuration"] in used],

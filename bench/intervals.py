@@ -1,0 +1,92 @@
+"""What do intervals, and what chance gives, cost beside the scores themselves?
+
+    python bench/intervals.py                       # 14 layers × 384 neurons × 25,147 words, 20 blocks
+    python bench/intervals.py --layers 6 --neurons 128 --words 5000
+
+Synthetic activations with the spectrum of real layers, from memory, the paper's five measures of all pairs: the scores
+alone, then with intervals, in processor time and in wall time; with --permutations also against shuffled text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from itertools import combinations
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+
+from layeratlas.measures.declaration import Measure
+from layeratlas.measures.engine import How, compare_pairs
+from layeratlas.measures.registry import usual_measures
+from layeratlas.measures.sources.activations import ArrayRows
+from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
+
+
+def main() -> None:
+    """Time both, all measures together and each alone."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    rows = layers(options.layers, options.neurons, options.words)
+    five = usual_measures(("activations",))
+    print(f"{options.layers} layers × {options.neurons} neurons × {options.words:,} words, {options.blocks} blocks, "
+          f"{options.threads} threads")  # fmt: skip
+    chosen = [("all five", five), *(((one.name, [one]) for one in five) if options.each else ())]
+    for title, measures in chosen:
+        plain, sure = ([took(rows, measures, asked) for _ in range(options.repeat)]
+                       for asked in (NOTHING, Uncertainty(Intervals(blocks=options.blocks))))  # fmt: skip
+        wall, processor = (min(one[place] for one in sure) / min(one[place] for one in plain) for place in (0, 1))
+        print(f"{title:10s} scores {min(plain)[0]:7.1f} s, with intervals {min(sure)[0]:7.1f} s: {wall:.2f} × wall, "
+              f"{processor:.2f} × processor (target at most 6)", flush=True)  # fmt: skip
+        if options.permutations:
+            chance = took(rows, measures, Uncertainty(nulls=Nulls("sentences", options.permutations)))
+            wall, processor = (chance[place] / min(one[place] for one in plain) for place in (0, 1))
+            print(
+                f"{'':10s} {options.permutations} permutations {chance[0]:7.1f} s: {wall:.2f} × wall, "
+                f"{processor:.2f} × processor (target at most 15 for 100)", flush=True,
+            )  # fmt: skip
+
+
+def layers(count: int, neurons: int, words: int) -> list[ArrayRows]:
+    """Layers, each a step away from the one before, whose eigenvalues fall as a power law."""
+    rng = np.random.default_rng(0)
+    scale = np.arange(1, neurons + 1, dtype=np.float32) ** -0.8
+    state = rng.standard_normal((words, neurons), dtype=np.float32)
+    sentences = np.repeat(np.arange(words // 12 + 1, dtype=np.int32), 12)[:words]
+    found = []
+    for index in range(count):
+        turn = np.linalg.qr(rng.standard_normal((neurons, neurons)))[0].astype(np.float32)
+        state = 0.8 * state + 0.9 * np.tanh(state) @ turn
+        layer = (state * scale) @ turn + 0.01 * rng.standard_normal((words, neurons), dtype=np.float32)
+        found.append(ArrayRows(f"layer {index}", layer, sentences))
+    return found
+
+
+def took(rows: list[ArrayRows], measures: list[Measure], asked: Uncertainty) -> tuple[float, float]:
+    """Return the seconds that all pairs take, on the wall and of processors."""
+    how = How(memory=4 * 2**30, sure=asked)
+    began, used = time.perf_counter(), time.process_time()
+    for _ in compare_pairs("activations", rows, list(combinations(range(len(rows)), 2)), measures, how):
+        pass
+    return time.perf_counter() - began, time.process_time() - used
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layers", type=int, default=14)
+    parser.add_argument("--neurons", type=int, default=384)
+    parser.add_argument("--words", type=int, default=25_147)
+    parser.add_argument("--blocks", type=int, default=20)
+    parser.add_argument("--permutations", type=int, default=0, help="of sentences; 0: none")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--each", action="store_true", help="each measure alone, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What chance alone gives: the score of a layer with another whose text is shuffled, again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from layeratlas.measures.declaration import Measure
+from layeratlas.measures.folds import lengths_of
+from layeratlas.measures.resampling import Collected, Values
+from layeratlas.measures.score import TooFewWords
+from layeratlas.measures.statistics.sampled import mixed
+from layeratlas.store.uncertainty import Nulls
+
+if TYPE_CHECKING:
+    from layeratlas.measures.engine import Outcomes
+
+Order = npt.NDArray[np.int64]
+_AT_HOME = 0.05  # the share of words that may stay where they are
+
+
+@dataclass(frozen=True)
+class Null:
+    """What chance gives: mean, standard deviation, the ends of its middle 95 % and the median.
+
+    calibrated: (score - mean) / (value of a layer towards itself - mean), 0 at chance and 1 at identity; None where a
+    measure has no such value. p: how often chance is as close, the score itself counted with: never 0.
+    """
+
+    mean: float
+    deviation: float | None
+    low: float
+    median: float
+    high: float
+    calibrated: float | None
+    p: float
+
+
+def null(measure: Measure, value: float, chance: Values) -> Null:
+    """Return where a score stands among those that chance gives."""
+    mean = float(chance.mean())
+    low, median, high = (float(one) for one in np.quantile(chance, (0.025, 0.5, 0.975)))
+    as_close = int((chance >= value).sum() if measure.sense == "similarity" else (chance <= value).sum())
+    most = measure.self_value
+    return Null(
+        mean, float(chance.std(ddof=1)) if len(chance) > 1 else None, low, median, high,
+        None if most is None or most == mean else (value - mean) / (most - mean), (1 + as_close) / (1 + len(chance)),
+    )  # fmt: skip
+
+
+def orders(asked: Nulls, sentences: npt.NDArray[np.int32]) -> Iterator[Order]:  # [words] -> each [words]
+    """Give the orders in which b's words are met by a's.
+
+    Sentences go with sentences of their length. Those of a length that no other has are strung together, and turned
+    round by some number of words. Raises TooFewWords where a single such sentence is so long that it matters.
+    """
+    if asked.permuted == "words":
+        yield from (np.argsort(_numbers(len(sentences), asked, k), kind="stable") for k in range(asked.permutations))
+        return
+    lengths = lengths_of(sentences)
+    starts, sentence = np.r_[0, np.cumsum(lengths)[:-1]], np.repeat(np.arange(len(lengths)), lengths)
+    within = np.arange(len(sentences)) - starts[sentence]
+    alike = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+    single = np.array([some[0] for some in alike if len(some) == 1], np.int64)
+    strung = np.flatnonzero(np.isin(sentence, single))  # words
+    if len(single) == 1 and len(strung) > _AT_HOME * len(sentences):
+        raise TooFewWords(
+            f"one sentence has {len(strung):,} of {len(sentences):,} words and there is none to go with it: ask for "
+            "--null permuted:words, or extract more text"
+        )
+    for k in range(asked.permutations):
+        numbers, from_where = _numbers(len(lengths) + 1, asked, k), np.arange(len(lengths))
+        for some in alike:
+            from_where[some] = some[np.argsort(numbers[some], kind="stable")]
+        order = starts[from_where[sentence]] + within
+        if len(single) > 1:
+            order[strung] = np.roll(strung, int(numbers[-1] % np.uint64(len(strung))))
+        yield order
+
+
+def _numbers(count: int, asked: Nulls, k: int) -> npt.NDArray[np.uint64]:
+    return mixed(count, asked.seed << 20 | k)
+
+
+class Chance(Collected):
+    """What shuffled text gives, measure by measure, until the scores themselves are there."""
+
+    def nulls(self, outcomes: Outcomes) -> list[Null | str | None]:
+        """Return where each score stands, or why that is not known; None where there is no score."""
+        return self.each(outcomes, lambda value, values: null(outcomes.measure, value, values))

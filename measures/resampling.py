@@ -1,0 +1,125 @@
+"""Intervals of scores: from the values that the same measure gives when some blocks of the corpus are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from layeratlas.measures.declaration import Measure, Range
+from layeratlas.measures.score import MeasureError, Score, Scores
+from layeratlas.measures.statistics.sampled import mixed
+from layeratlas.store.spread import spread
+from layeratlas.store.uncertainty import Intervals
+
+if TYPE_CHECKING:
+    from layeratlas.measures.engine import Outcomes
+
+Values = npt.NDArray[np.float64]
+Pair = tuple[int, int]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How far a score would differ on other text: standard error, 95 % interval, value less its bias.
+
+    replicates: what each choice of blocks gives; sizes: of the blocks, in words. refused: why there are no bounds.
+    """
+
+    error: float
+    low: float | None
+    high: float | None
+    corrected: float | None
+    replicates: list[float]
+    sizes: list[int]
+    refused: str | None = None
+
+
+def weights(asked: Intervals) -> list[list[int]]:  # [replicates][blocks]
+    """Return how often each block counts in each replicate."""
+    if asked.method == "jackknife":
+        return [[int(block != left_out) for block in range(asked.blocks)] for left_out in range(asked.blocks)]
+    drawn = (mixed(asked.draws * asked.blocks, asked.seed) % np.uint64(asked.blocks)).astype(np.int64)
+    return [np.bincount(row, minlength=asked.blocks).tolist() for row in drawn.reshape(asked.draws, asked.blocks)]
+
+
+def interval(asked: Intervals, value: float, replicates: Values, sizes: list[int], measure: Measure) -> Interval:
+    """Return the interval of one score. replicates: in the order of `weights`; sizes: of the blocks, in words.
+
+    A measure that has none of its own still says how far its values spread.
+    """
+    values = replicates.tolist()
+    found = spread(asked.method, value, values, sizes)
+    if measure.unsure:
+        return Interval(found.error, None, None, None, values, sizes, measure.unsure)
+    bounds, reach = measure.bounds, found.reach
+    low, high, corrected = (
+        _within(bounds, one) for one in (found.corrected - reach, found.corrected + reach, found.corrected)
+    )
+    return Interval(found.error, low, high, corrected, values, sizes)
+
+
+def _within(bounds: Range, value: float) -> float:
+    low = value if bounds.low is None else max(bounds.low, value)
+    return low if bounds.high is None else min(bounds.high, low)
+
+
+class Collected:
+    """What a measure says of ordered pairs again and again, under other circumstances each time."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+        self.values: dict[tuple[Measure, Pair], Values] = {}
+        self.refused: dict[tuple[Measure, Pair], str] = {}
+
+    def take(self, number: int, outcomes: Iterable[Outcomes]) -> None:
+        """Take what is said the number-th time."""
+        for one in outcomes:
+            values = one.scores.values.double().cpu().numpy() if isinstance(one.scores, Scores) else None
+            for place, pair in enumerate(one.pairs):
+                key = one.measure, pair
+                if key not in self.values:
+                    self.values[key] = np.full(self._times, np.nan)
+                score = values[place] if values is not None else one.scores[place]
+                if isinstance(score, MeasureError):
+                    self.refused.setdefault(key, str(score))
+                else:
+                    self.values[key][number] = score.value if isinstance(score, Score) else score
+
+    def refuse(self, measure: Measure, pairs: Iterable[Pair], reason: str) -> None:
+        """Note that a measure has no answer here."""
+        for a, b in pairs:
+            self.refused.update({(measure, (a, b)): reason, (measure, (b, a)): reason})
+
+    def each(self, outcomes: Outcomes, make: Callable[[float, Values], T]) -> list[T | str | None]:
+        """Return what is made of each score and its values, or why there is nothing; None where there is no score."""
+        found: list[T | str | None] = []
+        for pair, score in outcomes.single():
+            key = outcomes.measure, pair
+            if isinstance(score, MeasureError):
+                found.append(None)
+            else:
+                found.append(self.refused[key] if key in self.refused else make(score.value, self.values[key]))
+        return found
+
+
+class Replicates(Collected):
+    """What every replicate says of ordered pairs, measure by measure, until the scores themselves are there."""
+
+    def __init__(self, asked: Intervals, sizes: Sequence[int]) -> None:
+        self._asked, self._sizes = asked, list(sizes)
+        self._weights = weights(asked)
+        super().__init__(len(self._weights))
+
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        return iter(enumerate(self._weights))
+
+    def intervals(self, outcomes: Outcomes) -> list[Interval | str | None]:
+        """Return the interval of each score, or why it has none; None where there is no score."""
+        return self.each(
+            outcomes, lambda value, values: interval(self._asked, value, values, self._sizes, outcomes.measure)
+        )

@@ -1,0 +1,156 @@
+"""What the catalog knows beside scores: their intervals, and whether two of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from layeratlas.queries.core.ask import ask, load
+from layeratlas.queries.core.table import Table
+from layeratlas.store.spread import Spread, spread
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from layeratlas.queries.core.scope import Scope
+
+Pair = tuple[str, int, str, int]  # model and layer of a, of b
+
+#: What answers that list scores say of them where they have intervals.
+COLUMNS = ("error", "low", "high", "corrected")
+CHANCE = ("chance", "calibrated", "p")
+_ONCE = 0.05  # what is less likely than this is no chance
+
+
+@dataclass(frozen=True)
+class Known:
+    """The interval of a score, and the replicates that it is made of; bounds are None where the measure has none."""
+
+    value: float
+    error: float
+    low: float | None
+    high: float | None
+    corrected: float | None
+    method: str
+    replicates: list[float]
+    sizes: list[int]
+
+    def minus(self, other: Known) -> Spread | None:
+        """Return how this score differs from another over the same blocks; None where theirs are others."""
+        if (self.method, self.sizes, len(self.replicates)) != (other.method, other.sizes, len(other.replicates)):
+            return None
+        differences = [one - two for one, two in zip(self.replicates, other.replicates, strict=True)]
+        return spread(self.method, self.value - other.value, differences, self.sizes)
+
+
+def intervals(
+    catalog: DuckDBPyConnection, scope: Scope, pairs: Sequence[Pair]
+) -> dict[tuple[str, Pair], Known]:  # fmt: skip
+    """Return the intervals of pairs under the measures of a scope; those that there are."""
+    if not catalog.execute("SELECT 1 FROM base.intervals LIMIT 1").fetchone():
+        return {}
+    named = {f"{a}:{i} {b}:{j}": (a, i, b, j) for a, i, b, j in pairs}
+    found = ask(catalog, load(__package__, "sure"), {**scope.values, "pairs": list(named)}).records()
+    return {
+        (row["measure"], named[row["pair"]]): Known(
+            row["value"],
+            row["error"],
+            row["low"],
+            row["high"],
+            row["corrected"],
+            row["method"],
+            row["replicates"],
+            row["sizes"],
+        )
+        for row in found
+    }
+
+
+def with_intervals(
+    catalog: DuckDBPyConnection, table: Table, scope: Scope, pair: Callable[[Mapping[str, Any]], Pair]
+) -> Table:
+    """Return an answer that lists scores with what is known beside them; as it is, where nothing is."""
+    rows = table.records()
+    table = _with_chance(catalog, table, scope, [pair(row) for row in rows])
+    known = intervals(catalog, scope, [pair(row) for row in rows])
+    if not known:
+        return table
+    at = table.columns.index("value") + 1
+    found = [known.get((row["measure"], pair(row))) for row in rows]
+    columns = (*table.columns[:at], *COLUMNS, "apart", *table.columns[at:])
+    apart = _apart([row["measure"] for row in rows], found)
+    beside = [
+        (*((one.error, one.low, one.high, one.corrected) if one else (None,) * len(COLUMNS)), differs)
+        for one, differs in zip(found, apart, strict=True)
+    ]
+    listed = [(*row[:at], *more, *row[at:]) for row, more in zip(table.rows, beside, strict=True)]
+    note = "corrected: less bias, ± half of its 95 % interval over blocks of text"
+    return replace(table, columns=columns, rows=listed, notes=(*table.notes, note))
+
+
+def _with_chance(catalog: DuckDBPyConnection, table: Table, scope: Scope, pairs: Sequence[Pair]) -> Table:
+    """Return an answer with what chance gives in place of its scores, where that is known."""
+    if not catalog.execute("SELECT 1 FROM base.nulls LIMIT 1").fetchone():
+        return table
+    named = [f"{a}:{i} {b}:{j}" for a, i, b, j in pairs]
+    sql = load(__package__, "chance")
+    known = {
+        (row["measure"], row["pair"]): (row["mean"], row["calibrated"], row["p"])
+        for row in ask(catalog, sql, {**scope.values, "pairs": named}).records()
+    }
+    found = [known.get((row["measure"], name)) for row, name in zip(table.records(), named, strict=True)]
+    if not any(found):
+        return table
+    at = table.columns.index("value") + 1
+    rows = [(*row[:at], *(one or (None,) * len(CHANCE)), *row[at:]) for row, one in zip(table.rows, found, strict=True)]
+    return replace(table, columns=(*table.columns[:at], *CHANCE, *table.columns[at:]), rows=rows)
+
+
+def told_apart(table: Table) -> str:
+    """Say how many of those that an answer lists first cannot be told apart; "" where that is not known."""
+    if "apart" not in table.columns or len(table.rows) < 2:
+        return ""
+    records = table.records()
+    tied = 1
+    for row in records[1:]:
+        if row["measure"] != records[0]["measure"] or row["apart"] != "no":
+            break
+        tied += 1
+    if records[1]["apart"] is None:
+        return ""
+    return (
+        "the first is told apart from the second"
+        if tied == 1
+        else f"the first {tied} are not told apart, each from the next"
+    )
+
+
+def _apart(measures: Sequence[str], found: Sequence[Known | None]) -> list[str | None]:
+    """Return for each score whether it differs from the one above, of the same measure, over the same blocks."""
+    said: list[str | None] = []
+    for place, one in enumerate(found):
+        above = found[place - 1] if place and measures[place - 1] == measures[place] else None
+        difference = one.minus(above) if one and above else None
+        said.append(None if difference is None else "yes" if difference.p < _ONCE else "no")
+    return said
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values adjusted so that a false one is among those below a level no more often than that (Holm 1979)."""
+    order = sorted(range(len(p)), key=p.__getitem__)
+    found, most = [0.0] * len(p), 0.0
+    for rank, place in enumerate(order):
+        most = max(most, min(1.0, (len(p) - rank) * p[place]))
+        found[place] = most
+    return found
+
+
+def false_discovery(p: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for the share of false ones among those below a level (Benjamini, Hochberg 1995)."""
+    order = sorted(range(len(p)), key=p.__getitem__, reverse=True)
+    found, least = [0.0] * len(p), 1.0
+    for rank, place in enumerate(order):
+        least = min(least, p[place] * len(p) / (len(p) - rank))
+        found[place] = least
+    return found

@@ -1,0 +1,9 @@
+-- Grain: one row a score that has an interval, of $pairs (each "model_a:layer_a model_b:layer_b").
+-- Columns: measure, pair, value, error, low, high, corrected (NULL where the measure has no interval), method, replicates,
+-- sizes.
+SELECT measure, model_a || ':' || layer_a || ' ' || model_b || ':' || layer_b AS pair, value, error, low, high, corrected,
+       method, replicates, sizes, direction
+FROM intervals
+WHERE list_contains($measures, measure) AND (configuration = $configuration OR list_contains(presets, $configuration))
+  AND source = $source AND corpus = $corpus AND list_contains($poolings, pooling) AND error IS NOT NULL
+  AND list_contains($pairs, pair)

@@ -1,0 +1,152 @@
+"""What chance gives: text is really shuffled, sentences stay whole, and a score is never less likely than it can be."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from scipy import stats
+
+from layeratlas import measures
+from layeratlas.measures import MEASURES, TooFewWords
+from layeratlas.measures.declaration import Measure
+from layeratlas.measures.engine import How, compare_pairs
+from layeratlas.measures.nulls import Null, null, orders
+from layeratlas.measures.registry import configure
+from layeratlas.measures.sources.activations import ArrayRows
+from layeratlas.store.uncertainty import Nulls, Uncertainty
+
+LENGTHS = np.random.default_rng(3).integers(2, 9, 60)
+SENTENCES = np.repeat(np.arange(60, dtype=np.int32), LENGTHS)
+WORDS = len(SENTENCES)
+SHUFFLED = [
+    name for name in MEASURES if MEASURES[name].kind == "activations"
+    and type(configure(name).statistic).__name__ == "CrossMoments"
+]  # fmt: skip
+
+
+def layers(count: int = 3, seed: int = 0, words: int = WORDS) -> list[npt.NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    common = rng.standard_normal((words, 4))
+    return [common @ rng.standard_normal((4, 6)) + rng.standard_normal((words, 6)) + 2 for _ in range(count)]
+
+
+def nulls(arrays: list[Any], chosen: list[Measure], asked: Nulls, sentences: Any = SENTENCES, **how: Any) -> Any:
+    """Scores and what chance gives in their place, by measure and pair."""
+    rows = [ArrayRows(str(place), array, sentences) for place, array in enumerate(arrays)]
+    means, found = How(**{"dtype": torch.float64, **how}, sure=Uncertainty(nulls=asked)), {}
+    for some in compare_pairs("activations", rows, list(combinations(range(len(rows)), 2)), chosen, means):
+        for one in some:
+            assert one.nulls is not None
+            for (pair, score), beside in zip(one.single(), one.nulls, strict=True):
+                found[one.measure.name, pair] = score, beside
+    return found
+
+
+@pytest.mark.parametrize("name", SHUFFLED)
+def test_chance_is_the_measure_on_shuffled_text(name: str) -> None:
+    """One permutation: what the measure says of a and of b with its words in that order."""
+    asked, arrays = Nulls("sentences", 1, seed=4), layers()
+    [order] = orders(asked, SENTENCES)
+    for (_, (a, b)), (_, found) in nulls(arrays, [configure(name)], asked).items():
+        first, second = min(a, b), max(a, b)
+        met = {first: arrays[first], second: arrays[second][order]}
+        expected = measures.compare(met[a], met[b], measure=name).value
+        assert found.mean == pytest.approx(expected, rel=1e-8, abs=1e-10)
+
+
+def test_sentences_go_with_sentences_of_their_length() -> None:
+    alone = np.flatnonzero(np.bincount(LENGTHS)[LENGTHS] == 1)
+    for order in orders(Nulls("sentences", 5), SENTENCES):
+        assert sorted(order.tolist()) == list(range(WORDS))
+        for number, words in enumerate(np.split(order, np.cumsum(LENGTHS)[:-1])):
+            if number not in alone:
+                assert (np.diff(words) == 1).all() and len(set(SENTENCES[words])) == 1
+                assert LENGTHS[SENTENCES[words[0]]] == LENGTHS[number]
+    for order in orders(Nulls("words", 5), SENTENCES):
+        assert sorted(order.tolist()) == list(range(WORDS)) and (np.diff(order) == 1).mean() < 0.1
+    first, second = (list(orders(Nulls("words", 2, seed), SENTENCES)) for seed in (1, 2))
+    assert any((a != b).any() for a, b in zip(first, second, strict=True))
+    with pytest.raises(TooFewWords, match="permuted:words"):
+        list(orders(Nulls("sentences", 1), np.array([0, 0, 1, 1, 1, 1, 1], np.int32)[2:]))
+
+
+def test_a_score_against_chance() -> None:
+    chance = np.array([0.1, 0.2, 0.3, 0.2])
+    found = null(configure("ckasim"), 0.6, chance)
+    assert found.p == 1 / 5 and found.calibrated == pytest.approx(0.5) and found.deviation == chance.std(ddof=1)
+    assert null(configure("ckasim"), 0.2, chance).p == 4 / 5
+    distance = null(configure("gulp"), 0.05, chance)
+    assert distance.p == 1 / 5 and distance.calibrated == pytest.approx((0.05 - 0.2) / (0 - 0.2))
+    assert null(configure("ridge"), 0.6, chance).calibrated is None  # of a layer towards itself it is not 1
+
+
+def test_means_of_shuffled_words_are_what_theory_says() -> None:
+    """ckasim: tr A tr B / ((n - 1) ‖A‖ ‖B‖); R²: rank / (n - 1); debiased CKA: 0. Exactly, over all permutations."""
+    a, b = layers(2, seed=7, words=80)
+    chosen = [configure(name) for name in ("ckasim", "regression", "cka_debiased")]
+    found = nulls([a, b], chosen, Nulls("words", 2000), sentences=None)
+    covariances = [np.cov(x.T, bias=True) for x in (a, b)]
+    traces, norms = (np.prod([f(c) for c in covariances]) for f in (np.trace, np.linalg.norm))
+    for name, expected in (("ckasim", traces / norms / 79), ("regression", 6 / 79), ("cka_debiased", 0.0)):
+        _, chance = found[name, (0, 1)]
+        assert abs(chance.mean - expected) < 4 * chance.deviation / np.sqrt(2000), name
+
+
+def test_calibrated_values_are_0_of_noise_and_1_of_the_same() -> None:
+    rng = np.random.default_rng(0)
+    chosen = [configure(name) for name in ("neuronsim", "mixedsim", "svsim", "pwsim", "ckasim", "cka_debiased")]
+    for words in (150, 500):
+        a, b = rng.standard_normal((2, words, 8))
+        found = nulls([a, b, a.copy()], chosen, Nulls("words", 50), sentences=None)
+        for measure in chosen:
+            score, chance = found[measure.name, (0, 1)]
+            assert abs(score.value - chance.mean) < 4 * chance.deviation
+            assert found[measure.name, (0, 2)][1].calibrated == pytest.approx(1, abs=1e-6)
+            assert found[measure.name, (0, 2)][1].p == 1 / 51
+
+
+def test_others_say_by_name_that_they_have_none() -> None:
+    found = nulls(layers(2), [configure("rsa"), configure("ckasim")], Nulls("words", 2))
+    assert found["rsa", (0, 1)][1].startswith("what rsa needs is not kept")
+    assert isinstance(found["ckasim", (0, 1)][1], Null)
+
+
+def test_chance_is_the_same_in_any_tiles_and_in_float32() -> None:
+    chosen = [configure(name) for name in ("ckasim", "svsim", "cka_debiased", "aligned_cosine")]
+    whole, tiled, narrow = (
+        nulls(layers(4), chosen, Nulls("sentences", 5), **how)
+        for how in ({}, {"memory": 30_000}, {"dtype": torch.float32})
+    )
+    for key, (_, chance) in whole.items():
+        assert tiled[key][1].mean == pytest.approx(chance.mean, rel=1e-9, abs=1e-11)
+        assert narrow[key][1].mean == pytest.approx(chance.mean, abs=2e-5)
+
+
+@pytest.mark.proof
+def test_under_the_null_p_values_are_uniform() -> None:
+    """1,000 draws of unrelated layers, 19 permutations each: ranks of the score among them are uniform."""
+    chosen = [configure(name) for name in SHUFFLED if name != "match_transport"]
+    rng, asked = np.random.default_rng(5), Nulls("words", 19)
+    found: dict[str, list[float]] = {measure.name: [] for measure in chosen}
+    for _ in range(10):
+        rows = [ArrayRows(str(place), rng.standard_normal((100, 4))) for place in range(200)]
+        pairs = [(2 * place, 2 * place + 1) for place in range(100)]
+        for some in compare_pairs(
+            "activations", rows, pairs, chosen, How(torch.float64, sure=Uncertainty(nulls=asked))
+        ):
+            for one in some:
+                assert one.nulls is not None
+                found[one.measure.name] += [
+                    beside.p for (a, b), beside in zip(one.pairs, one.nulls, strict=True)
+                    if a < b and isinstance(beside, Null)
+                ]  # fmt: skip
+    for name, p in found.items():
+        assert len(p) == 1000
+        counts = np.bincount(np.rint(np.array(p) * 20).astype(int) - 1, minlength=20)
+        assert stats.chisquare(counts).pvalue > 1e-3, (name, counts)
+        assert stats.kstest(np.array(p) - rng.random(1000) / 20, "uniform").pvalue > 1e-3, name

@@ -1,0 +1,117 @@
+"""What stands beside scores in a store: measured once, asked, shared, made anew, forgotten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from layeratlas import running
+from layeratlas.cli import cli
+from layeratlas.store.forget import forget
+from layeratlas.store.store import Store
+from layeratlas.store.uncertainty import Intervals, Uncertainty
+
+SURE = Uncertainty(Intervals(blocks=6))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three models of two layers over 60 sentences; b is a with noise, c is something else."""
+    root, rng = tmp_path_factory.mktemp("sure") / "store", np.random.default_rng(0)
+    text = root.parent / "text.txt"
+    text.write_text("".join(f"{' '.join(['word'] * int(n))}\n" for n in rng.integers(3, 12, 60)))
+    words = len(text.read_text().split())
+    base = rng.standard_normal((words, 6)).astype(np.float32)
+    for model, noise in (("a", 0.0), ("b", 0.3), ("c", 2.0)):
+        for layer in (0, 1):
+            rows = base + (noise + 0.2 * layer) * rng.standard_normal((words, 6)).astype(np.float32)
+            running.add_activations(root, model, layer, rows, corpus=text)
+    running.measure(Store(root), running.Means("cpu"), names=["ckasim", "svsim"], figures=["none"])
+    return root
+
+
+def of(store: Store) -> list[tuple[Any, ...]]:
+    return store.rows("SELECT * EXCLUDE (measured, run, origin) FROM intervals ORDER BY ALL")
+
+
+def run(root: Path, *command: str) -> Any:
+    result = CliRunner().invoke(cli, [*command, "--store", str(root)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_intervals_are_measured_once_beside_scores_that_are_known(made: Path) -> None:
+    store = Store(made)
+    means = running.Means("cpu", sure=SURE)
+    lines = running.measure(store, means, names=["ckasim", "svsim"], figures=["none"]).lines()
+    assert lines[0] == "measured 60 scores, 30 of them with an interval" and "no interval of 30 scores" in lines[1]
+    assert "nothing to do" in running.measure(store, means, names=["ckasim"], figures=["none"]).lines()[0]
+    assert (
+        "nothing to do" in running.measure(store, running.Means("cpu"), names=["ckasim"], figures=["none"]).lines()[0]
+    )
+    other = running.Means("cpu", sure=Uncertainty(Intervals("bootstrap", 6, 1, 20)))
+    assert "30 of them" in running.measure(store, other, names=["ckasim"], figures=["none"]).lines()[0]
+    known = store.rows("SELECT count(*), count(DISTINCT settings) FROM base.intervals")
+    assert known == [(90, 2)] and len(of(store)) == 60  # the view has the newest
+    assert {row[0] for row in store.rows("SELECT method FROM intervals WHERE measure = 'ckasim'")} == {"bootstrap"}
+    for low, value, high, corrected in store.rows(
+        "SELECT low, value, high, corrected FROM intervals WHERE refused IS NULL"
+    ):
+        assert low < corrected < high and high - low < 0.6 and abs(value - corrected) < 0.2
+    before = of(store)
+    store.rebuild()
+    assert of(store) == before
+    (made / "catalog.duckdb").unlink()
+    store.rebuild()
+    assert of(store) == before
+
+
+def test_answers_show_intervals_and_what_they_tell_apart(made: Path) -> None:
+    rows = json.loads(run(made, "query", "top-pairs", "--measure", "ckasim", "--format", "json"))
+    assert rows[0]["low"] < rows[0]["corrected"] < rows[0]["high"] and rows[0]["apart"] is None
+    assert {row["apart"] for row in rows[1:]} <= {"yes", "no"}
+    shown = run(made, "query", "top-pairs", "--measure", "ckasim")
+    assert " ± " in shown and "told apart" in shown and " low " not in shown
+    assert " ± " in run(made, "query", "nearest", "a:0", "--measure", "ckasim")
+    [row] = json.loads(
+        run(made, "query", "compare-pairs", "a:0", "b:0", "a:0", "c:0", "--measure", "ckasim", "--format", "json")
+    )
+    assert row["difference"] > 0 and row["low"] > 0 and row["p"] == row["holm"] == row["fdr"] < 0.01
+    [row] = json.loads(
+        run(made, "query", "compare-pairs", "a:0", "b:0", "b:0", "a:0", "--measure", "ckasim", "--format", "json")
+    )
+    assert row["difference"] == pytest.approx(0, abs=1e-7) and row["p"] > 0.05
+    failed = CliRunner().invoke(cli, ["query", "compare-pairs", "a:0", "b:0", "--store", str(made)])
+    assert failed.exit_code == 1 or "name four layers" in str(failed.exception)
+
+
+def test_intervals_travel_and_are_forgotten(made: Path, tmp_path: Path) -> None:
+    store = Store(made)
+    bundle = tmp_path / "some.atlas.zip"
+    run(made, "export", str(bundle), "--scores-only")
+    other = tmp_path / "other"
+    run(other, "import", str(bundle))
+    assert [row[:9] for row in of(Store(other))] == [row[:9] for row in of(store)]
+    some = tmp_path / "two.atlas.zip"
+    run(made, "export", str(some), "--scores-only", "--model", "a", "--model", "b", "--measure", "ckasim")
+    run(tmp_path / "two", "import", str(some))
+    arrived = Store(tmp_path / "two").rows("SELECT DISTINCT measure, model_a FROM intervals ORDER BY 2")
+    assert arrived == [("ckasim", "a"), ("ckasim", "b")]
+    copy = Store(other)
+    forget(copy, "model:c")
+    copy.merge()
+    kept = copy.rows("SELECT DISTINCT model_a FROM intervals ORDER BY 1")
+    assert kept == [("a",), ("b",)]
+    with duckdb.connect(str(other / "catalog.duckdb"), read_only=True) as plain:
+        assert plain.execute("SELECT count(*) FROM base.intervals").fetchone() is not None
+
+
+def test_what_is_asked_wrongly_is_a_usage_error(made: Path) -> None:
+    wrong = CliRunner().invoke(cli, ["measure", "--intervals", "jack", "--store", str(made)])
+    assert wrong.exit_code == 2 and "jackknife or bootstrap" in wrong.output

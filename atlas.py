@@ -198,16 +198,20 @@ class Atlas(Questions):
 
     def measure(
         self, *measures: str, group: Names = None, preset: str = "default", model: Names = None, figures: Names = None,
-        device: str = "auto", memory: int = MEMORY, refresh: bool = False, progress: Progress | None = None,
+        intervals: str | None = None, null: str | None = None, device: str = "auto", memory: int = MEMORY,
+        refresh: bool = False, progress: Progress | None = None,
     ) -> Outcome:  # fmt: skip
         """Score all pairs of extracted layers that have no score yet, under the named measures or the usual ones.
 
         measures: as "ckasim", "gulp:lambda=0.01", "all". group: measures of a collection, as "resi". figures: of each
-        layer alone. Raises NothingYet when nothing is extracted, BadRequest for an unknown name.
+        layer alone. intervals: "jackknife", "bootstrap:blocks=20,seed=1". null: "permuted", "permuted:words".
+        Raises NothingYet when nothing is extracted, BadRequest for an unknown name.
         """
         from layeratlas import running
+        from layeratlas.store.uncertainty import Uncertainty, intervals_of, nulls_of
 
-        means = running.Means(device, memory, refresh, progress=progress or _progress())
+        sure = Uncertainty(intervals_of(intervals) if intervals else None, nulls_of(null) if null else None)
+        means = running.Means(device, memory, refresh, sure=sure, progress=progress or _progress())
         return running.measure(
             self._writable(), means, names=measures, groups=names(group), preset=preset, models=names(model),
             figures=names(figures),

@@ -97,6 +97,11 @@ def cli(context: click.Context) -> None:
 @cli.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--refresh", is_flag=True, help="Measure everything again, although it is known.")
+@click.option("--dry-run", is_flag=True, help="Say what there is to do, and how long it takes here and with --workers.")
+@click.option(
+    "--only-representative-layers", "layers", type=click.IntRange(min=1), help="Of each model, spread evenly."
+)
+@click.option("--words", type=click.IntRange(min=1), help="Of each corpus, its first sentences with so many.")
 @intervals_option
 @null_option
 @workers_option
@@ -105,20 +110,27 @@ def cli(context: click.Context) -> None:
 @device_option
 @store_option
 def run(
-    store: Store, study: Path, *, intervals: Intervals | None, null: Nulls | None, workers: int | None,
-    ray: str | None, **means: Any,
+    store: Store, study: Path, *, dry_run: bool, layers: int | None, words: int | None, intervals: Intervals | None,
+    null: Nulls | None, workers: int | None, ray: str | None, **means: Any,
 ) -> None:  # fmt: skip
     """Extract and measure whatever a study names and the store lacks.
 
     STUDY is a TOML file, or the name of a study that comes with layeratlas: wu2020-published.
 
-    Example: layeratlas run studies/demo.toml
+    Example: layeratlas run studies/demo.toml --dry-run --workers 4
     """
-    from layeratlas import running
+    from layeratlas import planning, running
+    from layeratlas.store.study import load_study
 
+    chosen = planning.within(load_study(study), words=words, layers=layers)
+    if dry_run:
+        del means["refresh"]
+        for line in planning.forecast(store, chosen, workers=[workers or 1, 8], progress=_progress(), **means):
+            click.echo(visible(line))
+        return
     executor = running.executor_of(workers, ray, means["memory"])
     sure = Uncertainty(intervals, null)
-    _finish(running.run(study, store=store, progress=_progress(), sure=sure, executor=executor, **means))
+    _finish(running.run(chosen, store=store, progress=_progress(), sure=sure, executor=executor, **means))
 
 
 @cli.command()

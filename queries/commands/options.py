@@ -114,4 +114,4 @@ def option_of(option: Option) -> Any:
     elif option.least is not None:
         kind = {int: click.IntRange, float: click.FloatRange}[kind](min=option.least)
     return click.option(name, option.name, type=kind, default=option.default, metavar=option.metavar,
-                        help=option.help, show_default=option.shows_default, **of_parameter(option.name))  # fmt: skip
+                        help=option.help, show_default=option.shows_default, **(of_parameter(option.name) if option.kind is str else {}))  # fmt: skip

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from matplotlib.figure import Figure
 
-    from layeratlas.queries.figures.charts import Dots, Lines, Map
+    from layeratlas.queries.figures.charts import Dots, Grid, Lines, Map
 
 Draw = Callable[[], "Figure"]
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
@@ -80,6 +80,19 @@ def families(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
     from layeratlas.queries.figures import families as figure
 
     return _chart(figure.chart, QUESTIONS["families"].ask(catalog, asked))
+
+
+@click.command()
+@click.option("--across", type=click.Choice(("families", "models")), help="Only pairs of different ones.")
+@picture
+def measures(catalog: DuckDBPyConnection, asked: Asked, across: str | None) -> Draw:
+    """How far measures agree: the rank correlation of every two, those that agree side by side.
+
+    Example: layeratlas plot measures -o measures.svg
+    """
+    from layeratlas.queries.figures import agreement as figure
+
+    return _chart(figure.chart, QUESTIONS["measures"].ask(catalog, asked, across=across))
 
 
 def _of_groups(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,10 +206,12 @@ def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, .
     return _chart(figure.chart, QUESTIONS["correspondence"].ask(catalog, asked, **named))
 
 
-def _chart(chart: Callable[[Table], Dots | Lines | Map], answer: Table) -> Draw:
+def _chart(chart: Callable[[Table], Dots | Lines | Map | Grid], answer: Table) -> Draw:
     from layeratlas.queries.figures import plots
 
     return lambda: plots.draw(chart(answer))
 
 
-PLOTS = (heatmap, families, clusters, scaled_map, layers, localization, finetuning, correspondence, attention)
+PLOTS = (
+    heatmap, families, clusters, scaled_map, measures, layers, localization, finetuning, correspondence, attention,
+)  # fmt: skip

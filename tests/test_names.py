@@ -27,6 +27,7 @@ NAMED = {
     "nearest": [f"{TOWARDS}:1"], "neurons": [f"{DOT}:1"], "heads": [f"{DOT}:1"], "finetuning": [DOT],
     "correspondence": [TOWARDS, DOT],
 }  # fmt: skip
+UNANSWERED = ("neurons", "heads", "compare-pairs", "power")  # this store has no scores of units, and no intervals
 OF = f" · {CORPUS} · 1,234 words · source own"
 #: What titles are made of, with the names as they are.
 TITLES = {

@@ -62,6 +62,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python bench/extract.py
 	$(BIN)/python bench/catalog.py
 	$(BIN)/python bench/questions.py
+	$(BIN)/python bench/python.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

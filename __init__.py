@@ -21,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from layeratlas.atlas import Atlas, Study, add_activations, open, run
+    from layeratlas.atlas import Atlas, add_activations, open, run
     from layeratlas.comparing import Comparison, compare_all
     from layeratlas.comparing import all_measures as measures
     from layeratlas.measures import MeasureError, Score, compare, compare_all_attention, compare_attention, figures_of
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
         StoreBusy,
     )
     from layeratlas.stored import Activations, Attention
+    from layeratlas.study import Study
 
 #: What each module offers here; it is imported when something of it is first used.
 _OFFERED = {
-    "atlas": ("Atlas", "Study", "add_activations", "open", "run"),
+    "atlas": ("Atlas", "add_activations", "open", "run"),
     "comparing": ("Comparison", "compare_all"),
     "measures": ("MeasureError", "Score", "compare", "compare_all_attention", "compare_attention", "figures_of"),
     "queries.notebook.answer": ("Answer", "Heatmap"),
@@ -48,6 +49,7 @@ _OFFERED = {
         "StoreBusy",
     ),
     "stored": ("Activations", "Attention"),
+    "study": ("Study",),
 }  # fmt: skip
 _HOMES = {name: f"layeratlas.{module}" for module, names in _OFFERED.items() for name in names}
 

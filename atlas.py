@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import written_out
 from layeratlas.queries.core.asking import Names, asking, names
+from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.sql_box import run_sql_to_arrow
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.notebook.answer import Answer
 from layeratlas.queries.notebook.methods import Questions
-from layeratlas.store import study as studies
+from layeratlas.queries.notebook.picture import Picture
 from layeratlas.store.errors import BadRequest, LayeratlasError, unknown
-from layeratlas.store.store import Store, default_root
+from layeratlas.store.store import Store, default_root, store_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,52 +34,12 @@ if TYPE_CHECKING:
     from layeratlas.store.progress import Progress
     from layeratlas.store.sharing.selection import Selection
     from layeratlas.store.sharing.share import Shared
+    from layeratlas.store.study import Study
     from layeratlas.stored import Activations, Attention, SentenceAttention
 
 Address = str | os.PathLike[str]
 MEMORY = 2 * 2**30  # bytes for the sums of one pass over the words
 _FIRST = 30  # rows of scores that are shown
-
-
-class Study(studies.Study):
-    """What to extract, measure and import: what a study's TOML file says, in Python.
-
-    models: ids or folders, or what [[models]] holds: {"id": "./mine", "name": "tuned", "finetuned_from": "base"}.
-    corpora: files, or {"path": …, "name": …}. measures: "ckasim", "gulp:lambda=0.01", or {"name": …, "preset": …}; the
-    usual where none is named. figures: of each layer alone. results: similarities from elsewhere, {"file", "name"}.
-    extraction: what [extraction] holds: pooling, layers, kinds, storage, window …
-    Raises BadRequest for what no study can say.
-    """
-
-    def __init__(
-        self, models: Sequence[Address | Mapping[str, Any]] = (), corpora: Sequence[Address | Mapping[str, Any]] = (),
-        measures: Sequence[str | Mapping[str, Any]] = (), *, figures: str | Sequence[str] = (),
-        results: Sequence[Mapping[str, Any]] = (), **extraction: Any,
-    ) -> None:  # fmt: skip
-        found = studies.study_from({
-            "models": [_entry("id", model) for model in models],
-            "corpora": [_entry("path", corpus) for corpus in corpora],
-            "measures": [_measure(measure) for measure in measures],
-            "results": [_entry("file", result) for result in results],
-            "figures": figures if isinstance(figures, str) else list(figures),
-            "extraction": {key: list(value) if isinstance(value, tuple | range) else value
-                           for key, value in extraction.items()},
-        })  # fmt: skip
-        super().__init__(**{field.name: getattr(found, field.name) for field in fields(found)})
-
-
-def _entry(key: str, given: Address | Mapping[str, Any]) -> dict[str, Any]:
-    entry = dict(given) if isinstance(given, Mapping) else {key: given}
-    return {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in entry.items()}
-
-
-def _measure(given: str | Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(given, Mapping):
-        return dict(given)
-    from layeratlas.measures.registry import asked
-
-    name, parameters = asked(given)
-    return {"name": name, **parameters}
 
 
 class Atlas(Questions):
@@ -135,6 +96,21 @@ class Atlas(Questions):
 
         return attention_of(self._store, model, layer, corpus=corpus, pooling=pooling)
 
+    def attending(
+        self, model: str, layer: int, head: int, *, sentence: int, corpus: str | None = None, pooling: str | None = None
+    ) -> Picture:
+        """The picture of what one head attends to in a sentence, and beside it the head elsewhere that matches it best.
+
+        Raises as `activations` does; MissingPackage, once it is drawn, without matplotlib.
+        """
+        from layeratlas.queries.figures.attention import draw
+        from layeratlas.queries.questions.attending import attending
+
+        asked = Asked(corpus=corpus, pooling=pooling)
+        with asking(self._store) as catalog:
+            found = attending(catalog, asked, head=f"{model}:{layer}:{head}", sentence=sentence, store=self._store)
+        return Picture(lambda: draw(found), f"{found.head.title}, sentence {sentence}")
+
     def scores(
         self, *, measure: Names = None, model: Names = None, family: Names = None, kind: str | None = None,
         corpus: str | None = None, source: str | None = None, configuration: str | None = None,
@@ -143,7 +119,7 @@ class Atlas(Questions):
         """Every score of ordered layer pairs, with what it is of: the view `layer_pairs`, or what is named of it.
 
         Nothing is chosen for you: scores of several corpora, sources and configurations stand side by side.
-        model, family: both ends are of these. Raises BadRequest for a name that no score has.
+        They are in no order. model, family: both ends are of these. Raises BadRequest for a name that no score has.
         """
         given = {"measure": measure, "kind": kind, "corpus": corpus, "source": source,
                  "configuration": configuration, "pooling": pooling}  # fmt: skip
@@ -186,7 +162,7 @@ class Atlas(Questions):
 
     # What fills it
 
-    def run(self, study: studies.Study | Address, **means: Any) -> Outcome:
+    def run(self, study: Study | Address, **means: Any) -> Outcome:
         """Import, extract and measure what a study names and the store lacks; interrupted, it can be called again.
 
         study: a Study, a TOML file, or the name of one that ships. means: device, memory, refresh, progress.
@@ -206,6 +182,7 @@ class Atlas(Questions):
         Raises LayeratlasError where no model could be extracted; one that fails stops no other.
         """
         from layeratlas import running
+        from layeratlas.store.study import study_of
 
         store = self._writable()
         files = [corpus] if isinstance(corpus, str | os.PathLike) else list(corpus)
@@ -213,7 +190,7 @@ class Atlas(Questions):
         means = running.Means(device, progress=progress or _progress())
         given = {**options, "attention": attention, "layers": tuple(layers)}
         with _on_disk(models, tokenizer, name, store) as (ids, called):
-            study = studies.study_of(ids, paths, name=called, **given)
+            study = study_of(ids, paths, name=called, **given)
             if tokenizer is not None:  # its folder is for a moment: nobody is to look for it there
                 study = replace(study, models=(replace(study.models[0], id="./(in memory)"),))
             outcome = running.extract(store, study, means)
@@ -321,7 +298,7 @@ def open(address: Address | Store | None = None) -> Atlas:
     checked, unpacked into this machine's cache, and only read.
     Raises BadRequest, and what a bundle that is not as it must be raises.
     """
-    from layeratlas.running import open_store
+    from layeratlas.measures.registry import VERSIONS
 
     if isinstance(address, Store):
         return Atlas(address)
@@ -330,11 +307,11 @@ def open(address: Address | Store | None = None) -> Atlas:
         named = Store(Path(default_root())).settings.remotes.get(named, named)
     if "://" not in named and Path(named).expanduser().is_file():
         return _bundle(Path(named).expanduser())
-    return Atlas(open_store(named if "://" in named else Path(named).expanduser()), named)
+    return Atlas(store_at(named if "://" in named else Path(named).expanduser(), VERSIONS), named)
 
 
 def run(
-    study: studies.Study | Address, *, store: Atlas | Store | Address | None = None, device: str = "auto",
+    study: Study | Address, *, store: Atlas | Store | Address | None = None, device: str = "auto",
     memory: int = MEMORY, refresh: bool = False, progress: Progress | None = None,
 ) -> Outcome:  # fmt: skip
     """Import, extract and measure whatever a study names and the store lacks; interrupted, it can be called again.
@@ -345,8 +322,9 @@ def run(
     Raises LayeratlasError; a model that fails does not stop the others, and is among the outcome's parts.
     """
     from layeratlas import running
+    from layeratlas.store.study import Study
 
-    named = study if isinstance(study, studies.Study) else Path(study)
+    named = study if isinstance(study, Study) else Path(study)
     return running.run(named, store=_store_of(store), device=device, memory=memory, refresh=refresh,
                        progress=progress or _progress())  # fmt: skip
 
@@ -378,14 +356,14 @@ def _store_of(store: Atlas | Store | Address | None) -> Store:
 
 def _bundle(file: Path) -> Atlas:
     """Open a bundle: take it into a store of this machine's cache, which its content names, once."""
-    from layeratlas.running import open_store
+    from layeratlas.measures.registry import VERSIONS
     from layeratlas.store.sharing import share
     from layeratlas.store.sharing.bundle import Bundle
     from layeratlas.store.sharing.selection import Selection
     from layeratlas.store.sharing.side import cache_folder
 
     content = hashlib.sha256(Bundle(file).manifest_bytes).hexdigest()
-    store = open_store(cache_folder(f"bundle {content}"))
+    store = Store(cache_folder(f"bundle {content}"), VERSIONS)
     whole = store.root / "whole"
     with store.lock("bundle"):
         if not whole.exists():
@@ -432,7 +410,9 @@ def _on_disk(
         raise BadRequest("expected ids or folders of models, or one transformers model in memory")
     if not hasattr(tokenizer, "save_pretrained"):
         raise BadRequest("a model in memory needs its tokenizer: extract(model, tokenizer=tokenizer, corpus=…)")
-    called = name or studies.model_name(str(getattr(models[0], "name_or_path", "") or ""))
+    from layeratlas.store.study import model_name
+
+    called = name or model_name(str(getattr(models[0], "name_or_path", "") or ""))
     if not called:
         raise BadRequest('a model in memory needs a name: extract(model, tokenizer=tokenizer, name="mine", corpus=…)')
     store.root.mkdir(parents=True, exist_ok=True)

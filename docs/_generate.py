@@ -221,7 +221,7 @@ def _method(question: Question, command: click.Command) -> str:
         helps += ["of, layer: the model and its layer; or MODEL:LAYER, alone."] if of_layer else []
     own += [] if any(argument.is_many for argument in question.arguments) else ["*"]
     for option in question.options:
-        own.append(f"{option.name}: {_type(option)} = {option.default!r}")
+        own.append(f"{option.name}: {_type(option)} = {repr(option.default).replace(chr(39), chr(34))}")
         given.append(f"{option.name}={option.name}")
         helps.append(f"{option.name}: {_lowered(option.help)}")
     asked = []

@@ -59,7 +59,8 @@ IN_TEST_DOCS = {
 }  # fmt: skip
 #: Executed here.
 HERE = {"README.md": ("$ layeratlas run",), "docs/index.md": ("$ layeratlas run",), "docs/catalog.md": ("citation",),
-        "docs/uncertainty.md": ("layeratlas measure", "layeratlas query compare-pairs"),
+        "docs/uncertainty.md": ("layeratlas measure", "layeratlas query compare-pairs",
+                               "layeratlas query power"),
         "docs/models.md": ("layeratlas import-activations", "layeratlas.add_activations"),
         "zoo/README.md": ("from transformers", "from pathlib")}  # fmt: skip
 #: Not executed: why, and what is checked instead.
@@ -162,7 +163,7 @@ def test_intervals_are_measured_and_pairs_compared_as_the_page_says(
     monkeypatch.setenv("LAYERATLAS_STORE", str(tmp_path))
     lines = [line for begins in HERE["docs/uncertainty.md"]
              for line in block_of("docs/uncertainty.md", begins).strip().splitlines()]  # fmt: skip
-    assert len(lines) == 3
+    assert len(lines) == 4
     for line in lines:
         cli.main(shlex.split(line, comments=True)[1:], standalone_mode=False)
     assert "=> " in capsys.readouterr().out

@@ -108,6 +108,8 @@ def test_an_installed_package_answers_beside_a_users_own_files(installed: Path, 
         "print(round(layeratlas.compare(a, 2 * a[:, ::-1], measure='ckasim').value, 6))"
     )
     assert run(folder, installed, "-c", compare).strip() == "1.0"
+    shutil.copyfile(ROOT / "tests" / "users_script.py", folder / "users_script.py")
+    assert run(folder, installed, "users_script.py", "s").splitlines() == ["bert_base_cased 0.7988", "(13, 25)", "True"]
 
 
 def test_every_folder_of_ours_is_in_the_list_of_packages() -> None:

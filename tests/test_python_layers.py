@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from extract_tiny import SENTENCES, save_model
 from sharing_stores import WORDS, _cache, are_same, bucket, extracted, measured, s3_server  # noqa: F401 - fixtures
 
 import layeratlas as la
+from layeratlas.cli import cli
 from layeratlas.store.sharing import share
 from layeratlas.store.sharing.selection import Selection
 from layeratlas.store.store import Store
@@ -99,6 +102,8 @@ def test_attention_of_one_sentence(root: Path) -> None:
         np.testing.assert_array_equal(found.numpy(), expected)
         np.testing.assert_array_equal(np.asarray(found), found.torch().numpy())
         assert found.words == [f"word{6 * sentence + place}" for place in range(6)]
+    drawn = store.attending("m1", 2, 1, sentence=17)
+    assert drawn.svg.count("</svg>") == 1 and "word102" in drawn.svg and "m1 layer 2 head 1" in repr(drawn)
     every = store.attentions("m1", 2)
     assert len(every) == 40 and [one.sentence for one in every][:3] == [0, 1, 2] and every.heads == 2
     with pytest.raises(la.BadRequest, match="m1 layer 2 has no sentence 40; there are 40, 0 to 39"):
@@ -124,6 +129,21 @@ def test_what_is_not_there_or_not_clear_is_said(root: Path, tmp_path: Path) -> N
     assert two.activations("m1", 1, corpus="d").corpus == "d"
     with pytest.raises(la.NothingYet, match="m1 has no attention here"):
         two.attention("m1", 1, sentence=0)
+
+
+def test_what_needs_real_layers_is_answered_as_by_its_command(root: Path) -> None:
+    store = la.open(root)
+    for words, found in (
+        (["heads", "m1:2"], store.heads("m1", 2)),
+        (["neurons", "m1:1", "--words", "2"], store.neurons("m1", 1, words=2)),
+        (["compare-pairs", "m1:1", "m2:1", "m1:1", "m2:2"], store.compare_pairs("m1:1", "m2:1", "m1:1", "m2:2")),
+    ):
+        said = CliRunner().invoke(cli, ["query", *words, "--store", str(root), "--format", "json"])
+        assert said.exit_code == 0, said.output
+        for row, other in zip(json.loads(said.stdout), found.records(), strict=True):
+            assert row.keys() == other.keys()
+            assert all(row[name] == (pytest.approx(other[name]) if isinstance(row[name], float) else other[name])
+                       for name in row)  # fmt: skip
 
 
 @pytest.fixture

@@ -113,5 +113,6 @@ def option_of(option: Option) -> Any:
         kind = click.Choice(kind)
     elif option.least is not None:
         kind = {int: click.IntRange, float: click.FloatRange}[kind](min=option.least)
+    names = of_parameter(option.name) if option.kind is str else {}
     return click.option(name, option.name, type=kind, default=option.default, metavar=option.metavar,
-                        help=option.help, show_default=option.shows_default, **of_parameter(option.name))  # fmt: skip
+                        help=option.help, show_default=option.shows_default, **names)  # fmt: skip

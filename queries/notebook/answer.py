@@ -48,18 +48,17 @@ class Answer:
 
     def __init__(
         self, table: Table, *, question: str = "", store: str = "", limit: int | None = None,
-        columns: pa.Table | None = None,
+        columns: pa.Table | None = None, is_tree: bool = False,
     ) -> None:  # fmt: skip
         """Of a table, cut to `limit` rows; a picture is drawn of all. columns: all rows, where the table has a few."""
         self._whole, self._question, self._store, self._columns = table, question, store, columns
+        self._is_tree = is_tree
         self.table = table.first(limit)
 
     @property
     def title(self) -> str:
         """What is shown, by which measure, and of which scores: the line above the table in a terminal."""
-        from layeratlas.queries.terminal.render import shown
-
-        return shown(self.table)[0]
+        return self._headed()[0]
 
     @property
     def says(self) -> str:
@@ -169,16 +168,28 @@ class Answer:
         return self.arrow().__arrow_c_stream__(requested_schema)
 
     def __repr__(self) -> str:
-        from layeratlas.queries.terminal import render
+        from layeratlas.queries.terminal import render, tree
 
-        text = render.as_text(partial(render.render, self.table.first(_SHOWN), "table"))
+        if self._is_tree:
+            return render.as_text(partial(tree.draw, self.table))
+        heading, table = self._headed()
+        text = render.as_text(partial(render.print_headed, heading, table.first(_SHOWN)))
         return text if len(self) <= _SHOWN else f"{text}\n({_SHOWN} of {len(self):,} rows)"
 
     def _repr_html_(self) -> str:
-        from layeratlas.queries.terminal.render import shown
+        return self._page(self._svg())
 
-        title, columns = shown(self.table.first(_SHOWN))
-        return page(title, columns, says=self.says, rows=len(self), picture=self._svg())
+    def _page(self, svg: str) -> str:
+        from layeratlas.queries.terminal.render import cells_of
+
+        _, table = self._headed()
+        return page(self.title, cells_of(table.first(_SHOWN)), says=self.says, rows=len(self), picture=svg)
+
+    def _headed(self) -> tuple[str, Table]:
+        """The line above the rows, and the rows without what it says of all of them."""
+        from layeratlas.queries.terminal.render import headed, title
+
+        return headed(self.table) if self._columns is None else (title(self.table), self.table)
 
     def _svg(self) -> str:
         """The picture as SVG; empty where there is none, or nothing to draw it with."""
@@ -235,10 +246,7 @@ class Heatmap(Answer):
             svg = self.plot().svg
         except MissingPackage:
             return lines(repr(self))
-        from layeratlas.queries.terminal.render import shown
-
-        _, columns = shown(self.table.first(_SHOWN))
-        return page(self.title, columns, says=self.says, rows=len(self), picture=svg)
+        return self._page(svg)
 
 
 def _matrix(table: Table) -> Matrix:

@@ -24,7 +24,8 @@ class Asking:
 
     def _answer(self, name: str, asked: Asked, **given: Any) -> Answer:
         table, limit = self._rows(name, asked, **given)
-        return Answer(table, question=name, store=self._store.title, limit=limit)
+        is_tree = QUESTIONS[name].is_tree
+        return Answer(table, question=name, store=self._store.title, limit=limit, is_tree=is_tree)
 
     def _heatmap(self, name: str, asked: Asked, **given: Any) -> Heatmap:
         table, limit = self._rows(name, asked, **given)
@@ -350,8 +351,8 @@ class Questions(Asking):
         return self._answer("families", asked, resamples=resamples, seed=seed)
 
     def clusters(
-        self, *, of: Literal["models", "layers"] = 'models', groups: int | None = None,
-        linkage: Literal["average", "complete", "single"] = 'average', copies: bool = False,
+        self, *, of: Literal["models", "layers"] = "models", groups: int | None = None,
+        linkage: Literal["average", "complete", "single"] = "average", copies: bool = False,
         resamples: int = 1999, seed: int = 0, measure: Names = None,
         kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
         corpus: str | None = None, source: str | None = None, origin: str | None = None,

@@ -50,8 +50,8 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, base: str
             for r in pairs.records()]  # fmt: skip
     what = f"Layers of fine-tuned copies towards {base or 'their origin'}'s"
     answer = Table(what, columns, rows, scope, _steps_in_words(steps), worked_on("finetuning", pairs.sql))
-    return answer if base is None else replace(
-        answer.without(("finetuned_from", "layers")), given={"finetuned_from": base})  # fmt: skip
+    given = {"finetuned_from": base, "layers": answer.column("layers")[0]}  # copies have the blocks of their origin
+    return answer if base is None else replace(answer.without(tuple(given)), given=given)
 
 
 def _step(rows: Sequence[Mapping[str, Any]], measure: Measured) -> int | None:

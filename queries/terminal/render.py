@@ -44,7 +44,7 @@ def render(table: Table, form: str) -> None:
             raise BadRequest("parquet is not for a terminal: redirect it to a file")
         write_parquet(table, sys.stdout.buffer)
     else:
-        _print_table(table)
+        print_headed(*headed(table))
 
 
 def as_text(draw: Callable[[], None]) -> str:
@@ -58,15 +58,20 @@ def as_text(draw: Callable[[], None]) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def shown(table: Table) -> tuple[str, list[tuple[str, bool, list[str]]]]:
-    """Return what is shown of a table: its title, and of each column its name, whether of numbers, and its cells."""
-    said, table = _constants(table)
+def headed(table: Table) -> tuple[str, Table]:
+    """Return the line above a table, and the table without the columns that this line speaks for."""
+    said, rest = _constants(_with_reach(table))
+    return " · ".join([title(table), *said]), rest
+
+
+def cells_of(table: Table) -> list[tuple[str, bool, list[str]]]:
+    """Return of each column its name, whether it is of numbers, and its cells as they are shown."""
     columns = []
     for place, name in enumerate(table.columns):
         values = [row[place] for row in table.rows]
         is_numeric = any(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
         columns.append((visible(name), is_numeric, list(map(_cell, values))))
-    return " · ".join([title(table), *said]), columns
+    return columns
 
 
 def render_findings(found: Sequence[tuple[Table, bool | None, str]], form: str) -> None:
@@ -104,8 +109,8 @@ def print_lines(text: str, *, bold: bool = False) -> None:
         terminal().print(Text(line, style="bold" if bold else ""), soft_wrap=True)
 
 
-def _print_table(table: Table) -> None:
-    said, table = _constants(_with_reach(table))
+def print_headed(heading: str, table: Table) -> None:
+    """Print a table below its heading, and what it means."""
     names = [
         visible(name) + " " * table.columns[:index].count(name) for index, name in enumerate(table.columns)
     ]  # SQL may repeat
@@ -118,7 +123,7 @@ def _print_table(table: Table) -> None:
         for index, name in enumerate(names)
     }
     cells, left_out = fitted(cells, width() or _UNBOUNDED)
-    print_lines(" · ".join([title(table), *said]), bold=True)
+    print_lines(heading, bold=True)
     _print_cells(cells, numeric)
     print_lines(f"(left out at this width: {', '.join(left_out)})" if left_out else "")
     print_lines(f"=> {table.says}" if table.says else "")

@@ -49,7 +49,7 @@ def power(
     }
     if not known:
         raise NothingYet(
-            f"{a}:{i} {b}:{j} has no interval under {', '.join(scope.names)}: `layeratlas measure --intervals jackknife` "
+            f"{a}:{i} {b}:{j} has no interval under {', '.join(scope.names)}: `measure --intervals jackknife` "
             "gives those measures one that docs/uncertainty.md names"
         )
     rows = [(measure, *row) for measure, one in known.items() for row in _over_words(one)]

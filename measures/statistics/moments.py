@@ -257,10 +257,11 @@ class Cross:
         return self.transposed("covariance", scaled)
 
     def squared_covariance(self, relative_a: Tensor, relative_b: Tensor) -> Tensor:
-        """Return the sum of the squares of these covariances, [pairs]."""
+        """Return the sum of the squares of these covariances, [pairs]: spreads² · correlations² · spreads²."""
 
         def summed() -> Tensor:
-            return self.covariance(relative_a, relative_b).square().sum(dim=(1, 2))
+            squares = self.correlation.double().square_() @ relative_b.square()[:, :, None]
+            return (relative_a.square()[:, :, None] * squares).sum(dim=(1, 2))
 
         return (
             self.flipped.once("squared", summed)
@@ -293,6 +294,16 @@ class Cross:
         if kept not in self._made.canonical:
             self._made.canonical[kept] = _canonical(self.whitened(whitener_a, whitener_b))
         return self._made.canonical[kept]
+
+    def kept_correlations(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:
+        """Return the canonical correlations [pairs, shared] of these components, float64, in no promised order.
+
+        Where no measure asks for their directions as well, they take less than half the time.
+        """
+        kept = whitener_a.shape[2], whitener_b.shape[2]
+        if kept in self._made.canonical or kept[::-1] in self._made_flipped.canonical:
+            return self.canonical(whitener_a, whitener_b).correlations.double()
+        return singular_values(self.whitened(whitener_a, whitener_b)).clamp(max=1)
 
     def all_canonical(self, whitener_a: Tensor, whitener_b: Tensor) -> Canonical:
         """Return the canonical correlations of all directions: among so many, some are next to nothing."""

@@ -276,3 +276,15 @@ def test_narrow_layers_share_a_product_and_wide_ones_do_not() -> None:
     every = list(itertools.combinations(range(200), 2))
     assert len(strips([64] * 200, every)) < 200 / 4
     assert len(strips([768] * 200, every)) == 199
+
+
+def test_measures_that_are_asked_together_do_not_touch_what_they_share() -> None:
+    """In float64 nothing is copied on the way: a measure that worked in place would change the next one's numbers."""
+    rng = np.random.default_rng(0)
+    common = rng.standard_normal((300, 4))
+    a, b = (common @ rng.standard_normal((4, 6)) + rng.standard_normal((300, 6)) for _ in range(2))
+    chosen = [name for name in measures.MEASURES if measures.MEASURES[name].kind == "activations"]
+    together = measures.compare_all({"a": a, "b": b}, chosen)
+    for name in chosen:
+        alone = measures.compare(a, b, measure=name).value
+        assert together[name, "a", "b"].value == pytest.approx(alone, rel=1e-9, abs=1e-10), name

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import layeratlas
 from layeratlas import running
 from layeratlas.cli import cli
 from layeratlas.store.forget import forget
@@ -89,6 +90,20 @@ def test_answers_show_intervals_and_what_they_tell_apart(made: Path) -> None:
     assert row["difference"] == pytest.approx(0, abs=1e-7) and row["p"] > 0.05
     failed = CliRunner().invoke(cli, ["query", "compare-pairs", "a:0", "b:0", "--store", str(made)])
     assert failed.exit_code == 1 or "name four layers" in str(failed.exception)
+
+
+def test_methods_answer_as_commands_and_sql_is_explained(made: Path) -> None:
+    store = layeratlas.open(made)
+    for command, ends in (("power", ["a:0", "c:0"]), ("compare-pairs", ["a:0", "b:0", "a:0", "c:0"])):
+        said = json.loads(run(made, "query", command, *ends, "--measure", "ckasim", "--format", "json"))
+        found = getattr(store, command.replace("-", "_"))(*ends, measure="ckasim").records()
+        assert said == found
+        explained = run(made, "query", command, *ends, "--measure", "ckasim", "--explain")
+        assert explained.startswith("-- The rows that") and "$" not in explained
+        rows = json.loads(run(made, "sql", explained, "--format", "json"))
+        assert len(rows) == len(ends) // 2 and len(rows[0]["replicates"]) == 20
+    wrong = CliRunner().invoke(cli, ["query", "compare-pairs", *ends, "--measure", "svsim", "--store", str(made)])
+    assert "svsim has no interval" in str(wrong.exception)
 
 
 def test_power_says_what_more_words_would_give(made: Path) -> None:

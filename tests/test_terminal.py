@@ -68,9 +68,10 @@ def test_a_terminal_gets_colour_unless_it_wants_none(stores: dict[str, Path], no
 #: What a question needs to be named; statistics go beyond their SQL, and are tested on their own.
 NAMED = {
     "nearest": ["bee:1"], "neurons": ["bee:1"], "heads": ["bee:1"], "finetuning": ["bee"],
-    "correspondence": ["bee", "cat"],
+    "correspondence": ["bee", "cat"], "compare-pairs": ["bee:1", "ant:1", "bee:1", "cat:0"],
+    "power": ["bee:1", "ant:1"],
 }  # fmt: skip
-STATISTICS = ("findings", "families", "clusters", "finetuning", "correspondence", "factors")
+STATISTICS = ("findings", "families", "clusters", "finetuning", "correspondence", "factors", "compare-pairs", "power")
 
 
 EMPTY = ("consistency", "disagreements")  # questions that find nothing in a store of our own scores

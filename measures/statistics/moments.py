@@ -260,7 +260,7 @@ class Cross:
         """Return the sum of the squares of these covariances, [pairs]: spreads² · correlations² · spreads²."""
 
         def summed() -> Tensor:
-            squares = self.correlation.double().square_() @ relative_b.square()[:, :, None]
+            squares = self.correlation.double().square() @ relative_b.square()[:, :, None]
             return (relative_a.square()[:, :, None] * squares).sum(dim=(1, 2))
 
         return (

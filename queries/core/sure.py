@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import ask, load
@@ -46,25 +46,15 @@ class Known:
 
 def intervals(
     catalog: DuckDBPyConnection, scope: Scope, pairs: Sequence[Pair]
-) -> dict[tuple[str, Pair], Known]:  # fmt: skip
-    """Return the intervals of pairs under the measures of a scope; those that there are."""
-    if not catalog.execute("SELECT 1 FROM base.intervals LIMIT 1").fetchone():
-        return {}
+) -> tuple[dict[tuple[str, Pair], Known], str]:  # fmt: skip
+    """Return the intervals of pairs under the measures of a scope, those that there are; and the statement for them."""
     named = {f"{a}:{i} {b}:{j}": (a, i, b, j) for a, i, b, j in pairs}
-    found = ask(catalog, load(__package__, "sure"), {**scope.values, "pairs": list(named)}).records()
-    return {
-        (row["measure"], named[row["pair"]]): Known(
-            row["value"],
-            row["error"],
-            row["low"],
-            row["high"],
-            row["corrected"],
-            row["method"],
-            row["replicates"],
-            row["sizes"],
-        )
-        for row in found
+    found = ask(catalog, load(__package__, "sure"), {**scope.values, "pairs": list(named)})
+    known = {
+        (row["measure"], named[row["pair"]]): Known(**{field.name: row[field.name] for field in fields(Known)})
+        for row in found.records()
     }
+    return known, found.sql
 
 
 def with_intervals(
@@ -73,7 +63,9 @@ def with_intervals(
     """Return an answer that lists scores with what is known beside them; as it is, where nothing is."""
     rows = table.records()
     table = _with_chance(catalog, table, scope, [pair(row) for row in rows])
-    known = intervals(catalog, scope, [pair(row) for row in rows])
+    if not catalog.execute("SELECT 1 FROM base.intervals LIMIT 1").fetchone():
+        return table
+    known, _ = intervals(catalog, scope, [pair(row) for row in rows])
     if not known:
         return table
     at = table.columns.index("value") + 1

@@ -102,7 +102,7 @@ class Questions(Asking):
         return self._answer("nearest", asked, layer=model_layer(of, layer))
 
     def compare_pairs(
-        self, *layers: str, measure: Names = None, kind: Literal["activations", "attention"] | None = None,
+        self, *pairs: str, measure: Names = None, kind: Literal["activations", "attention"] | None = None,
         model: Names = None, family: Names = None, corpus: str | None = None, source: str | None = None,
         origin: str | None = None, configuration: str | None = None, pooling: str | None = None,
         limit: int | None = None,
@@ -130,10 +130,10 @@ class Questions(Asking):
             measures=names(measure), kind=kind, models=names(model), families=names(family), corpus=corpus,
             source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
         )
-        return self._answer("compare-pairs", asked, layers=layers)
+        return self._answer("compare-pairs", asked, pairs=pairs)
 
     def power(
-        self, *layers: str, within: float = 0.01, measure: Names = None,
+        self, *ends: str, within: float = 0.01, measure: Names = None,
         kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
         corpus: str | None = None, source: str | None = None, origin: str | None = None,
         configuration: str | None = None, pooling: str | None = None, limit: int | None = None,
@@ -161,7 +161,7 @@ class Questions(Asking):
             measures=names(measure), kind=kind, models=names(model), families=names(family), corpus=corpus,
             source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
         )
-        return self._answer("power", asked, layers=layers, within=within)
+        return self._answer("power", asked, ends=ends, within=within)
 
     def heatmap(
         self, *pair: str, measure: Names = None, kind: Literal["activations", "attention"] | None = None,

@@ -5,11 +5,13 @@ Raises BadRequest for an unknown model or layer, NothingYet where there are no i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from layeratlas.queries.core.ask import worked_on
 from layeratlas.queries.core.registry import Argument, question
 from layeratlas.queries.core.scope import Asked, Scope, check_layer, find, model_and_layer
-from layeratlas.queries.core.sure import Pair, false_discovery, holm, intervals
+from layeratlas.queries.core.sure import Known, Pair, false_discovery, holm, intervals
 from layeratlas.queries.core.table import Table
 from layeratlas.store.errors import BadRequest, NothingYet
 
@@ -32,8 +34,8 @@ _COLUMNS = (
 )
 
 
-@question("compare-pairs", Argument("layers", metavar="A:3 B:5 A:3 C:5", is_many=True))
-def compare_pairs(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, layers: tuple[str, ...]) -> Table:
+@question("compare-pairs", Argument("pairs", metavar="A:3 B:5 A:3 C:5", is_many=True))
+def compare_pairs(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, pairs: tuple[str, ...]) -> Table:
     """Whether two layers are more similar than two others: the difference with its interval, over the same blocks.
 
     Four layers are a question; with more, or several measures, p is also corrected for how many are asked at once: holm
@@ -41,20 +43,20 @@ def compare_pairs(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, layers
 
     Example: layeratlas query compare-pairs bert-tiny:2 gpt2-tiny:2 -- bert-tiny:2 xlnet-tiny:2
     """
-    if not layers or len(layers) % 4:
-        raise BadRequest(f"name four layers, a pair and another one, or a multiple of four; got {len(layers)}")
-    ends = [model_and_layer(text) for text in layers]
+    if not pairs or len(pairs) % 4:
+        raise BadRequest(f"name four layers, a pair and another one, or a multiple of four; got {len(pairs)}")
+    ends = [model_and_layer(text) for text in pairs]
     scope = find(catalog, asked, naming=[model for model, _ in ends])
     for model, layer in ends:
         check_layer(catalog, scope, model, layer)
-    pairs: list[Pair] = [(*a, *b) for a, b in zip(ends[::2], ends[1::2], strict=True)]
-    rows = _rows(catalog, scope, pairs)
-    answer = Table("Differences of two pairs of layers", _COLUMNS, rows, scope)
+    compared: list[Pair] = [(*a, *b) for a, b in zip(ends[::2], ends[1::2], strict=True)]
+    known, sql = intervals(catalog, scope, compared)
+    answer = Table("Differences of two pairs of layers", _COLUMNS, _rows(known, scope, compared), scope,
+                   sql=worked_on("compare-pairs", sql))  # fmt: skip
     return answer.saying(_meaning(answer, scope))
 
 
-def _rows(catalog: DuckDBPyConnection, scope: Scope, pairs: list[Pair]) -> list[tuple[Any, ...]]:
-    known = intervals(catalog, scope, pairs)
+def _rows(known: Mapping[tuple[str, Pair], Known], scope: Scope, pairs: list[Pair]) -> list[tuple[Any, ...]]:
     found = []
     for measure in scope.names:
         for one, other in zip(pairs[::2], pairs[1::2], strict=True):
@@ -65,6 +67,10 @@ def _rows(catalog: DuckDBPyConnection, scope: Scope, pairs: list[Pair]) -> list[
                     "--intervals jackknife`"
                 )
             left, right = known[measure, one], known[measure, other]
+            if left.low is None or right.low is None:
+                raise NothingYet(
+                    f"{measure} has no interval: docs/uncertainty.md says why, and which measures have one"
+                )
             difference = left.minus(right)
             if difference is None:
                 raise NothingYet(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from layeratlas.queries.core.ask import worked_on
 from layeratlas.queries.core.registry import Argument, Option, question
 from layeratlas.queries.core.scope import Asked, Scope, check_layer, find, model_and_layer
 from layeratlas.queries.core.sure import Known, Pair, intervals
@@ -23,30 +24,30 @@ _FEW = 10  # words a neuron: below, chance is a large part of most measures
 
 
 @question(
-    "power", Argument("layers", metavar="MODEL:LAYER MODEL:LAYER", is_many=True),
+    "power", Argument("ends", metavar="MODEL:LAYER MODEL:LAYER", is_many=True),
     Option("within", float, "How near to its value on all text a score is to be.", shows_default=True),
 )  # fmt: skip
-def power(
-    catalog: DuckDBPyConnection, asked: Asked = Asked(), *, layers: tuple[str, ...], within: float = 0.01
-) -> Table:
+def power(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, ends: tuple[str, ...], within: float = 0.01) -> Table:
     """Whether there are enough words for a pair of layers: its score over fewer and more, and where that settles.
 
     Scores need intervals: `layeratlas measure --intervals jackknife`.
 
     Example: layeratlas query power bert-tiny:2 gpt2-tiny:2 --measure ckasim
     """
-    if len(layers) != 2:
-        raise BadRequest(f"name two layers, as MODEL:LAYER; got {len(layers)}")
+    if len(ends) != 2:
+        raise BadRequest(f"name two layers, as MODEL:LAYER; got {len(ends)}")
     if not within > 0:
         raise BadRequest(f"--within must be above 0, got {within}")
-    (a, i), (b, j) = ends = [model_and_layer(text) for text in layers]
+    (a, i), (b, j) = two = [model_and_layer(text) for text in ends]
     scope = find(catalog, asked, naming=[a, b])
-    for model, layer in ends:
+    for model, layer in two:
         check_layer(catalog, scope, model, layer)
     pair: Pair = (a, i, b, j)
+    found, sql = intervals(catalog, scope, [pair])
     known = {
-        measure: one for (measure, _), one in intervals(catalog, scope, [pair]).items() if one.corrected is not None
-    }
+        name: found[name, pair] for name in scope.names
+        if (name, pair) in found and found[name, pair].corrected is not None
+    }  # fmt: skip
     if not known:
         raise NothingYet(
             f"{a}:{i} {b}:{j} has no interval under {', '.join(scope.names)}: `measure --intervals jackknife` "
@@ -55,7 +56,7 @@ def power(
     rows = [(measure, *row) for measure, one in known.items() for row in _over_words(one)]
     says = "; ".join(_settles(measure, one, within) for measure, one in known.items())
     answer = Table(f"{a} layer {i} towards {b} layer {j} over fewer and more words", _COLUMNS, rows, scope,
-                   notes=_notes(catalog, scope, pair))  # fmt: skip
+                   sql=worked_on("power", sql), notes=_notes(catalog, scope, pair))  # fmt: skip
     return answer.saying(says)
 
 

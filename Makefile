@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test proofs check docs pictures bench clean
+.PHONY: demo test proofs check docs site findings pictures bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/python cli.py run studies/demo.toml
@@ -30,11 +30,24 @@ check: $(VENV)/installed-dev
 docs: $(VENV)/installed-dev
 	$(BIN)/cog -I . -r README.md docs/*.md queries/notebook/methods.py
 
+# The docs as a site, in build/site, without the network: its tutorials are executed. To read it with its search:
+# python -m http.server -d build/site
+site: $(VENV)/installed
+	$(INSTALL) -e ".[tokenizers,browse,pictures,docs]"
+	$(BIN)/python -m docs.site --run
+
+# What docs/findings.md says of the zoo, from the store that `make demo` fills.
+findings: demo
+	$(BIN)/python -m docs._findings layeratlas-data
+	$(BIN)/cog -I . -r docs/findings.md
+
 # The README's pictures, from the figures that Wu et al. published: needs no model.
 pictures: $(VENV)/installed
 	$(BIN)/python cli.py run studies/wu2020-published.toml --store build/published
 	$(BIN)/python cli.py plot heatmap --source wu2020-ewt --store build/published -o docs/images/heatmap.png
 	$(BIN)/python cli.py plot finetuning --source wu2020-finetuned --store build/published -o docs/images/finetuning.png
+	$(BIN)/python cli.py plot clusters --source wu2020-ewt --store build/published -o docs/images/clusters.png
+	$(BIN)/python cli.py plot map --of layers --source wu2020-ewt --store build/published -o docs/images/map.png
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/measure.py

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from layeratlas.queries.commands import completing
 from layeratlas.queries.commands.options import Bytes, format_option, origin_option, store_option
 from layeratlas.queries.commands.plot import OUTPUT, PLOTS
 from layeratlas.queries.commands.query import COMMANDS
@@ -96,6 +97,11 @@ def cli(context: click.Context) -> None:
 @cli.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--refresh", is_flag=True, help="Measure everything again, although it is known.")
+@click.option("--dry-run", is_flag=True, help="Say what there is to do, and how long it takes here and with --workers.")
+@click.option(
+    "--only-representative-layers", "layers", type=click.IntRange(min=1), help="Of each model, spread evenly."
+)
+@click.option("--words", type=click.IntRange(min=1), help="Of each corpus, its first sentences with so many.")
 @intervals_option
 @null_option
 @workers_option
@@ -104,20 +110,27 @@ def cli(context: click.Context) -> None:
 @device_option
 @store_option
 def run(
-    store: Store, study: Path, *, intervals: Intervals | None, null: Nulls | None, workers: int | None,
-    ray: str | None, **means: Any,
+    store: Store, study: Path, *, dry_run: bool, layers: int | None, words: int | None, intervals: Intervals | None,
+    null: Nulls | None, workers: int | None, ray: str | None, **means: Any,
 ) -> None:  # fmt: skip
     """Extract and measure whatever a study names and the store lacks.
 
     STUDY is a TOML file, or the name of a study that comes with layeratlas: wu2020-published.
 
-    Example: layeratlas run studies/demo.toml
+    Example: layeratlas run studies/demo.toml --dry-run --workers 4
     """
-    from layeratlas import running
+    from layeratlas import planning, running
+    from layeratlas.store.study import load_study
 
+    chosen = planning.within(load_study(study), words=words, layers=layers)
+    if dry_run:
+        del means["refresh"]
+        for line in planning.forecast(store, chosen, workers=[workers or 1, 8], progress=_progress(), **means):
+            click.echo(visible(line))
+        return
     executor = running.executor_of(workers, ray, means["memory"])
     sure = Uncertainty(intervals, null)
-    _finish(running.run(study, store=store, progress=_progress(), sure=sure, executor=executor, **means))
+    _finish(running.run(chosen, store=store, progress=_progress(), sure=sure, executor=executor, **means))
 
 
 @cli.command()
@@ -227,13 +240,24 @@ def import_activations(
     _finish(running.import_activations(store, files, corpus=spec, progress=_progress(), **about))
 
 
+def _computable(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the names of measures that there are, computed or not."""
+    from layeratlas.measures.registry import VERSIONS
+
+    return [name for name in ("all", *sorted(VERSIONS)) if name.startswith(incomplete)]
+
+
 @cli.command()
 @click.option(
-    "--measure", "names", multiple=True, help="Only this measure, as ckasim or gulp:lambda=0.01, or all; repeatable."
-)
+    "--measure", "names", multiple=True, help="Only this measure, as ckasim or gulp:lambda=0.01, or all; repeatable.",
+    shell_complete=_computable,
+)  # fmt: skip
 @click.option("--group", "groups", multiple=True, help="The measures of a collection, as resi; repeatable.")
 @click.option("--preset", default="default", help="The conventions of somebody's code, as wu2020, resi or netrep.")
-@click.option("--model", "models", multiple=True, help="Only pairs among these models; repeatable.")
+@click.option(
+    "--model", "models", multiple=True, help="Only pairs among these models; repeatable.",
+    shell_complete=completing.names_of("model"),
+)  # fmt: skip
 @click.option(
     "--figures", multiple=True, help="Of each layer alone: usual (unless said), all, none, or a name; repeatable."
 )
@@ -319,13 +343,23 @@ for command in PLOTS:
     plot.add_command(command)
 for command in SHARING:
     cli.add_command(command)
+cli.add_command(completing.completion)
 
 
 @cli.command()
-@click.option("--measure", "measures", multiple=True, help="Only this measure; repeatable.")
-@click.option("--configuration", help="Only this configuration of the measures.")
-@click.option("--corpus", help="Only this corpus.")
-@click.option("--source", help="Only own, our own scores, or only this name of imported results.")
+@click.option(
+    "--measure", "measures", multiple=True, help="Only this measure; repeatable.",
+    shell_complete=completing.names_of("measure"),
+)  # fmt: skip
+@click.option(
+    "--configuration", help="Only this configuration of the measures.",
+    shell_complete=completing.names_of("configuration"),
+)  # fmt: skip
+@click.option("--corpus", help="Only this corpus.", shell_complete=completing.names_of("corpus"))
+@click.option(
+    "--source", help="Only own, our own scores, or only this name of imported results.",
+    shell_complete=completing.names_of("source"),
+)  # fmt: skip
 @origin_option
 @click.option("-o", "--output", type=OUTPUT, default="report.html", show_default=True, help="The file to write.")
 @store_option

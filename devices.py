@@ -22,15 +22,23 @@ def device_named(name: str) -> torch.device:
     auto: the first CUDA device, where there is one; else the CPU.
     """
     if name == "auto":
+        _multiply_exactly()
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         if device.type not in _KNOWN:
             raise RuntimeError
         torch.empty(1, device=device)
+        _multiply_exactly()
     except (RuntimeError, AssertionError, NotImplementedError):
         raise BadRequest(f"there is no device '{name}' here; there is: auto, {', '.join(_available())}") from None
     return device
+
+
+def _multiply_exactly() -> None:
+    """Have float32 be float32: TF32, which CUDA's convolutions and recurrent layers take unasked, has 10 bits."""
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def device_of_place(name: str, place: int) -> torch.device:

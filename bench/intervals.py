@@ -45,10 +45,8 @@ def main() -> None:
         if options.permutations:
             chance = took(rows, measures, Uncertainty(nulls=Nulls("sentences", options.permutations)))
             wall, processor = (chance[place] / min(one[place] for one in plain) for place in (0, 1))
-            print(
-                f"{'':10s} {options.permutations} permutations {chance[0]:7.1f} s: {wall:.2f} × wall, "
-                f"{processor:.2f} × processor (target at most 15 for 100)", flush=True,
-            )  # fmt: skip
+            said = f"{wall:.2f} × wall, {processor:.2f} × processor (target at most 15 for 100)"
+            print(f"{'':10s} {options.permutations} permutations {chance[0]:7.1f} s: {said}", flush=True)
 
 
 def layers(count: int, neurons: int, words: int) -> list[ArrayRows]:

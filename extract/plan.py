@@ -80,11 +80,16 @@ def present(store: Store, study: Study) -> list[ArtifactRow]:
     contents = [corpora.facts(spec, store.remembered).corpus for spec in study.corpora]
     found = {located.weights: located for located, _ in (find_model(spec, store) for spec in study.models) if located}
     weights = list(found)
+    blocks = {row.weights: row.layers for row in store.models()}
+
+    def wanted(kind: str, row: ArtifactRow) -> list[int]:
+        return study.chosen_layers(range(first_layer(kind, study.settings), blocks[row.weights] + 1))
+
     named = {
         _identity(study, found[row.weights], row.corpus, (kind, row.layer)).artifact
         for row in rows
         for kind in study.kinds
-        if row.weights in found and row.corpus in contents and (study.layers is None or row.layer in study.layers)
+        if row.weights in found and row.corpus in contents and row.layer in wanted(kind, row)
     }
     return sorted((row for row in rows if row.artifact in named), key=lambda row: weights.index(row.weights))
 
@@ -112,8 +117,8 @@ def places(study: Study, layers: Mapping[str, Iterable[int]]) -> tuple[Place, ..
     return tuple(
         (kind, layer)
         for kind in study.kinds
-        for layer in layers.get(kind, ())
-        if layer >= first_layer(kind, study.settings) and (study.layers is None or layer in study.layers)
+        for first in (first_layer(kind, study.settings),)
+        for layer in study.chosen_layers(layer for layer in layers.get(kind, ()) if layer >= first)
     )
 
 

@@ -29,15 +29,17 @@ def batched(prepared: Sequence[Any]) -> Any:
     first = prepared[0]
     if first is None:
         return None
+    own = {field.name: getattr(first, field.name) for field in fields(first)}
+    device = next((value.device for value in own.values() if isinstance(value, torch.Tensor)), None)
     changed = {
-        field.name: _stacked([getattr(one, field.name) for one in prepared])
-        for field in fields(first)
-        if isinstance(getattr(first, field.name), torch.Tensor | float)
+        name: _stacked([getattr(one, name) for one in prepared], device)
+        for name, value in own.items()
+        if isinstance(value, torch.Tensor | float)
     }
     return replace(first, **changed)
 
 
-def _stacked(values: Sequence[Any]) -> torch.Tensor:
-    if isinstance(values[0], float):
-        return torch.tensor(values, dtype=torch.float64)
+def _stacked(values: Sequence[Any], device: torch.device | None) -> torch.Tensor:
+    if isinstance(values[0], float):  # where the tensors beside it are
+        return torch.tensor(values, dtype=torch.float64, device=device)
     return values[0][None] if len(values) == 1 else torch.stack(list(values))

@@ -103,6 +103,16 @@ def tiles_of(
     return cut(pairs, [layer.units for layer in layers], _cost(kind, layers, measures, sure), memory, groups=groups)
 
 
+def memory_of(
+    kind: str, layers: Sequence[Source], tile: Sequence[Pair], measures: Sequence[Measure], sure: Uncertainty = NOTHING
+) -> int:
+    """Return how many bytes the statistics of one tile take, and reading it."""
+    used = sorted({index for pair in tile for index in pair})
+    place = {index: at for at, index in enumerate(used)}
+    pairs = [(place[a], place[b]) for a, b in sorted(tile)]
+    return _cost(kind, layers, measures, sure)(used, [layers[index].units for index in used], pairs)
+
+
 def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure: Uncertainty) -> Cost:
     source, statistics = source_of(kind), set(statistics_of(measures).values())
     words = max((getattr(layer, "words", 0) for layer in layers), default=0)

@@ -15,13 +15,20 @@ _EXACT_WORDS = 4096  # widened to float64 at once: few enough that their memory 
 _CACHED_WORDS = 256  # widened at once where rows are read again and again: they stay in a core's cache
 _SMALL = 128  # of matrices this small many together: torch takes two thirds of numpy's time
 
+#: Whether numpy does what it can do. Without, the CPU takes the path of other devices: so it can be tested anywhere.
+NUMPY = True
+
+
+def _by_numpy(tensor: Tensor) -> bool:
+    return NUMPY and tensor.device.type == "cpu"
+
 
 def add_product(total: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
     """Add leftᵀ right to a float64 total; `out` takes the product in the dtype of its factors.
 
     total, out [neurons_left, neurons_right]; left [words, neurons_left], right [words, neurons_right].
     """
-    if total.device.type == "cpu":
+    if _by_numpy(total):
         np.matmul(left.numpy().T, right.numpy(), out=out.numpy())
         np.add(total.numpy(), out.numpy(), out=total.numpy())  # torch would first copy `out` to float64: 6 × slower
     else:
@@ -32,7 +39,7 @@ def add_square(total: Tensor, factor: Tensor) -> None:  # total [neurons, neuron
     """Add factorᵀ factor, in float64; numpy sees that it is symmetric and does half the work."""
     for start in range(0, len(factor), _EXACT_WORDS):
         exact = factor[start : start + _EXACT_WORDS].double()
-        if total.device.type == "cpu":
+        if _by_numpy(total):
             matrix = exact.numpy()
             total.add_(torch.from_numpy(matrix.T @ matrix))
         else:
@@ -44,7 +51,7 @@ def row_sums(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, int]:  # ce
 
     Rows are centred + pivot, in float64. Those that are 0 have no direction, and are left out of the second sum.
     """
-    return _row_sums_of_numpy(centred, pivot) if pivot.device.type == "cpu" else _row_sums_of_torch(centred, pivot)
+    return _row_sums_of_numpy(centred, pivot) if _by_numpy(pivot) else _row_sums_of_torch(centred, pivot)
 
 
 def _row_sums_of_numpy(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, int]:
@@ -67,7 +74,7 @@ def _row_sums_of_torch(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, i
 
 def product(left: Tensor, right: Tensor) -> Tensor:  # [..., rows, shared], [..., shared, columns]
     """Return left right."""
-    if left.device.type == "cpu":
+    if _by_numpy(left):
         return torch.from_numpy(np.matmul(left.numpy(), right.numpy()))
     return left @ right
 
@@ -79,7 +86,7 @@ def column_norms(matrix: Tensor) -> Tensor:  # [..., rows, columns] -> [..., col
 
 def symmetric_eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:  # [..., size, size] -> [..., size], [..., size, size]
     """Return eigenvalues, largest first, and eigenvectors as columns."""
-    if matrix.device.type == "cpu" and (matrix.dim() == 2 or matrix.shape[-1] > _SMALL):
+    if _by_numpy(matrix) and (matrix.dim() == 2 or matrix.shape[-1] > _SMALL):
         values, vectors = (torch.from_numpy(part) for part in np.linalg.eigh(matrix.numpy()))
     else:
         values, vectors = torch.linalg.eigh(matrix)
@@ -94,7 +101,7 @@ def singular_values(matrix: Tensor) -> Tensor:  # [..., rows, columns] -> [..., 
     float32 products are off by. Of float64 it is the SVD.
     """
     if matrix.dtype == torch.float64:
-        if matrix.device.type == "cpu" and (matrix.dim() == 2 or max(matrix.shape[-2:]) > _SMALL):
+        if _by_numpy(matrix) and (matrix.dim() == 2 or max(matrix.shape[-2:]) > _SMALL):
             return torch.from_numpy(np.linalg.svd(matrix.numpy(), compute_uv=False))
         values: Tensor = torch.linalg.svdvals(matrix)
         return values
@@ -109,7 +116,7 @@ def nearest_orthogonal(matrix: Tensor) -> Tensor:  # [..., rows, columns], also 
     Always float64: the roots of a Gram matrix would lose the directions in which there is little.
     """
     exact = matrix.double()
-    if exact.device.type == "cpu":
+    if _by_numpy(exact):
         left, _, right = (torch.from_numpy(part) for part in np.linalg.svd(exact.numpy(), full_matrices=False))
     else:
         left, _, right = torch.linalg.svd(exact, full_matrices=False)
@@ -118,7 +125,7 @@ def nearest_orthogonal(matrix: Tensor) -> Tensor:  # [..., rows, columns], also 
 
 def symmetric_values(matrix: Tensor) -> Tensor:  # [..., size, size] -> [..., size]
     """Return eigenvalues, smallest first."""
-    if matrix.device.type == "cpu" and (matrix.dim() == 2 or matrix.shape[-1] > _SMALL):
+    if _by_numpy(matrix) and (matrix.dim() == 2 or matrix.shape[-1] > _SMALL):
         return torch.from_numpy(np.linalg.eigvalsh(matrix.numpy()))
     values: Tensor = torch.linalg.eigvalsh(matrix)
     return values

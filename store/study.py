@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -139,7 +139,7 @@ class Study:
 
     figures: of each layer alone, by name, or `usual`, `all`, `none`; nothing named is `usual`.
     settings are those of activations; special_tokens is what attention has instead of pooling. unknown_tokens: `refuse`
-    or `keep` a model of whose tokens most are unknown.
+    or `keep` a model of whose tokens most are unknown. representative: no more layers of each model than this.
     """
 
     models: tuple[ModelSpec, ...]
@@ -154,6 +154,16 @@ class Study:
     unknown_tokens: str = "refuse"
     figures: tuple[str, ...] = ()
     sure: Uncertainty = NOTHING
+    representative: int | None = None
+
+    def chosen_layers(self, layers: Iterable[int]) -> list[int]:
+        """Return which of a model's layers are wanted: those named, or so many spread evenly, first and last too."""
+        wanted = [layer for layer in layers if self.layers is None or layer in self.layers]
+        count = self.representative
+        if count is None or count >= len(wanted):
+            return wanted
+        last = len(wanted) - 1
+        return [wanted[round(place * last / max(1, count - 1))] for place in range(count)] if count > 1 else wanted[-1:]
 
     def settings_of(self, kind: str) -> AnySettings:
         """The settings that are part of the identity of artifacts of one kind."""

@@ -5,6 +5,7 @@ An oracle takes two arrays [words, neurons] and the measure's parameters. A meas
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -199,19 +200,40 @@ def shape(
     return as_form(scipy.linalg.svdvals(whitened[0].T @ whitened[1]).sum(), form)
 
 
-def regression(a: npt.NDArray[Any], b: npt.NDArray[Any], adjusted: bool = False) -> float:
+def regression(a: npt.NDArray[Any], b: npt.NDArray[Any], adjusted: bool = False, folds: int = 0) -> float:
+    if folds:
+        return held_out(a, b, folds, lambda right, left: np.linalg.pinv(right) @ left)
     left, right = centred(a), directions(b)
     value = ((right.T @ left) ** 2).sum() / (left**2).sum()
     return float(1 - (1 - value) * (len(a) - 1) / (len(a) - right.shape[1] - 1) if adjusted else value)
 
 
-def ridge(a: npt.NDArray[Any], b: npt.NDArray[Any], lambda_: float = 0.01) -> float:
+def ridge(a: npt.NDArray[Any], b: npt.NDArray[Any], lambda_: float = 0.01, folds: int = 0) -> float:
     """By the closed form, of b scaled to total variance 1."""
+
+    def slopes(right: npt.NDArray[Any], left: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        penalty = lambda_ * (right**2).sum() * np.eye(right.shape[1])
+        found: npt.NDArray[Any] = np.linalg.solve(right.T @ right + penalty, right.T @ left)
+        return found
+
+    if folds:
+        return held_out(a, b, folds, slopes)
     left, right = centred(a), centred(b)
-    right = right / np.sqrt((right**2).sum() / len(b))
-    products = right.T @ right / len(b) + lambda_ * np.eye(right.shape[1])
-    fitted = right @ np.linalg.solve(products, right.T @ left / len(b))
-    return float(1 - ((left - fitted) ** 2).sum() / (left**2).sum())
+    return float(1 - ((left - right @ slopes(right, left)) ** 2).sum() / (left**2).sum())
+
+
+def held_out(a: npt.NDArray[Any], b: npt.NDArray[Any], folds: int, slopes: Any) -> float:
+    """Each stretch of words predicted by a fit on the others; each word is a sentence."""
+    edges, left_over, squares = [round(len(a) * fold / folds) for fold in range(folds + 1)], 0.0, 0.0
+    for first, last in itertools.pairwise(edges):
+        own = np.zeros(len(a), bool)
+        own[first:last] = True
+        means = a[~own].mean(0), b[~own].mean(0)
+        fit = slopes(b[~own] - means[1], a[~own] - means[0])
+        about = a[own] - means[0]
+        left_over += ((about - (b[own] - means[1]) @ fit) ** 2).sum()
+        squares += (about**2).sum()
+    return float(1 - left_over / squares)
 
 
 def gulp(a: npt.NDArray[Any], b: npt.NDArray[Any], lambda_: float = 0.01, form: str = "squared") -> float:

@@ -18,7 +18,7 @@ from layeratlas.store.study import load_study
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {
     path: path.read_text(encoding="utf-8")
-    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 }
 README = PAGES[ROOT / "README.md"]
 

@@ -186,3 +186,30 @@ def test_a_transport_of_few_arcs_is_the_best_of_all(rows: int, columns: int) -> 
     best = -scipy.optimize.linprog(-gains.ravel(), A_eq=ends, b_eq=weights).fun
     assert (plan * gains[0]).sum() == pytest.approx(best, abs=1e-9)
     assert ends @ plan.ravel() == pytest.approx(weights, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["regression", "ridge"])
+def test_held_out_r2_is_of_sentences_that_the_fit_has_not_seen(name: str) -> None:
+    """Words of a sentence are nearly one: a fit that has seen some of them knows the others."""
+    rng, sentences = np.random.default_rng(1), np.repeat(np.arange(60, dtype=np.int32), 10)
+    a, b = (np.repeat(rng.standard_normal((60, width)), 10, axis=0) + 0.01 * rng.standard_normal((600, width))
+            for width in (6, 8))  # fmt: skip
+    measure = measures.configure(name, parameters={"folds": 5})
+
+    def value(of_sentences: Any, dtype: torch.dtype = torch.float64) -> float:
+        sources = [ArrayRows("a", a, of_sentences), ArrayRows("b", b, of_sentences)]
+        [score] = [one.scores[0] for some in compare_pairs("activations", sources, [(0, 1)], [measure], How(dtype))
+                   for one in some if one.pairs == [(0, 1)]]  # fmt: skip
+        assert isinstance(score, measures.Score) and score.diagnostics["folds"] == 5
+        return score.value
+
+    shuffled = rng.permutation(600)
+    in_sample = measures.compare(a, b, measure=name).value
+    assert value(sentences) < 0.05 < in_sample  # unrelated layers
+    assert value(sentences, torch.float32) == pytest.approx(value(sentences), abs=1e-5)
+    a, b = a[shuffled], b[shuffled]  # now each fold has words of every sentence
+    assert value(None) == pytest.approx(in_sample, abs=0.05)
+    with pytest.raises(measures.TooFewWords, match="ask for fewer blocks"):
+        measures.compare(a[:4], b[:4], measure=name, folds=5)
+    with pytest.raises(measures.BadRequest, match="folds must be"):
+        measures.configure(name, parameters={"folds": 1})

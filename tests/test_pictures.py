@@ -24,6 +24,7 @@ from layeratlas.queries.core.scale import scale
 from layeratlas.queries.core.scope import Measured, Scope
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.figures import (
+    agreement,
     clusters,
     correspondence,
     families,
@@ -289,6 +290,7 @@ def test_charts_from_the_command_line(store: Path, tmp_path: Path) -> None:
         ("finetuning", ["tuned-on-tags", "bert-a"]),
         ("correspondence", ["bert-b", "gpt-a", "depth of its match"]),
         ("correspondence bert-b gpt-a", ["bert-b", "gpt-a"]),
+        ("measures", ["ckasim", "svsim", "1.00"]),
     ):
         done = atlas("plot", *name.split(), "-o", tmp_path / "x.svg", "--store", store)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -310,6 +312,23 @@ def test_figures_show_the_numbers_of_their_questions(store: Path) -> None:
     shown = {(panel.name, chart.series[line.series], *point) for panel in chart.panels for line in panel.lines
              for point in line.points}  # fmt: skip
     assert shown == {(r["family"], r["model"], r["layer"], r["localization"]) for r in places.records()}
+
+
+def test_a_grid_of_measures_puts_those_that_agree_side_by_side() -> None:
+    rows = [
+        ("a", "b", 0.1, 9),
+        ("a", "c", 0.9, 9),
+        ("a", "d", None, 9),
+        ("b", "c", 0.2, 9),
+        ("b", "d", 0.8, 9),
+        ("c", "d", -1.0, 9),
+    ]
+    grid = agreement.chart(Table("x", ("measure", "other", "spearman", "layer_pairs"), rows))
+    order = "".join(grid.names)
+    assert {order[:2], order[2:]} <= {"ac", "ca", "bd", "db"}
+    at = grid.names.index
+    assert grid.values[at("c")][at("d")] == grid.values[at("d")][at("c")] == -1.0
+    assert grid.values[at("a")][at("d")] is None and grid.values[at("b")][at("b")] == 1.0
 
 
 @pytest.mark.parametrize(("command", "output"), [(["plot", "heatmap"], "x.png"), (["report"], "x.html")])

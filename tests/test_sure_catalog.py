@@ -91,6 +91,20 @@ def test_answers_show_intervals_and_what_they_tell_apart(made: Path) -> None:
     assert failed.exit_code == 1 or "name four layers" in str(failed.exception)
 
 
+def test_power_says_what_more_words_would_give(made: Path) -> None:
+    rows = json.loads(run(made, "query", "power", "a:0", "c:0", "--measure", "ckasim", "--format", "json"))
+    widths = [row["high"] - row["low"] for row in rows]
+    words = [row["words"] for row in rows]
+    assert words == sorted(words) and len(rows) == 7
+    assert all(wide * many**0.5 == pytest.approx(widths[0] * words[0] ** 0.5, rel=0.02)
+               for wide, many in zip(widths, words, strict=True))  # fmt: skip
+    assert abs(rows[0]["bias"]) > abs(rows[-1]["bias"])
+    assert "words on" in run(made, "query", "power", "a:0", "c:0", "--measure", "ckasim")
+    for wrong, said in ((["a:0"], "name two layers"), (["a:0", "b:0", "--measure", "svsim"], "has no interval")):
+        failed = CliRunner().invoke(cli, ["query", "power", *wrong, "--store", str(made)])
+        assert failed.exit_code and said in str(failed.exception)
+
+
 def test_intervals_travel_and_are_forgotten(made: Path, tmp_path: Path) -> None:
     store = Store(made)
     bundle = tmp_path / "some.atlas.zip"

@@ -43,6 +43,7 @@ class MultiscaleDistance(OfSample):
     range = Range(0, None)
     direction = "distance"
     itself = 0.0
+    triangle = True
     of_words = False
     invariant_to = frozenset({PERMUTATION, SCALE, TRANSLATION, ROTATION})
     presets = {"resi": {}}

@@ -43,7 +43,9 @@ class PWSim(SVSim):
 
     def compare(self, a: Weighted, b: Weighted, cross: Cross) -> Scores:  # type: ignore[override]  # its own prepared
         """Score a towards b."""
+        from layeratlas.measures.linalg import product
+
         canonical = cross.canonical(a.whitener, b.whitener)
-        weights = (canonical.left.mT @ a.loadings).abs().sum(dim=2).double()  # [pairs, shared]
+        weights = product(canonical.left.mT, a.loadings).abs_().sum(dim=2).double()  # [pairs, shared]
         values = (weights * canonical.correlations.double()).sum(dim=1) / weights.sum(dim=1)
         return Scores(values, diagnostics=self.diagnostics(a, b, cross))

@@ -36,6 +36,7 @@ class RSMDifference(OfSample):
     range = Range(0, None)
     direction = "distance"
     itself = 0.0
+    triangle = True
     invariant_to = frozenset({PERMUTATION, TRANSLATION, ROTATION})
     presets = {"resi": {"norm": "spectral"}, "repsim": {"norm": "rms"}}
     variants = ({"rescale": "rms"}, {"rescale": "median"}, {"metric": "correlation"}, {"metric": "cosine"})

@@ -87,8 +87,8 @@ class SVSim(Measure):
 
     def compare(self, a: Components, b: Components, cross: Cross) -> Scores:
         """Score the pairs."""
-        canonical = cross.canonical(a.whitener, b.whitener)
-        return Scores(canonical.correlations.double().mean(dim=1), diagnostics=self.diagnostics(a, b, cross))
+        correlations = cross.kept_correlations(a.whitener, b.whitener)
+        return Scores(correlations.mean(dim=1), diagnostics=self.diagnostics(a, b, cross))
 
     def diagnostics(self, a: Components, b: Components, cross: Cross) -> dict[str, int]:
         """Return what one needs to judge the number: how many components were kept, and of how much."""

@@ -116,13 +116,14 @@ class Feed:
         """Read all layers, block by block. A block is overwritten by the next."""
         widths = [layer.units for layer in self._layers]
         words = 4096 if 4096 * sum(widths) * self._dtype.itemsize <= _BLOCK_BYTES else 2048  # whole row groups
-        side_by_side = torch.empty(words, sum(widths), dtype=self._dtype)
+        pinned = self._device.type == "cuda"  # then copies need no buffer between, and products go on meanwhile
+        side_by_side = torch.empty(words, sum(widths), dtype=self._dtype, pin_memory=pinned)
         streams, centring = [layer.chunks(words) for layer in self._layers], Centring()
         while length := self._fill(side_by_side.numpy(), streams):
-            chunk = side_by_side[:length].to(self._device)
-            self._refuse_not_finite(chunk)
+            chunk = side_by_side[:length]
+            self._refuse_not_finite(chunk)  # before it is elsewhere: else reading would wait for the block before
             self._read += length
-            yield from self._folds(centring.block(chunk))
+            yield from self._folds(centring.block(chunk.to(self._device)))
 
     def _folds(self, block: Block) -> Iterator[Block]:
         """Cut the words that were read last where a fold ends."""

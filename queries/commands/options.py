@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from layeratlas.queries.commands.completing import names_of, of_parameter
 from layeratlas.queries.core.registry import Option
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.visible import visible
@@ -20,20 +21,28 @@ FORMATS = ("table", "json", "csv", "parquet", "markdown")
 format_option = click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print rows.")
 
 origin_option = click.option(
-    "--origin", help="own, or the name of a bundle or remote: only what this store, or that one, measured; else all."
-)
+    "--origin", help="own, or the name of a bundle or remote: only what this store, or that one, measured; else all.",
+    shell_complete=names_of("origin"),
+)  # fmt: skip
 
 SHARED = (
-    click.option("--measure", "measures", multiple=True, help="This measure; else ckasim. Repeatable where it helps."),
+    click.option("--measure", "measures", multiple=True, help="This measure; else ckasim. Repeatable where it helps.",
+                 shell_complete=names_of("measure")),
     click.option("--kind", type=click.Choice(tuple(KINDS)), help="Measures of this kind only."),
-    click.option("--model", "models", multiple=True, help="Only this model; repeatable."),
-    click.option("--family", "families", multiple=True, help="Only this family; repeatable."),
-    click.option("--corpus", help="On this corpus; else the one with the most scores."),
-    click.option("--source", help="own, or a name of imported results; else our own, if there are any."),
+    click.option("--model", "models", multiple=True, help="Only this model; repeatable.",
+                 shell_complete=names_of("model")),
+    click.option("--family", "families", multiple=True, help="Only this family; repeatable.",
+                 shell_complete=names_of("family")),
+    click.option("--corpus", help="On this corpus; else the one with the most scores.",
+                 shell_complete=names_of("corpus")),
+    click.option("--source", help="own, or a name of imported results; else our own, if there are any.",
+                 shell_complete=names_of("source")),
     origin_option,
-    click.option("--configuration", help="Of the measure: default, wu2020, or as `status` names it."),
-    click.option("--pooling", help="last, first, mean; of attention drop, keep-mass."),
-)
+    click.option("--configuration", help="Of the measure: default, wu2020, or as `status` names it.",
+                 shell_complete=names_of("configuration")),
+    click.option("--pooling", help="last, first, mean; of attention drop, keep-mass.",
+                 shell_complete=names_of("pooling")),
+)  # fmt: skip
 
 
 class Bytes(click.ParamType[int]):
@@ -105,4 +114,4 @@ def option_of(option: Option) -> Any:
     elif option.least is not None:
         kind = {int: click.IntRange, float: click.FloatRange}[kind](min=option.least)
     return click.option(name, option.name, type=kind, default=option.default, metavar=option.metavar,
-                        help=option.help, show_default=option.shows_default)  # fmt: skip
+                        help=option.help, show_default=option.shows_default, **of_parameter(option.name))  # fmt: skip

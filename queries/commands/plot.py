@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from layeratlas.queries.commands.completing import names_of
 from layeratlas.queries.commands.options import option_of, shared_options, store_option
 from layeratlas.queries.core.asking import asking
 from layeratlas.queries.core.scope import Asked
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from matplotlib.figure import Figure
 
-    from layeratlas.queries.figures.charts import Dots, Lines, Map
+    from layeratlas.queries.figures.charts import Dots, Grid, Lines, Map
 
 Draw = Callable[[], "Figure"]
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
@@ -55,7 +56,7 @@ def picture(command: Callable[..., Draw]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.argument("pair", nargs=-1, metavar="[MODEL_A [MODEL_B]]")
+@click.argument("pair", nargs=-1, metavar="[MODEL_A [MODEL_B]]", shell_complete=names_of("model"))
 @click.option("--stretch", is_flag=True, help="Colours from the smallest to the largest value, not from 0 to 1.")
 @picture
 def heatmap(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...], stretch: bool) -> Draw:
@@ -79,6 +80,19 @@ def families(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
     from layeratlas.queries.figures import families as figure
 
     return _chart(figure.chart, QUESTIONS["families"].ask(catalog, asked))
+
+
+@click.command()
+@click.option("--across", type=click.Choice(("families", "models")), help="Only pairs of different ones.")
+@picture
+def measures(catalog: DuckDBPyConnection, asked: Asked, across: str | None) -> Draw:
+    """How far measures agree: the rank correlation of every two, those that agree side by side.
+
+    Example: layeratlas plot measures -o measures.svg
+    """
+    from layeratlas.queries.figures import agreement as figure
+
+    return _chart(figure.chart, QUESTIONS["measures"].ask(catalog, asked, across=across))
 
 
 def _of_groups(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,7 +132,7 @@ def scaled_map(catalog: DuckDBPyConnection, asked: Asked, **how: Any) -> Draw:
 
 
 @click.command()
-@click.argument("head", metavar="MODEL:LAYER:HEAD")
+@click.argument("head", metavar="MODEL:LAYER:HEAD", shell_complete=names_of("head"))
 @click.option("--sentence", type=click.IntRange(min=0), default=0, show_default=True, help="Of the corpus, from 0.")
 @picture
 def attention(catalog: DuckDBPyConnection, asked: Asked, head: str, sentence: int, store: Store) -> Draw:
@@ -160,7 +174,7 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked) -> Draw:
 
 
 @click.command()
-@click.argument("named", nargs=-1, metavar="[FIGURE]...")
+@click.argument("named", nargs=-1, metavar="[FIGURE]...", shell_complete=names_of("figure"))
 @picture
 def layers(catalog: DuckDBPyConnection, asked: Asked, named: tuple[str, ...]) -> Draw:
     """Figures of each layer alone over depth: a panel a figure, a line a model, a colour a family.
@@ -175,7 +189,7 @@ def layers(catalog: DuckDBPyConnection, asked: Asked, named: tuple[str, ...]) ->
 
 
 @click.command()
-@click.argument("pair", nargs=-1, metavar="[MODEL_A MODEL_B]")
+@click.argument("pair", nargs=-1, metavar="[MODEL_A MODEL_B]", shell_complete=names_of("model"))
 @picture
 def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, ...]) -> Draw:
     """The depth of each layer's most similar layer in other models, of all or of two models.
@@ -192,10 +206,12 @@ def correspondence(catalog: DuckDBPyConnection, asked: Asked, pair: tuple[str, .
     return _chart(figure.chart, QUESTIONS["correspondence"].ask(catalog, asked, **named))
 
 
-def _chart(chart: Callable[[Table], Dots | Lines | Map], answer: Table) -> Draw:
+def _chart(chart: Callable[[Table], Dots | Lines | Map | Grid], answer: Table) -> Draw:
     from layeratlas.queries.figures import plots
 
     return lambda: plots.draw(chart(answer))
 
 
-PLOTS = (heatmap, families, clusters, scaled_map, layers, localization, finetuning, correspondence, attention)
+PLOTS = (
+    heatmap, families, clusters, scaled_map, measures, layers, localization, finetuning, correspondence, attention,
+)  # fmt: skip

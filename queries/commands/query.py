@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from layeratlas.queries.commands.completing import of_parameter
 from layeratlas.queries.commands.options import (
     SHARED,
     asked_of,
@@ -66,7 +67,8 @@ def _fitted(catalog: DuckDBPyConnection, asked: Asked, given: dict[str, Any]) ->
 
 def _arguments(question: Question) -> list[Any]:
     return [
-        click.argument(each.name, metavar=each.metavar, nargs=-1 if each.is_many else 1) for each in question.arguments
+        click.argument(each.name, metavar=each.metavar, nargs=-1 if each.is_many else 1, **of_parameter(each.name))
+        for each in question.arguments
     ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from layeratlas.queries.commands.completing import names_of
 from layeratlas.queries.commands.options import Bytes, format_option, store_option
 from layeratlas.queries.core.visible import visible
 from layeratlas.store.kinds import KINDS
@@ -19,11 +20,23 @@ if TYPE_CHECKING:
     from layeratlas.store.sharing.share import How, Shared
 
 _FILTERS = (
-    click.option("--model", "models", multiple=True, help="Only this model; repeatable, as all filters."),
-    click.option("--corpus", "corpora", multiple=True, help="Only on this corpus."),
+    click.option(
+        "--model",
+        "models",
+        multiple=True,
+        help="Only this model; repeatable, as all filters.",
+        shell_complete=names_of("model"),
+    ),
+    click.option("--corpus", "corpora", multiple=True, help="Only on this corpus.", shell_complete=names_of("corpus")),
     click.option("--layer", "layers", type=click.IntRange(min=0), multiple=True, help="Only this layer."),
     click.option("--kind", "kinds", type=click.Choice(tuple(KINDS)), multiple=True, help="Only this kind."),
-    click.option("--measure", "measures", multiple=True, help="Of scores only those of this measure."),
+    click.option(
+        "--measure",
+        "measures",
+        multiple=True,
+        help="Of scores only those of this measure.",
+        shell_complete=names_of("measure"),
+    ),
     click.option("--scores-only", is_flag=True, help="No artifacts: seconds, and every question can be asked."),
     click.option("--artifacts-only", is_flag=True, help="No scores."),
 )

@@ -149,7 +149,27 @@ class Tree:
         return 0.0, max((leaf.joins for leaf in self.leaves if leaf.joins is not None), default=1.0) or 1.0
 
 
-Chart = Dots | Lines | Map | Tree
+@dataclass(frozen=True)
+class Grid:
+    """Names × names, a correlation in each cell, from -1 to 1; None where there is none."""
+
+    form: ClassVar[str] = "grid"
+    series: ClassVar[tuple[str, ...]] = ()
+    id: str
+    title: str
+    caption: str
+    axis: str
+    names: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
+    table: Table
+    note: str  # of which scores
+
+    def ends(self) -> tuple[float, float]:
+        """Return what a correlation can be."""
+        return -1.0, 1.0
+
+
+Chart = Dots | Lines | Map | Tree | Grid
 
 
 def note(table: Table, *, by: bool = False) -> str:

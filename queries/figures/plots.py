@@ -1,4 +1,4 @@
-"""Dot charts, line charts and maps with matplotlib."""
+"""Dot charts, line charts, maps and grids with matplotlib."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.visible import visible
-from layeratlas.queries.figures.charts import Chart, Dots, Line, Lines, Map, Spot
-from layeratlas.queries.figures.style import COLOURS, INK, MARKERS, MUTED
+from layeratlas.queries.figures.charts import Chart, Dots, Grid, Line, Lines, Map, Spot
+from layeratlas.queries.figures.style import COLOURS, INK, MARKERS, MISSING, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 _WIDTH = 6.6  # inches
 _PANELS = 3  # side by side
+_NUMBERED = 0.22  # inches of a grid's cell that has room for its number
 _LETTER, _LINE = 0.065, 0.125  # inches of a spot's name
 _PANEL, _BETWEEN = 2.4, 0.85  # inches: height of a panel, and room below it for its axis and the next one's name
 
 
-def draw(chart: Dots | Lines | Map) -> Figure:
+def draw(chart: Dots | Lines | Map | Grid) -> Figure:
     """Draw a chart with its title, caption and legend, and of which scores it is."""
     if isinstance(chart, Map):
         return _map(chart)
+    if isinstance(chart, Grid):
+        return _grid(chart)
     return _dots(chart) if isinstance(chart, Dots) else _lines(chart)
 
 
@@ -95,6 +98,34 @@ def _line(axes: Axes, line: Line) -> None:
     )  # fmt: skip
 
 
+def _grid(chart: Grid) -> Figure:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    count = len(chart.names)
+    side = _WIDTH * min(1.0, 0.25 + count / 20)
+    cell = side / count
+    figure = Figure(figsize=(side, side))
+    axes = figure.add_axes((0, 0, 1, 1))
+    values = np.array(chart.values, float)  # None is NaN
+    low, high = chart.ends()
+    axes.set_facecolor(MISSING)
+    axes.pcolormesh(np.ma.masked_invalid(values), cmap="PuOr_r", vmin=low, vmax=high)
+    axes.invert_yaxis()
+    for (line, column), value in np.ndenumerate(values) if cell > _NUMBERED else ():
+        if np.isfinite(value):
+            axes.text(column + 0.5, line + 0.5, f"{value:.2f}".replace("0.", "."), ha="center", va="center",
+                      color="white" if abs(value) > 0.75 else INK, fontsize=min(8.0, 18 * cell))  # fmt: skip
+    names, letters = [visible(name) for name in chart.names], min(8.5, 55 * cell)
+    axes.set_xticks(np.arange(count) + 0.5, names, rotation=90, fontsize=letters)
+    axes.set_yticks(np.arange(count) + 0.5, names, fontsize=letters)
+    axes.tick_params(length=0, pad=3)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    words(figure, chart, below=0.15 + max(map(len, names)) * letters / 120)
+    return figure
+
+
 def _map(chart: Map) -> Figure:
     from matplotlib.figure import Figure
 
@@ -139,6 +170,20 @@ def _labelled(spots: Sequence[Spot], per_inch: float) -> list[tuple[Spot, float]
 
 def words(figure: Figure, chart: Chart, *, below: float) -> None:
     """Title, note and legend above the axes, the caption below; distances in inches, so that any height looks alike."""
+    width, height = figure.get_size_inches()
+    above = 0.3 if isinstance(chart, Lines) else 0.08  # a panel's name stands there
+    if chart.series:
+        above += _legend(figure, chart, above)
+    if chart.note:
+        figure.text(0, 1 + above / height, visible(chart.note), color=MUTED, fontsize=8, va="bottom")
+        above += 0.2
+    figure.text(0, 1 + above / height, chart.title, color=INK, fontsize=10.5, fontweight="bold", va="bottom")
+    caption = "\n".join(textwrap.wrap(visible(chart.caption), int(width * 16), break_on_hyphens=False))
+    figure.text(0, -below / height, caption, color=MUTED, fontsize=8, va="top", linespacing=1.4)
+
+
+def _legend(figure: Figure, chart: Chart, above: float) -> float:
+    """Draw the legend so many inches above the axes; return how many it takes."""
     from matplotlib.lines import Line2D
 
     width, height = figure.get_size_inches()
@@ -146,22 +191,14 @@ def words(figure: Figure, chart: Chart, *, below: float) -> None:
         Line2D([], [], color=colour_of(place), marker=marker_of(place), linestyle="", markersize=6)
         for place in range(len(chart.series))
     ]
-    above = 0.3 if isinstance(chart, Lines) else 0.08  # a panel's name stands there
     legend = figure.legend(
         marks, [" "] * len(marks), loc="lower left", bbox_to_anchor=(0, 1 + above / height), borderaxespad=0,
         ncols=_legend_columns(chart, width), handletextpad=0.2, columnspacing=1.4,
     )  # fmt: skip
     for text, name in zip(legend.get_texts(), chart.series, strict=True):
         text.set_text(visible(name))  # only now: a legend leaves out labels that begin with an underscore
-    lines = math.ceil(len(chart.series) / _legend_columns(chart, width))
-    above += 0.16 * lines + 0.16
     legend.set_in_layout(True)
-    if chart.note:
-        figure.text(0, 1 + above / height, visible(chart.note), color=MUTED, fontsize=8, va="bottom")
-        above += 0.2
-    figure.text(0, 1 + above / height, chart.title, color=INK, fontsize=10.5, fontweight="bold", va="bottom")
-    caption = "\n".join(textwrap.wrap(visible(chart.caption), int(width * 16), break_on_hyphens=False))
-    figure.text(0, -below / height, caption, color=MUTED, fontsize=8, va="top", linespacing=1.4)
+    return 0.16 * math.ceil(len(chart.series) / _legend_columns(chart, width)) + 0.16
 
 
 def _legend_columns(chart: Chart, width: float) -> int:

@@ -132,6 +132,37 @@ class Questions(Asking):
         )
         return self._answer("compare-pairs", asked, layers=layers)
 
+    def power(
+        self, *layers: str, within: float = 0.01, measure: Names = None,
+        kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
+        corpus: str | None = None, source: str | None = None, origin: str | None = None,
+        configuration: str | None = None, pooling: str | None = None, limit: int | None = None,
+    ) -> Answer:
+        """Whether there are enough words for a pair of layers: its score over fewer and more, and where that settles.
+
+        Scores need intervals: `layeratlas measure intervals jackknife`.
+
+        within: how near to its value on all text a score is to be.
+        measure: this measure; else ckasim.
+        kind: measures of this kind only.
+        model: only this model, or these.
+        family: only this family, or these.
+        corpus: on this corpus; else the one with the most scores.
+        source: own, or a name of imported results; else our own, if there are any.
+        origin: own, or the name of a bundle or remote: only what this store, or that one, measured; else all.
+        configuration: of the measure: default, wu2020, or as `status` names it.
+        pooling: last, first, mean; of attention drop, keep-mass.
+        limit: rows, at most; None for all.
+        Raises LayeratlasError, by name: BadRequest, NothingYet.
+
+        Example: store.power("bert-tiny:2", "gpt2-tiny:2", measure="ckasim")
+        """
+        asked = Asked(
+            measures=names(measure), kind=kind, models=names(model), families=names(family), corpus=corpus,
+            source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
+        )
+        return self._answer("power", asked, layers=layers, within=within)
+
     def heatmap(
         self, *pair: str, measure: Names = None, kind: Literal["activations", "attention"] | None = None,
         model: Names = None, family: Names = None, corpus: str | None = None, source: str | None = None,

@@ -10,9 +10,9 @@ from importlib import import_module
 from layeratlas.queries.core.registry import Question, declared
 
 _MODULES = (
-    "top_pairs", "nearest", "compare_pairs", "heatmap", "models", "layers", "matched", "families", "clusters",
-    "localization",
-    "finetuning", "correspondence", "factors", "measures", "consistency", "disagreements", "coverage",
+    "top_pairs", "nearest", "compare_pairs", "power", "heatmap", "models", "layers", "matched", "families",
+    "clusters", "localization", "finetuning", "correspondence", "factors", "measures", "consistency",
+    "disagreements", "coverage",
 )  # fmt: skip
 
 for _module in _MODULES:

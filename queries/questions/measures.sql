@@ -21,6 +21,7 @@ found AS (
     SELECT [{correlations}] AS correlations, count(*) AS layer_pairs FROM ranks),
 correlations AS (
     SELECT unnest(correlations, recursive := true), layer_pairs FROM found WHERE layer_pairs > 0)
-SELECT least($measures[a], $measures[b]) AS measure, greatest($measures[a], $measures[b]) AS other, spearman, layer_pairs
+SELECT least($measures[a], $measures[b]) AS measure, greatest($measures[a], $measures[b]) AS other,
+    CASE WHEN NOT isnan(spearman) THEN spearman END AS spearman, layer_pairs    -- what is the same everywhere ranks nothing
 FROM correlations
-ORDER BY spearman DESC, measure, other
+ORDER BY spearman DESC NULLS LAST, measure, other

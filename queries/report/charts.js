@@ -171,7 +171,36 @@ function map(spec, width) {
   return [legend(spec.series), picture];
 }
 
-const FORMS = { dots, lines, tree, map };
+// spec: {title, low, high, names: [name], values: [[value or null]]}: a correlation a cell
+function grid(spec, width) {
+  const count = spec.names.length, left = Math.min(Math.max(...spec.names.map((name) => textWidth(name, 12))) + 10, width * 0.35);
+  const cell = Math.min((width - left) / count, 44), side = cell * count;
+  const picture = svg("svg", { width: left + side, height: side + left, viewBox: `0 0 ${left + side} ${side + left}`,
+    role: "img", "aria-label": `${spec.title}. ${spec.caption}` });
+  const towards = { [-1]: [179, 88, 6], 1: [84, 39, 136] }, middle = [247, 247, 247];
+  const colour = (value) => `rgb(${middle.map((from, at) => Math.round(from + Math.abs(value) * (towards[value < 0 ? -1 : 1][at] - from)))})`;
+  spec.values.forEach((row, line) => row.forEach((value, column) => {
+    const box = svg("rect", { x: left + column * cell, y: line * cell, width: cell - 1, height: cell - 1, class: "mark",
+      fill: value === null ? "#d0d7de" : colour(value) });
+    box.addEventListener("pointermove", (event) => tip.show([["b", value === null ? "no number" : shown(value)],
+      ["div", `${spec.names[line]}, ${spec.names[column]}`]], event.clientX, event.clientY));
+    box.addEventListener("pointerleave", () => tip.hide());
+    picture.append(box);
+    if (cell >= 30 && value !== null)
+      picture.append(svg("text", { x: left + (column + 0.5) * cell, y: (line + 0.5) * cell + 4, "text-anchor": "middle",
+        "font-size": 11, fill: Math.abs(value) > 0.6 ? "#fff" : "#24292f", "pointer-events": "none" }, value.toFixed(2)));
+  }));
+  spec.names.forEach((name, at) => {
+    const middleOf = (at + 0.5) * cell, size = Math.min(12, cell * 0.9);
+    picture.append(
+      svg("text", { x: left - 6, y: middleOf + 4, "text-anchor": "end", "font-size": size }, fitted(name, left - 8, size)),
+      svg("text", { transform: `translate(${left + middleOf + 4} ${side + 6}) rotate(-90)`, "text-anchor": "end", "font-size": size },
+        fitted(name, left - 8, size)));
+  });
+  return [picture];
+}
+
+const FORMS = { dots, lines, tree, map, grid };
 
 function chart(spec, width) {
   const drawn = FORMS[spec.form](spec, width);

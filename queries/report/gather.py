@@ -13,8 +13,8 @@ from layeratlas.queries.core.origins import Origin, find_origin
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import CONFIGURATION
-from layeratlas.queries.figures import clusters, correspondence, families, finetuning, localization
-from layeratlas.queries.figures.charts import Chart, Dots, Lines
+from layeratlas.queries.figures import agreement, clusters, correspondence, families, finetuning, localization
+from layeratlas.queries.figures.charts import Chart
 from layeratlas.queries.questions import QUESTIONS
 from layeratlas.queries.questions.heatmap import matrix
 from layeratlas.queries.questions.localization import SINGLE, SPREAD
@@ -86,13 +86,16 @@ def _part(catalog: DuckDBPyConnection, of: dict[str, str], rows: list[dict[str, 
     return Comparable(**of, heatmaps=heatmaps, charts=tuple(_of_all_measures(catalog, rows)))
 
 
-def _of_all_measures(catalog: DuckDBPyConnection, rows: list[dict[str, Any]]) -> Iterator[Dots | Lines]:
-    """Charts of what `query families` and `query localization` answer, where these scores are enough for them."""
+def _of_all_measures(catalog: DuckDBPyConnection, rows: list[dict[str, Any]]) -> Iterator[Chart]:
+    """Charts of what `query families`, `measures` and `localization` answer, where these scores are enough for them."""
     usual = [row for row in rows if CONFIGURATION in _presets(row, "configuration")]
     usual = usual or [row for row in rows if row["configuration"] == rows[0]["configuration"]]
     names = [row["measure"] for row in usual]
     with suppress(NothingYet):
         yield families.chart(QUESTIONS["families"].ask(catalog, replace(_asked(usual[0]), measures=tuple(names))))
+    if len(names) > 2:
+        with suppress(NothingYet):
+            yield agreement.chart(QUESTIONS["measures"].ask(catalog, replace(_asked(usual[0]), measures=tuple(names))))
     if {SINGLE, SPREAD} <= set(names):
         asked = _asked(usual[names.index(SINGLE)])
         with suppress(NothingYet):

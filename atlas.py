@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from layeratlas.store.sharing.selection import Selection
     from layeratlas.store.sharing.share import Shared
     from layeratlas.store.study import Study
+    from layeratlas.store.uncertainty import Uncertainty
     from layeratlas.stored import Activations, Attention, SentenceAttention
 
 Address = str | os.PathLike[str]
@@ -165,15 +166,15 @@ class Atlas(Questions):
     def run(self, study: Study | Address, **means: Any) -> Outcome:
         """Import, extract and measure what a study names and the store lacks; interrupted, it can be called again.
 
-        study: a Study, a TOML file, or the name of one that ships. means: device, memory, refresh, progress.
+        study: a Study, a TOML file, or the name of one that ships. means: as of `layeratlas.run`.
         Raises LayeratlasError; a model that fails stops no other, and is in the outcome.
         """
         return run(study, store=self, **means)
 
     def extract(
         self, *models: Any, corpus: Address | Sequence[Address], tokenizer: Any = None, attention: bool = False,
-        layers: Sequence[int] = (), name: str | None = None, device: str = "auto", progress: Progress | None = None,
-        **options: Any,
+        layers: Sequence[int] = (), name: str | None = None, device: str = "auto", workers: int | None = None,
+        ray: str | None = None, progress: Progress | None = None, **options: Any,
     ) -> Outcome:  # fmt: skip
         """Run models over corpora; keep every layer's activations, and attention if asked for, word by word.
 
@@ -187,7 +188,8 @@ class Atlas(Questions):
         store = self._writable()
         files = [corpus] if isinstance(corpus, str | os.PathLike) else list(corpus)
         paths = [_there(Path(file)) for file in files]
-        means = running.Means(device, progress=progress or _progress())
+        executor = running.executor_of(workers, ray)
+        means = running.Means(device, progress=progress or _progress(), executor=executor)
         given = {**options, "attention": attention, "layers": tuple(layers)}
         with _on_disk(models, tokenizer, name, store) as (ids, called):
             study = study_of(ids, paths, name=called, **given)
@@ -199,19 +201,20 @@ class Atlas(Questions):
     def measure(
         self, *measures: str, group: Names = None, preset: str = "default", model: Names = None, figures: Names = None,
         intervals: str | None = None, null: str | None = None, device: str = "auto", memory: int = MEMORY,
-        refresh: bool = False, progress: Progress | None = None,
+        refresh: bool = False, workers: int | None = None, ray: str | None = None, progress: Progress | None = None,
     ) -> Outcome:  # fmt: skip
         """Score all pairs of extracted layers that have no score yet, under the named measures or the usual ones.
 
         measures: as "ckasim", "gulp:lambda=0.01", "all". group: measures of a collection, as "resi". figures: of each
-        layer alone. intervals: "jackknife", "bootstrap:blocks=20,seed=1". null: "permuted", "permuted:words".
+        layer alone. intervals, null, workers, ray: as of `run`.
         Raises NothingYet when nothing is extracted, BadRequest for an unknown name.
         """
         from layeratlas import running
-        from layeratlas.store.uncertainty import Uncertainty, intervals_of, nulls_of
 
-        sure = Uncertainty(intervals_of(intervals) if intervals else None, nulls_of(null) if null else None)
-        means = running.Means(device, memory, refresh, sure=sure, progress=progress or _progress())
+        means = running.Means(
+            device, memory, refresh, _sure(intervals, null), progress or _progress(),
+            running.executor_of(workers, ray, memory),
+        )  # fmt: skip
         return running.measure(
             self._writable(), means, names=measures, groups=names(group), preset=preset, models=names(model),
             figures=names(figures),
@@ -312,12 +315,15 @@ def open(address: Address | Store | None = None) -> Atlas:
 
 def run(
     study: Study | Address, *, store: Atlas | Store | Address | None = None, device: str = "auto",
-    memory: int = MEMORY, refresh: bool = False, progress: Progress | None = None,
+    memory: int = MEMORY, refresh: bool = False, intervals: str | None = None, null: str | None = None,
+    workers: int | None = None, ray: str | None = None, progress: Progress | None = None,
 ) -> Outcome:  # fmt: skip
     """Import, extract and measure whatever a study names and the store lacks; interrupted, it can be called again.
 
     study: a Study, a TOML file, or the name of a study that ships with layeratlas. store: opened, or its address.
-    device: `auto`, `cpu`, `cuda` …; attention is compared on the CPU. memory: bytes for the sums of one pass.
+    device: `auto`, `cpu`, `cuda` …; attention is compared on the CPU. memory: bytes for the sums of one pass, of each
+    worker. intervals: of every score, "jackknife" or "bootstrap:blocks=20"; null: what chance gives, "permuted".
+    workers: processes that share the work; ray: do so on Ray, "local", "auto" or a cluster's address.
     progress: who watches; else bars in a notebook or a terminal.
     Raises LayeratlasError; a model that fails does not stop the others, and is among the outcome's parts.
     """
@@ -325,8 +331,10 @@ def run(
     from layeratlas.store.study import Study
 
     named = study if isinstance(study, Study) else Path(study)
-    return running.run(named, store=_store_of(store), device=device, memory=memory, refresh=refresh,
-                       progress=progress or _progress())  # fmt: skip
+    return running.run(
+        named, store=_store_of(store), device=device, memory=memory, refresh=refresh, progress=progress or _progress(),
+        sure=_sure(intervals, null), executor=running.executor_of(workers, ray, memory),
+    )  # fmt: skip
 
 
 def add_activations(
@@ -347,6 +355,14 @@ def add_activations(
     return running.add_activations(
         _store_of(store), model, layer, array, corpus=rows, corpus_name=corpus_name, ids=ids,
         progress=progress or _progress(), **about,
+    )  # fmt: skip
+
+
+def _sure(intervals: str | None, null: str | None) -> Uncertainty:
+    from layeratlas.store.uncertainty import Uncertainty, intervals_of, nulls_of
+
+    return Uncertainty(
+        None if intervals is None else intervals_of(intervals), None if null is None else nulls_of(null)
     )  # fmt: skip
 
 

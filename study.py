@@ -18,6 +18,7 @@ class Study(studies.Study):
     models: ids or folders, or what [[models]] holds: {"id": "./mine", "name": "tuned", "finetuned_from": "base"}.
     corpora: files, or {"path": …, "name": …}. measures: "ckasim", "gulp:lambda=0.01", or {"name": …, "preset": …}; the
     usual where none is named. figures: of each layer alone. results: similarities from elsewhere, {"file", "name"}.
+    uncertainty, null: what stands under [uncertainty] and [null].
     extraction: what [extraction] holds: pooling, layers, kinds, storage, window …
     Raises BadRequest for what no study can say.
     """
@@ -25,13 +26,15 @@ class Study(studies.Study):
     def __init__(
         self, models: Sequence[Address | Mapping[str, Any]] = (), corpora: Sequence[Address | Mapping[str, Any]] = (),
         measures: Sequence[str | Mapping[str, Any]] = (), *, figures: str | Sequence[str] = (),
-        results: Sequence[Mapping[str, Any]] = (), **extraction: Any,
+        results: Sequence[Mapping[str, Any]] = (), uncertainty: Mapping[str, Any] | None = None,
+        null: Mapping[str, Any] | None = None, **extraction: Any,
     ) -> None:  # fmt: skip
         found = studies.study_from({
             "models": [_entry("id", model) for model in models],
             "corpora": [_entry("path", corpus) for corpus in corpora],
             "measures": [_measure(measure) for measure in measures],
             "results": [_entry("file", result) for result in results],
+            "uncertainty": dict(uncertainty or {}), "null": dict(null or {}),
             "figures": figures if isinstance(figures, str) else list(figures),
             "extraction": {key: list(value) if isinstance(value, tuple | range) else value
                            for key, value in extraction.items()},

@@ -52,7 +52,9 @@ def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             )
         raise NothingYet(f"there is no catalog in {root} yet: run `layeratlas run STUDY.toml`, or name another --store")
     _hold_back(file)
-    connection = _patiently(lambda: duckdb.connect(str(file), read_only=True, config=_SHUT_OFF), file, READ_PATIENCE)
+    connection = _patiently(
+        lambda: _quiet(duckdb.connect(str(file), read_only=True, config=_SHUT_OFF)), file, READ_PATIENCE
+    )
     try:
         _refuse_newer(connection, file)
         yield connection
@@ -106,7 +108,7 @@ def writing(root: Path, file: Path | None = None) -> Iterator[duckdb.DuckDBPyCon
     file: where it stands, when it is not the store's own. Raises StoreBusy, CatalogDamaged, LayeratlasError.
     """
     file = file or root / FILE
-    connection = duckdb.connect()
+    connection = _quiet(duckdb.connect())
     try:
         attach = f"ATTACH '{str(file).replace(chr(39), chr(39) * 2)}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')"
         with _wanting(file):
@@ -206,6 +208,11 @@ def _patiently(
             if time.monotonic() > deadline:
                 raise StoreBusy(f"{file} is in use by {_holder(error)}: wait for it to end, then try again") from error
             time.sleep(0.02)
+
+
+def _quiet(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Return a connection that draws no bar of its own to stdout, as DuckDB does in notebooks and at a prompt."""
+    return connection.cursor()  # those settings are the first connection's alone
 
 
 @contextmanager

@@ -196,7 +196,7 @@ def _holds(segment: Segment, other: Segment) -> bool:
 
     columns = ", ".join(name for name in pq.read_schema(other.path).names if name in COLUMNS[other.table])
     sql = f"SELECT {columns} FROM read_parquet(?) EXCEPT SELECT {columns} FROM read_parquet(?) LIMIT 1"  # noqa: S608
-    with duckdb.connect() as connection:
+    with duckdb.connect().cursor() as connection:  # a cursor draws no bar at a prompt
         try:
             return not connection.execute(sql, [str(other.path), str(segment.path)]).fetchall()
         except duckdb.Error:  # it has other columns, or is damaged

@@ -98,7 +98,7 @@ def read_results(file: Path, models: Path | None = None, *, symmetric: Mapping[s
     corpora = _entries(about, "corpora", _CORPUS, ("name",), described)
     stated = _entries(about, "measures", _MEASURE, ("name",), described)
     _check_about(about, described)
-    with duckdb.connect() as connection:
+    with duckdb.connect().cursor() as connection:  # a cursor draws no bar at a prompt
         _load(connection, file)
         _check(connection, file)
         _check_models(connection, known, file, described)

@@ -50,7 +50,6 @@ NAMED = {
     "pairs": ("bee:1", "ant:1", "bee:1", "cat:0"),
     "ends": ("bee:1", "ant:1"),
 }
-NAMED_OF = {("compare-pairs", "layers"): ("ant:1", "bee:1", "ant:1", "cat:1")}
 TEXTS = {"within": "a-family"}  # for options that take a text
 
 
@@ -77,9 +76,7 @@ def ways(question: Question) -> Iterator[tuple[list[str], dict[str, Any]]]:
     """Every way in which a question is asked here: plainly, with each of its options, with shared ones."""
     words, given = [], {}
     for argument in question.arguments:
-        value = (
-            NAMED_OF.get((question.name, argument.name)) or NAMED[argument.name]
-        )  # a question with an argument of another name: add it to NAMED
+        value = NAMED_OF.get((question.name, argument.name)) or NAMED[argument.name]  # what is new: add it to NAMED
         words += value if isinstance(value, tuple) else [value]
         given[argument.name] = value
     yield words, given
@@ -140,7 +137,7 @@ def test_a_method_answers_as_its_command_does(name: str, root: Path, store: la.A
         found, expected = asked(store, QUESTIONS[name], given), json.loads(said)
         assert as_json(found.records()) == as_json(found.polars().to_dicts()) == as_json(found.arrow().to_pylist())
         assert rounded(as_json(found.records())) == rounded(expected)
-    assert answered or name in ("heads", "compare-pairs", "power")  # the last two need intervals: test_sure_catalog
+    assert answered or name in ("heads", "compare-pairs", "power")  # test_python_layers.py has what they need
 
 
 def test_the_methods_are_those_of_the_registry() -> None:
@@ -350,6 +347,18 @@ def test_asking_loads_neither_torch_nor_polars(root: Path) -> None:
         "assert not {'torch', 'polars', 'pandas'} & set(sys.modules); found.polars(); assert 'polars' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_no_bar_is_drawn_at_a_prompt(root: Path, tmp_path: Path) -> None:
+    script = (
+        "from layeratlas.store import catalog; from pathlib import Path\n"
+        "said = 'SELECT current_setting($$enable_progress_bar$$)'\n"
+        f"with catalog.reading(Path({str(root)!r})) as c: print(c.execute(said).fetchall())\n"
+        f"with catalog.writing(Path({str(tmp_path)!r})) as c: print(c.execute(said).fetchall())\n"
+        "import duckdb; print(duckdb.connect().execute(said).fetchall())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[(False,)]", "[(False,)]", "[(True,)]"]  # a process of `-c` counts as a prompt
 
 
 def test_threads_share_a_store(store: la.Atlas) -> None:

@@ -131,11 +131,14 @@ def test_what_is_not_there_or_not_clear_is_said(root: Path, tmp_path: Path) -> N
         two.attention("m1", 1, sentence=0)
 
 
-def test_what_needs_real_layers_is_answered_as_by_its_command(root: Path) -> None:
+def test_what_needs_real_layers_is_answered_as_by_its_command(root: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(root, tmp_path / "sure")
     store = la.open(root)
+    store.measure("ckasim", intervals="jackknife:blocks=5", device="cpu")
     for words, found in (
         (["heads", "m1:2"], store.heads("m1", 2)),
         (["neurons", "m1:1", "--words", "2"], store.neurons("m1", 1, words=2)),
+        (["power", "m1:1", "m2:1"], store.power("m1:1", "m2:1")),
         (["compare-pairs", "m1:1", "m2:1", "m1:1", "m2:2"], store.compare_pairs("m1:1", "m2:1", "m1:1", "m2:2")),
     ):
         said = CliRunner().invoke(cli, ["query", *words, "--store", str(root), "--format", "json"])

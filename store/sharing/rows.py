@@ -107,7 +107,7 @@ def chosen_scores(source: Sequence[Segment], known: Sequence[Segment], chosen: C
 
     if not (source and chosen.artifacts and chosen.configurations):
         return schema("scores").empty_table()
-    with duckdb.connect() as connection:
+    with duckdb.connect().cursor() as connection:  # a cursor draws no bar at a prompt
         for name, since in (("artifacts", chosen.artifacts), ("configurations", chosen.configurations)):
             keys = pa.table({"key": list(since), "since": pa.array(since.values(), pa.timestamp("us"))})
             connection.register(name, keys)

@@ -76,7 +76,7 @@ def ways(question: Question) -> Iterator[tuple[list[str], dict[str, Any]]]:
     """Every way in which a question is asked here: plainly, with each of its options, with shared ones."""
     words, given = [], {}
     for argument in question.arguments:
-        value = NAMED_OF.get((question.name, argument.name)) or NAMED[argument.name]  # what is new: add it to NAMED
+        value = NAMED[argument.name]  # what is new: add it to NAMED
         words += value if isinstance(value, tuple) else [value]
         given[argument.name] = value
     yield words, given

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +67,15 @@ def test_a_tutorial_is_kept_without_outputs(tutorial: Path) -> None:
     cells = json.loads(tutorial.read_text())["cells"]
     assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
     assert tutorial.stat().st_size < 20_000 and cells[0]["source"][0].startswith("# ")
+
+
+@pytest.mark.slow
+def test_marimo_shows_answers_too(tmp_path: Path) -> None:
+    pytest.importorskip("marimo", reason="marimo is not installed: pip install marimo")
+    notebook, page = ROOT / "docs" / "tutorials" / "first_answer_marimo.py", tmp_path / "page.html"
+    shutil.copy(notebook, tmp_path)
+    command = [sys.executable, "-m", "marimo", "export", "html", notebook.name, "-o", str(page), "--no-include-code"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    shown = html.unescape(page.read_text(encoding="utf-8")).replace("\\u003C", "<").replace("\\u003c", "<")
+    assert done.returncode == 0 and "Traceback" not in shown, done.stderr
+    assert "<table" in shown and "bert_base_cased" in shown and "data:image/svg+xml;base64," in shown

@@ -55,6 +55,7 @@ def test_a_tutorial_runs(tutorial: Path, kernel: KernelManager) -> None:
     NotebookClient(notebook, km=kernel, timeout=300, shutdown_kernel="immediate").execute(cleanup_kc=False)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not [output for output in outputs if output.output_type == "stream" and output.name == "stdout"]
+    assert not [output for output in outputs if "<pre style" in output.get("data", {}).get("text/html", "")]  # of Rich
     pages = [output.data.get("text/html", "") for output in outputs if "data" in output]
     shown = [sum(sign in page for page in pages) for sign in ("data:image/svg+xml;base64,", "<table", "<progress")]
     assert all(there >= least for there, least in zip(shown, SHOWN[tutorial.stem], strict=True)), shown

@@ -98,7 +98,8 @@ def terminal() -> Console:
     """The terminal, or a pipe, which has no colours and no width to fit; $NO_COLOR and $COLUMNS are heeded."""
     from rich.console import Console
 
-    return Console(highlight=False, file=_OUT.get())
+    # In a notebook Rich would show what is printed as a page of its own, beside the answer's.
+    return Console(highlight=False, force_jupyter=False, file=_OUT.get())
 
 
 def print_lines(text: str, *, bold: bool = False) -> None:
@@ -165,7 +166,8 @@ def _print_folded(cells: Columns, numeric: set[str]) -> None:
         drawn.add_row(*map(Text, row))
     console = terminal()
     if width() is None:
-        console = Console(highlight=False, width=Console(width=_UNBOUNDED).measure(drawn).maximum, file=_OUT.get())
+        whole = Console(width=_UNBOUNDED, force_jupyter=False).measure(drawn).maximum
+        console = Console(highlight=False, force_jupyter=False, width=whole, file=_OUT.get())
     console.print(drawn)
 
 

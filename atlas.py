@@ -157,7 +157,7 @@ class Atlas(Questions):
         from layeratlas.queries.report import gather, page
 
         with asking(self._store) as catalog:
-            found = gather.gather(catalog, measures=names(measure), **filters)
+            found = gather.gather(catalog, measures=names(measure), store=self._store, **filters)
         page.write(found, Path(path))
         return Path(path)
 

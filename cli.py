@@ -371,7 +371,7 @@ def report(store: Store, output: Path, measures: tuple[str, ...], **filters: str
     from layeratlas.queries.report import gather, page
 
     with store.catalog() as catalog:
-        found = gather.gather(catalog, measures=measures, **filters)
+        found = gather.gather(catalog, measures=measures, store=store, **filters)
     page.write(found, output)
     click.echo(visible(f"wrote {output}: open it in a browser"), err=True)
 

@@ -21,6 +21,7 @@ from layeratlas.queries.core import driving as words_of
 from layeratlas.queries.core.driving import driving
 from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.questions.matched import OF_UNITS
+from layeratlas.queries.report.gather import gather
 from layeratlas.store.errors import ArtifactDamaged
 from layeratlas.store.store import Store
 from layeratlas.stored import attention_of
@@ -177,3 +178,19 @@ def test_what_is_read_is_that_head_of_that_sentence(root: Path) -> None:
 def test_what_is_not_there_is_said(root: Path, tmp_path: Path, head: str, sentence: int, says: str) -> None:
     done = atlas(root, "plot", "attention", head, "--sentence", sentence, "-o", tmp_path / "a.svg")
     assert done.exit_code != 0 and says in str(done.exception) and not (tmp_path / "a.svg").exists()
+
+
+def test_the_report_names_units_that_other_models_have_too(root: Path, tmp_path: Path) -> None:
+    assert atlas(root, "report", "-o", tmp_path / "r.html").exit_code == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "Neurons that other models have too" in page and "Heads that other models have too" in page
+    store = Store(root)
+    with store.catalog() as catalog:
+        report = gather(catalog, store=store)
+    table = next(one for one in report.tables if one.what.startswith("Neurons"))
+    for row in table.records():
+        best = rows(root, "neurons", row["layer"], "--words", 3, "--limit", 3)
+        found = next(each for each in best if each["neuron"] == row["neuron"])
+        assert row["value"] == pytest.approx(found["value"]) and row["by_neuron"] == found["matched_by"]
+        assert row["matched_in"] == f"{found['model']}:{found['layer']}" and row["driven_by"] == found["driven_by"]
+    assert {row["layer"].split(":")[0] for row in table.records()} == {"m1", "m2"}

@@ -21,7 +21,7 @@ def chart(table: Table) -> Grid:
 
 def _caption(table: Table) -> str:
     pairs = max((row["layer_pairs"] for row in table.records()), default=0)
-    return f"Spearman's correlation over {pairs:,} pairs of layers. {table.says[:1].upper()}{table.says[1:]}."
+    return f"Spearman's correlation over {pairs:,} pairs of layers: {table.says}."
 
 
 def _ordered(names: list[str], found: Correlations) -> tuple[str, ...]:

@@ -188,7 +188,7 @@ function grid(spec, width) {
     picture.append(box);
     if (cell >= 30 && value !== null)
       picture.append(svg("text", { x: left + (column + 0.5) * cell, y: (line + 0.5) * cell + 4, "text-anchor": "middle",
-        "font-size": 11, fill: Math.abs(value) > 0.6 ? "#fff" : "#24292f", "pointer-events": "none" }, value.toFixed(2)));
+        "font-size": 11, style: `fill: ${Math.abs(value) > 0.55 ? "#fff" : "#24292f"}; pointer-events: none` }, value.toFixed(2)));
   }));
   spec.names.forEach((name, at) => {
     const middleOf = (at + 0.5) * cell, size = Math.min(12, cell * 0.9);

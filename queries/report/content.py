@@ -39,4 +39,4 @@ class Report:
     """All that the page shows."""
 
     parts: tuple[Comparable, ...]
-    tables: tuple[Table, ...]  # provenance, in order
+    tables: tuple[Table, ...]  # single units and provenance, in order

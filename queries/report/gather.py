@@ -19,10 +19,13 @@ from layeratlas.queries.questions import QUESTIONS
 from layeratlas.queries.questions.heatmap import matrix
 from layeratlas.queries.questions.localization import SINGLE, SPREAD
 from layeratlas.queries.report.content import Comparable, Heatmap, Report
+from layeratlas.queries.report.units import found_again
 from layeratlas.store.errors import BadRequest, NothingYet, unknown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from layeratlas.store.store import Store
 
 _COMPARABLE = ("source", "corpus", "pooling", "kind")
 _PROVENANCE = {
@@ -43,8 +46,11 @@ _PROVENANCE = {
 def gather(
     catalog: DuckDBPyConnection, *, measures: tuple[str, ...] = (), source: str | None = None,
     corpus: str | None = None, configuration: str | None = None, origin: str | None = None,
+    store: Store | None = None,
 ) -> Report:  # fmt: skip
-    """Collect heatmaps, charts and provenance; what is not named is all there is.
+    """Collect heatmaps, charts, single units and provenance; what is not named is all there is.
+
+    store: whose files say which words drive neurons; without it nothing does.
 
     Raises BadRequest for an unknown name, NothingYet without scores.
     """
@@ -62,7 +68,8 @@ def gather(
         for key, rows in groupby(chosen, key=lambda row: tuple(row[name] for name in _COMPARABLE))
     ]
     shown = replace(there, rows=[tuple(row[name] for name in there.columns) for row in chosen], notes=of.context)
-    return Report(tuple(parts), (shown, *_provenance(catalog, parts, of)))
+    again = found_again(catalog, parts, origin=origin, store=store)
+    return Report(tuple(parts), (*again, shown, *_provenance(catalog, parts, of)))
 
 
 def _only(rows: list[dict[str, Any]], column: str, names: tuple[str, ...]) -> list[dict[str, Any]]:

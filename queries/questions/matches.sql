@@ -1,4 +1,4 @@
--- Grain of `each_model`: one row a {unit} of layer $layer of $model × another model: value, layer, matched_by (of its best
+-- Grain of `each_model`: one row a {unit} of one layer of one model × another model: value, layer, matched_by (of its best
 -- match there, in any layer; null where a measure has no matches) and is_mutual (whether that one, looking in this layer, is
 -- matched by this one; null where it was not measured).
 mine AS (

@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-# Proofs that take minutes: hundreds of kills.
+# Proofs that take minutes: hundreds of kills, coverage of intervals, the README's demo.
 proofs: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m proof
 

@@ -261,9 +261,10 @@ def test_a_damaged_artifact_is_named_refused_and_rebuilt(
 
 
 @pytest.mark.slow
-def test_killed_twenty_times_then_run_once(study: Path, finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.proof)])
+def test_killed_again_and_again_then_run_once(kills: int, study: Path, finished: Path, tmp_path: Path) -> None:
     store, chance = tmp_path / "s", random.Random(11)
-    for _ in range(20):
+    for _ in range(kills):
         process = start("run", study, "--store", store)
         time.sleep(chance.uniform(0.3, 9.0))
         process.send_signal(signal.SIGKILL)

@@ -29,7 +29,7 @@ def commands(block: str = "examples") -> list[str]:
     return [line.split(" #")[0].strip() for line in block.splitlines() if line.startswith("python cli.py")]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
     environment = {**os.environ, "LAYERATLAS_STORE": str(tmp_path / "store"), "HF_HUB_OFFLINE": "1"}
     assert len(commands()) == 8
@@ -54,7 +54,7 @@ def test_the_readmes_questions_are_answered(tmp_path: Path) -> None:
         assert "cli.py query" not in command or "=> " in done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_readmes_attention_is_measured_and_asked(tmp_path: Path) -> None:
     assert len(commands("attention")) == 5
     for command in commands("attention"):

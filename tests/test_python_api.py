@@ -494,6 +494,7 @@ def test_all_that_is_offered_is_there_and_says_what_it_is(name: str) -> None:
     assert name in dir(la) and inspect.getdoc(getattr(la, name))
 
 
+@pytest.mark.proof
 def test_a_users_script_is_typed(tmp_path: Path) -> None:
     environment = {**os.environ, "MYPYPATH": str(ROOT / ".venv" / "src")}
     done = subprocess.run(

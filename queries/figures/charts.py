@@ -151,7 +151,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Grid:
-    """Names × names, a correlation in each cell, from -1 to 1; None where there is none."""
+    """Names × names, a number in each cell, None where there is none; `low` and `high` are the ends of colours."""
 
     form: ClassVar[str] = "grid"
     series: ClassVar[tuple[str, ...]] = ()
@@ -163,10 +163,12 @@ class Grid:
     values: tuple[tuple[float | None, ...], ...]
     table: Table
     note: str  # of which scores
+    low: float = -1.0
+    high: float = 1.0
 
     def ends(self) -> tuple[float, float]:
-        """Return what a correlation can be."""
-        return -1.0, 1.0
+        """Return the ends of colours."""
+        return self.low, self.high
 
 
 Chart = Dots | Lines | Map | Tree | Grid

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.matrix import Matrix
 from layeratlas.queries.core.scale import scale
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.visible import visible
-from layeratlas.queries.figures.charts import Leaf, Map, Spot, Tree, note
+from layeratlas.queries.figures.charts import Grid, Leaf, Map, Spot, Tree, note
 from layeratlas.queries.figures.plots import colour_of, words
 from layeratlas.queries.figures.style import INK, MISSING, MUTED
 
@@ -48,6 +49,17 @@ def chart(table: Table) -> Map:
     layers = "A line joins a model's layers, its name stands at the last. " if "layer" in table.columns else ""
     return Map(id="map", title=f"A map of {_what(table)}: near is alike", caption=layers + _caption(table),
                series=series, trails=trails, table=table, note=note(table, by=True))  # fmt: skip
+
+
+def ordered(cells: Matrix, table: Table) -> Grid:
+    """Make the heatmap whose rows and columns stand in the order of the dendrogram."""
+    names = tuple(leaf.name for leaf in tree(table).leaves)
+    values = tuple(tuple(value if isfinite(value) else None for value in row) for row in cells.values.tolist())
+    known = [value for row in values for value in row if value is not None]
+    ends = scale(cells.scope.first if cells.scope else None, [min(known), max(known)])
+    return Grid(id="ordered", title=f"The scores of {_what(table)}, in the order of the tree", axis="score",
+                caption="Rows towards columns; those that are alike stand side by side.", names=names, values=values,
+                table=table, note=note(table, by=True), low=ends.low, high=ends.high)  # fmt: skip
 
 
 def draw(cells: Matrix, table: Table) -> Figure:

@@ -171,14 +171,16 @@ function map(spec, width) {
   return [legend(spec.series), picture];
 }
 
-// spec: {title, low, high, names: [name], values: [[value or null]]}: a correlation a cell
+// spec: {title, low, high, names: [name], values: [[value or null]]}: a number a cell; below 0 in other colours
 function grid(spec, width) {
   const count = spec.names.length, left = Math.min(Math.max(...spec.names.map((name) => textWidth(name, 12))) + 10, width * 0.35);
   const cell = Math.min((width - left) / count, 44), side = cell * count;
   const picture = svg("svg", { width: left + side, height: side + left, viewBox: `0 0 ${left + side} ${side + left}`,
     role: "img", "aria-label": `${spec.title}. ${spec.caption}` });
+  const from0 = Math.min(Math.max(spec.low, 0), spec.high), depth = (value) => Math.max(-1, Math.min(1, value < 0 ? value / -Math.min(spec.low, -1e-9)
+    : (value - from0) / Math.max(spec.high - from0, 1e-9)));
   const towards = { [-1]: [179, 88, 6], 1: [84, 39, 136] }, middle = [247, 247, 247];
-  const colour = (value) => `rgb(${middle.map((from, at) => Math.round(from + Math.abs(value) * (towards[value < 0 ? -1 : 1][at] - from)))})`;
+  const colour = (value) => `rgb(${middle.map((from, at) => Math.round(from + Math.abs(depth(value)) * (towards[value < 0 ? -1 : 1][at] - from)))})`;
   spec.values.forEach((row, line) => row.forEach((value, column) => {
     const box = svg("rect", { x: left + column * cell, y: line * cell, width: cell - 1, height: cell - 1, class: "mark",
       fill: value === null ? "#d0d7de" : colour(value) });
@@ -188,7 +190,7 @@ function grid(spec, width) {
     picture.append(box);
     if (cell >= 30 && value !== null)
       picture.append(svg("text", { x: left + (column + 0.5) * cell, y: (line + 0.5) * cell + 4, "text-anchor": "middle",
-        "font-size": 11, style: `fill: ${Math.abs(value) > 0.55 ? "#fff" : "#24292f"}; pointer-events: none` }, value.toFixed(2)));
+        "font-size": 11, style: `fill: ${Math.abs(depth(value)) > 0.55 ? "#fff" : "#24292f"}; pointer-events: none` }, value.toFixed(2)));
   }));
   spec.names.forEach((name, at) => {
     const middleOf = (at + 0.5) * cell, size = Math.min(12, cell * 0.9);

@@ -16,6 +16,7 @@ from layeratlas.queries.core.usual import CONFIGURATION
 from layeratlas.queries.figures import agreement, clusters, correspondence, families, finetuning, localization
 from layeratlas.queries.figures.charts import Chart
 from layeratlas.queries.questions import QUESTIONS
+from layeratlas.queries.questions.clusters import grouped
 from layeratlas.queries.questions.heatmap import matrix
 from layeratlas.queries.questions.localization import SINGLE, SPREAD
 from layeratlas.queries.report.content import Comparable, Heatmap, Report
@@ -112,14 +113,15 @@ def _of_all_measures(catalog: DuckDBPyConnection, rows: list[dict[str, Any]]) ->
 def _heatmap(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Heatmap:
     asked = _asked(row)
     charts: list[Chart] = []
-    for of, draw in (("models", clusters.tree), ("layers", clusters.chart)):
-        with suppress(NothingYet):
-            charts.append(draw(QUESTIONS["clusters"].ask(catalog, asked, of=of)))
+    with suppress(NothingYet):
+        found = grouped(catalog, asked)
+        charts += [clusters.tree(found.table), clusters.ordered(found.matrix, found.table)]
+    with suppress(NothingYet):
+        charts.append(clusters.chart(QUESTIONS["clusters"].ask(catalog, asked, of="layers")))
     for name, chart in (("finetuning", finetuning.chart), ("correspondence", correspondence.chart)):
         with suppress(NothingYet):
             charts.append(chart(QUESTIONS[name].ask(catalog, asked)))
-    found = matrix(catalog, asked)
-    return Heatmap(row["measure"], row["configuration"], row["symmetric"], found, tuple(charts))
+    return Heatmap(row["measure"], row["configuration"], row["symmetric"], matrix(catalog, asked), tuple(charts))
 
 
 def _asked(row: dict[str, Any]) -> Asked:

@@ -137,6 +137,17 @@ def _failure(store: Store, task: Task, reason: str, run: str) -> Failure:
     return Failure(task.model.name, task.corpus.name, reason)
 
 
+def extract(store: Store, study: Study, tasks: Sequence[Task], *, device: str, progress: Progress, run: str) -> Summary:
+    """Work through what `plan` says a study lacks, in this process. A model that fails does not stop the others."""
+    names = {task.located.weights: task.model.name for task in tasks if task.located}
+    jobs, worker = Extracting(store, tasks, run), Extractor(store, study, device=device, run=run, names=names)
+    last: Job | None = None
+    while (job := jobs.take(last)) is not None:
+        jobs.done(job, worker.do(job, progress))
+        last = job
+    return jobs.summary
+
+
 class Extractor:
     """Does tasks of a study; keeps the model that was loaded last, for the corpora that follow.
 
@@ -381,4 +392,4 @@ def _out_of_memory(task: Task) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["Extracting", "Extractor", "Failure", "Job", "Summary", "Task", "plan", "present", "restate"]
+__all__ = ["Extracting", "Extractor", "Failure", "Job", "Summary", "Task", "extract", "plan", "present", "restate"]

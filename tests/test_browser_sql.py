@@ -25,7 +25,7 @@ def test_sql_runs_completes_and_changes_nothing(toy: Path, tmp_path: Path) -> No
     async def steps(pilot: Pilot[None]) -> None:
         await until(pilot, loaded(pilot))
         await pilot.press("colon")
-        await until(pilot, "Views: all_layer_pairs, artifacts, corpora, disagreements, heads, layer_pairs")
+        await until(pilot, "Views: all_layer_pairs, artifacts, corpora, disagreements, heads, intervals")
         assert "base" not in shown(pilot) and "migrations" not in shown(pilot)
         await paste(pilot, "select mea")
         await pilot.press("tab")

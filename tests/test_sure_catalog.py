@@ -114,7 +114,7 @@ def test_power_says_what_more_words_would_give(made: Path) -> None:
     assert all(wide * many**0.5 == pytest.approx(widths[0] * words[0] ** 0.5, rel=0.02)
                for wide, many in zip(widths, words, strict=True))  # fmt: skip
     assert abs(rows[0]["bias"]) > abs(rows[-1]["bias"])
-    assert "words on" in run(made, "query", "power", "a:0", "c:0", "--measure", "ckasim")
+    assert "words on" in " ".join(run(made, "query", "power", "a:0", "c:0", "--measure", "ckasim").split())
     for wrong, said in ((["a:0"], "name two layers"), (["a:0", "b:0", "--measure", "svsim"], "has no interval")):
         failed = CliRunner().invoke(cli, ["query", "power", *wrong, "--store", str(made)])
         assert failed.exit_code and said in str(failed.exception)

@@ -38,7 +38,7 @@ _SQL = {
 #: What the parameters of questions are names of.
 _OF = {
     "layer": "layer", "layers": "layer", "pair": "model", "model_a": "model", "model_b": "model", "base": "model",
-    "figures": "figure", "within": "family",
+    "figures": "figure", "within": "family", "pairs": "layer", "ends": "layer",
 }  # fmt: skip
 
 

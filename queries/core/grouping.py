@@ -40,7 +40,8 @@ def distances(values: Matrix, *, high: float | None, is_distance: bool) -> Matri
     both = (values + values.T) / 2
     np.fill_diagonal(both, np.nan)
     if not is_distance:
-        both = (np.nanmax(both) if high is None else high) - both
+        bound = np.nanmax(both) if high is None else high
+        both = np.maximum(bound - both, 0.0)  # rounding may carry a score past its bound
     np.fill_diagonal(both, 0.0)
     return both
 

@@ -64,6 +64,12 @@ def store(root: Path) -> la.Atlas:
     return la.open(root)
 
 
+@pytest.fixture(autouse=True)
+def no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever another test has left in the environment: nothing here is cut to a width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def command_line(root: Path, *arguments: str) -> tuple[int, str]:
     """What a question answers on the command line: exit code, and JSON or the error's line."""
     done = CliRunner().invoke(cli, ["query", *arguments, "--store", str(root), "--format", "json"])

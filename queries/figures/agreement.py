@@ -30,5 +30,8 @@ def _ordered(names: list[str], found: Correlations) -> tuple[str, ...]:
         return tuple(names)
     from scipy.cluster.hierarchy import leaves_list, linkage
 
-    apart = [1 - (found.get((one, other)) or 0.0) for at, one in enumerate(names) for other in names[at + 1 :]]
+    apart = [
+        max(0.0, 1 - (found.get((one, other)) or 0.0))  # rounding may carry a correlation past 1
+        for at, one in enumerate(names) for other in names[at + 1 :]
+    ]  # fmt: skip
     return tuple(names[place] for place in leaves_list(linkage(apart, "average", optimal_ordering=True)))

@@ -50,7 +50,7 @@ def run(root: Path, *command: str) -> Any:
 
 @pytest.fixture
 def asked(made: Path) -> Path:
-    """The store with the intervals of the first test, whether that ran here or not: known ones are not measured again."""
+    """The store with the intervals of the first test, whether that ran here or not."""
     for sure in (SURE, BOOTSTRAP):
         running.measure(Store(made), running.Means("cpu", sure=sure), names=["ckasim", "svsim"], figures=["none"])
     return made

@@ -126,7 +126,8 @@ def test_a_layer_with_itself(measure: Measure) -> None:
         near = 1e-7 if measure.sense == "similarity" else 2e-6
         assert score(measure, a, a).value == pytest.approx(measure.self_value, abs=near)
     elif measure.range.high is not None:
-        assert score(measure, a, a).value < measure.range.high, "then it can say what a layer with itself is"
+        less = np.hstack([a, a[:, :1]]) if measure.kind == "activations" else a  # a neuron that is there twice
+        assert score(measure, less, less).value < measure.range.high, "then it can say what a layer with itself is"
 
 
 @every

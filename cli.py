@@ -46,7 +46,7 @@ class _Group(click.Group):
             formatter.write_dl([(name, each.get_short_help_str(limit=1000)) for name, each in self.commands.items()])
 
 
-class Asked(click.ParamType[Any]):
+class Beside(click.ParamType[Any]):
     """What is asked beside scores, as a text that says so."""
 
     name = "text"
@@ -67,11 +67,11 @@ EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 memory_option = click.option("--memory", type=Bytes(), default="2GB", help="For the sums of one pass over the words.")
 intervals_option = click.option(
-    "--intervals", type=Asked(intervals_of), metavar="METHOD",
+    "--intervals", type=Beside(intervals_of), metavar="METHOD",
     help="Of every score: jackknife, or bootstrap:blocks=20,seed=0,draws=200.",
 )  # fmt: skip
 null_option = click.option(
-    "--null", type=Asked(nulls_of), metavar="KIND",
+    "--null", type=Beside(nulls_of), metavar="KIND",
     help="What chance gives: permuted, or permuted:words,permutations=100,seed=0.",
 )  # fmt: skip
 workers_option = click.option(
@@ -97,7 +97,11 @@ def cli(context: click.Context) -> None:
 @cli.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--refresh", is_flag=True, help="Measure everything again, although it is known.")
-@click.option("--dry-run", is_flag=True, help="Say what there is to do, and how long it takes here and with --workers.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what there is to do, and how long here and on --workers machines.",
+)
 @click.option(
     "--only-representative-layers", "layers", type=click.IntRange(min=1), help="Of each model, spread evenly."
 )
@@ -122,14 +126,14 @@ def run(
     from layeratlas import planning, running
     from layeratlas.store.study import load_study
 
-    chosen = planning.within(load_study(study), words=words, layers=layers)
+    chosen, sure = planning.within(load_study(study), words=words, layers=layers), Uncertainty(intervals, null)
     if dry_run:
         del means["refresh"]
-        for line in planning.forecast(store, chosen, workers=[workers or 1, 8], progress=_progress(), **means):
+        given = {"sure": sure, "workers": [workers or 1, 8], "progress": _progress(), **means}
+        for line in planning.forecast(store, chosen, **given):
             click.echo(visible(line))
         return
     executor = running.executor_of(workers, ray, means["memory"])
-    sure = Uncertainty(intervals, null)
     _finish(running.run(chosen, store=store, progress=_progress(), sure=sure, executor=executor, **means))
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from layeratlas.measures import MEASURES, Measure, Score
+from layeratlas.measures import Measure, Score
 from layeratlas.measures import compare_all as scores_of
 from layeratlas.measures.listing import COLUMNS, listing
+from layeratlas.measures.registry import configure, usual_measures
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.notebook.answer import Answer
 from layeratlas.store.errors import BadRequest, unknown
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
 
 class Comparison(dict[tuple[str, str, str], Score]):
-    """All ordered pairs of arrays under several measures: {(measure, a, b): Score}, a table and matrices."""
+    """All ordered pairs of arrays under several measures: {(measure, a, b): Score}, a table and matrices.
+
+    itself: what each measure gives a layer towards itself, where that depends on no layer.
+    """
+
+    def __init__(self, scores: Mapping[tuple[str, str, str], Score], itself: Mapping[str, float | None]) -> None:
+        super().__init__(scores)
+        self.itself = itself
 
     @cached_property
     def table(self) -> Answer:
@@ -49,7 +57,7 @@ class Comparison(dict[tuple[str, str, str], Score]):
             raise BadRequest(unknown("measure", str(chosen), known))
         places = {name: place for place, name in enumerate(self.names)}
         found = np.full((len(places), len(places)), np.nan)
-        itself = MEASURES[chosen].itself if chosen in MEASURES else None
+        itself = self.itself.get(chosen)
         np.fill_diagonal(found, np.nan if itself is None else itself)
         for (name, a, b), score in self.items():
             if name == chosen:
@@ -80,7 +88,10 @@ def compare_all(
     name or configured; the five of Wu et al. 2020 where none is named.
     Raises MeasureError by name, for the first pair that has no score, and BadRequest.
     """
-    return Comparison(scores_of(arrays, measures, preset=preset))
+    named = usual_measures(("activations",), preset) if measures is None else measures
+    chosen = [configure(measure, preset) if isinstance(measure, str) else measure for measure in named]
+    scores = scores_of(arrays, chosen)
+    return Comparison(scores, {measure.name: measure.self_value for measure in chosen})
 
 
 def all_measures(group: str | None = None) -> Answer:

@@ -18,6 +18,7 @@ from layeratlas.store.files import readable_size
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import ArtifactRow, Store
 from layeratlas.store.study import CorpusSpec, Study
+from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 _SCORE_BYTES = 40  # of a score in the log, its neurons not counted
 _UNIT_BYTES = 7  # of a neuron or head in a score's details
@@ -66,19 +67,21 @@ class _Missing:
 
 
 def forecast(
-    store: Store, study: Study, *, memory: int, workers: Sequence[int], device: str, progress: Progress
-) -> list[str]:
+    store: Store, study: Study, *, memory: int, workers: Sequence[int], device: str, progress: Progress,
+    sure: Uncertainty = NOTHING,
+) -> list[str]:  # fmt: skip
     """Say what `run` would do, and how long it would take here and on as many machines like this one."""
     from layeratlas.devices import device_named
     from layeratlas.measures.engine import How
 
     store.merge()
+    sure = sure.over(study.sure)
     measures = [one for one in measuring.chosen_measures(study.measures, study.kinds) if one.kind == "activations"]
     tasks, present = extraction.plan(store, study), extraction.present(store, study)
     found = [(task, expected(task)) for task in tasks]
     known = [one for _, one in found if one]
-    missing = [*_of_store(store, present, measures), *_to_come(present, known, len(measures))]
-    lines = [*_extraction_lines(found), *_measuring_lines(missing, measures, memory)]
+    missing = [*_of_store(store, present, measures, sure), *_to_come(present, known, len(measures))]
+    lines = [*_extraction_lines(found), *_measuring_lines(missing, measures, memory, sure)]
     if not (tasks or missing):
         return [f"nothing to do: {len(present)} layers are extracted and every pair is measured"]
     rates = calibrate(measures, How(device=device_named(device), memory=memory), progress)
@@ -87,19 +90,22 @@ def forecast(
         where = "here" if count == 1 else f"on {count} machines like this one"
         seconds = extracting / min(count, max(1, len(known))) + _seconds(missing, measures, memory, rates, count)
         lines.append(f"time {where}: about {_duration(seconds)}, of these {_duration(extracting / count)} extraction")
-    if "attention" in study.kinds:
-        lines.append("attention is not counted")
+    uncounted = [*(["attention"] if "attention" in study.kinds else []), *(one.table for one in sure.asked)]
+    if uncounted:
+        lines.append(f"time for {' and '.join(uncounted)} is not counted; it may be several times as much")
     return lines
 
 
-def _of_store(store: Store, present: Sequence[ArtifactRow], measures: Sequence[Measure]) -> list[_Missing]:
+def _of_store(
+    store: Store, present: Sequence[ArtifactRow], measures: Sequence[Measure], sure: Uncertainty
+) -> list[_Missing]:
     rows = {row.artifact: row for row in present}
     return [
         _Missing(
             [_Layer(rows[one].title, rows[one].units, rows[one].words) for one in tile.artifacts], tile.pairs,
             len(tile.configurations),
         )
-        for tile in measuring.plan(store, present, measures)
+        for tile in measuring.plan(store, present, measures, sure=sure)
     ]  # fmt: skip
 
 
@@ -129,7 +135,9 @@ def _extraction_lines(found: Sequence[tuple[extraction.Task, Expected | None]]) 
     return [*lines, *([f"not counted, since only loading tells how large they are: {unknown}"] if unknown else [])]
 
 
-def _measuring_lines(missing: Sequence[_Missing], measures: Sequence[Measure], memory: int) -> list[str]:
+def _measuring_lines(
+    missing: Sequence[_Missing], measures: Sequence[Measure], memory: int, sure: Uncertainty
+) -> list[str]:
     from layeratlas.measures.engine import memory_of
 
     pairs, scores = sum(len(one.pairs) for one in missing), 0
@@ -139,12 +147,12 @@ def _measuring_lines(missing: Sequence[_Missing], measures: Sequence[Measure], m
         scores += 2 * len(one.pairs) * one.configurations
         units = sum(one.layers[end].units for pair in one.pairs for end in pair)
         size += 2 * len(one.pairs) * one.configurations * _SCORE_BYTES + _details(measures) * units * _UNIT_BYTES
-        for tile in _tiles(one, measures, memory, 1):
+        for tile in _tiles(one, measures, memory, 1, sure):
             used = [one.layers[index] for index in sorted({end for pair in tile for end in pair})]
             passes += 1
             reads += sum(4 * layer.units * layer.words for layer in used)
             products += 2.0 * used[0].words * sum(one.layers[a].units * one.layers[b].units for a, b in tile)
-            largest = max(largest, memory_of("activations", one.layers, tile, measures))
+            largest = max(largest, memory_of("activations", one.layers, tile, measures, sure))
     return [
         f"to measure: {pairs:,} pairs, {scores:,} scores, about {readable_size(size)} in the log",
         f"reads: {readable_size(reads)} in {passes:,} passes · products: {products / 1e12:.2f} teraflop · memory of "
@@ -156,10 +164,12 @@ def _details(measures: Sequence[Measure]) -> int:
     return sum(one.level in ("neuron", "mixed") for one in measures)
 
 
-def _tiles(one: _Missing, measures: Sequence[Measure], memory: int, groups: int) -> list[list[Pair]]:
+def _tiles(
+    one: _Missing, measures: Sequence[Measure], memory: int, groups: int, sure: Uncertainty = NOTHING
+) -> list[list[Pair]]:
     from layeratlas.measures.engine import tiles_of
 
-    return tiles_of("activations", one.layers, one.pairs, measures, memory, groups=groups)
+    return tiles_of("activations", one.layers, one.pairs, measures, memory, groups=groups, sure=sure)
 
 
 def _seconds(

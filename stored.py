@@ -293,11 +293,13 @@ def _find(
         raise BadRequest(f"{model} has no {kind} of layer {layer}; there is: {', '.join(map(str, layers))}")
     called = {row.corpus: row.name for row in store.corpora()}
     rows = [row for row in rows if row.layer == layer]
-    for wanted, of in ((corpus, lambda row: called[row.corpus]), (pooling, lambda row: row.words_from_tokens)):
+    for what, wanted, of in (
+        ("corpus", corpus, lambda row: called[row.corpus]), ("pooling", pooling, lambda row: row.words_from_tokens)
+    ):  # fmt: skip
         if wanted is not None:
             known = {of(row) for row in rows}
             if wanted not in known:
-                raise BadRequest(unknown("corpus" if wanted is corpus else "pooling", wanted, known))
+                raise BadRequest(unknown(what, wanted, known))
             rows = [row for row in rows if of(row) == wanted]
     if len(rows) > 1:
         there = ", ".join(sorted(f"corpus={called[row.corpus]!r} pooling={row.words_from_tokens!r}" for row in rows))

@@ -16,6 +16,7 @@ Importing this does not import torch; comparing does.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
@@ -61,10 +62,13 @@ def compare_all(
     """Score all ordered pairs of arrays [words, neurons] in one pass, as {(measure, name, other name): Score}.
 
     measures: by name or configured; the five of Wu et al. 2020 where none is named.
-    Raises what `compare` raises, for the first pair that has no score.
+    Raises what `compare` raises, for the first pair that has no score; BadRequest for one measure in two ways.
     """
     named = usual_measures(("activations",), preset) if measures is None else measures
     chosen = [configure(measure, preset) if isinstance(measure, str) else measure for measure in named]
+    for name, count in Counter(measure.name for measure in dict.fromkeys(chosen)).items():
+        if count > 1:
+            raise BadRequest(f"{name} is asked for with {count} sets of parameters: compare with one of them at a time")
     scores = _score_all("activations", arrays, chosen, "compare_attention")
     return {(measure.name, a, b): score for (measure, a, b), score in scores.items()}
 

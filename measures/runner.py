@@ -65,6 +65,14 @@ class Summary:
             for reason, count in getattr(other, name).items():
                 ours[reason] = ours.get(reason, 0) + count
 
+    def count_beside(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Count rows of what was asked beside scores, and why others have none. table: `intervals` or `nulls`."""
+        reasons = [row.get("refused") for row in rows]
+        setattr(self, table, getattr(self, table) + reasons.count(None))
+        refused = getattr(self, f"refused_{table}")
+        for reason in filter(None, reasons):
+            refused[reason] = refused.get(reason, 0) + 1
+
     def lines(self) -> list[str]:
         """What to tell the user."""
         figures = f" and {self.figures:,} figures of layers" if self.figures or self.refused_figures else ""
@@ -243,7 +251,7 @@ class Filler:
     def _fill(self, tile: Tile, rows: Mapping[str, ArtifactRow], measures: Mapping[str, Measure]) -> None:
         """Compute a tile and log its scores, every few seconds."""
         from layeratlas.measures.engine import How, compare_tile, source_of
-        from layeratlas.measures.scored import interval_rows, null_rows, score_table
+        from layeratlas.measures.scored import beside_rows, score_table
 
         artifacts = [rows[artifact] for artifact in tile.artifacts]
         source = source_of(tile.kind)
@@ -269,14 +277,10 @@ class Filler:
             )
             for some in _every(found, _STAGE_SECONDS):
                 self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
-                if self.sure.intervals:
-                    found_beside = interval_rows(self.sure.intervals, some, tile.artifacts, self.run)
-                    self.store.write("intervals", found_beside)
-                    self._count_beside(found_beside)
-                if self.sure.nulls:
-                    found_beside = null_rows(self.sure.nulls, some, tile.artifacts, self.run)
-                    self.store.write("nulls", found_beside)
-                    self._count_beside(found_beside, nulls=True)
+                for asked in self.sure.asked:
+                    rows_beside = beside_rows(asked, some, tile.artifacts, self.run)
+                    self.store.write(asked.table, rows_beside)
+                    self.summary.count_beside(asked.table, rows_beside)
                 self._count(some)
                 compared(sum(len(outcomes.pairs) for outcomes in some) // (2 * len(chosen)))
 
@@ -293,18 +297,6 @@ class Filler:
             self.summary.figures += one.refused is None
             if one.refused is not None:
                 self.summary.refused_figures[one.refused] = self.summary.refused_figures.get(one.refused, 0) + 1
-
-    def _count_beside(self, rows: Sequence[Mapping[str, Any]], *, nulls: bool = False) -> None:
-        summary = self.summary
-        refused = summary.refused_nulls if nulls else summary.refused_intervals
-        reasons = [row.get("refused") for row in rows]
-        for reason in reasons:
-            if reason is not None:
-                refused[reason] = refused.get(reason, 0) + 1
-        if nulls:
-            summary.nulls += reasons.count(None)
-        else:
-            summary.intervals += reasons.count(None)
 
     def _count(self, outcomes: Sequence[Outcomes]) -> None:
         for one in outcomes:

@@ -15,6 +15,7 @@ from layeratlas.measures.engine import Outcomes, reason
 from layeratlas.measures.figure import Stated
 from layeratlas.measures.registry import configuration
 from layeratlas.measures.score import MeasureError, Score, Scores
+from layeratlas.store.log import COLUMNS
 from layeratlas.store.uncertainty import Intervals, Nulls
 
 
@@ -37,20 +38,13 @@ def figure_rows(stated: Sequence[Stated], artifacts: Sequence[str], run: str) ->
     ]  # fmt: skip
 
 
-def interval_rows(
-    asked: Intervals, outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str
+def beside_rows(
+    asked: Intervals | Nulls, outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str
 ) -> list[dict[str, Any]]:
-    """Return a row for the interval of each score, or why it has none. artifacts: what the pairs' places stand for."""
-    known = {"settings": asked.settings, "method": asked.method, "blocks": asked.blocks, "seed": asked.seed, "run": run}
-    return [row for one in outcomes for row in _beside(known, one, one.intervals, artifacts)]
-
-
-def null_rows(
-    asked: Nulls, outcomes: Sequence[Outcomes], artifacts: Sequence[str], run: str
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Return a row for what chance gives in place of each score, or why that is not known."""
-    known = {**asdict(asked), "settings": asked.settings, "run": run}
-    return [row for one in outcomes for row in _beside(known, one, one.nulls, artifacts)]
+    """Return a row for what was asked beside each score, or why there is none. artifacts: what places stand for."""
+    said = {name: value for name, value in asdict(asked).items() if name in COLUMNS[asked.table]}
+    known = {**said, "settings": asked.settings, "run": run}
+    return [row for one in outcomes for row in _beside(known, one, getattr(one, asked.table), artifacts)]
 
 
 def _beside(

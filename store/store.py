@@ -134,6 +134,11 @@ class Store:
         return str(self.root)
 
     @property
+    def is_here(self) -> bool:
+        """Whether reading its files fetches nothing."""
+        return True
+
+    @property
     def address(self) -> str:
         """By what another process opens it (`store_at`)."""
         return str(self.root.absolute())

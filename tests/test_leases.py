@@ -180,3 +180,11 @@ def until(true: Callable[[], object]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_what_is_busy_within_a_lease_is_said_and_the_lease_is_given_back(tmp_path: Path) -> None:
+    leases = Leases(Folder(tmp_path), lasts=60)
+    with pytest.raises(StoreBusy, match="the catalog"), leases.exclusive("extract-x", wait=True) as held:
+        assert held
+        raise StoreBusy("the catalog is in use")
+    assert leases.taken() == []

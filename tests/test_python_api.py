@@ -30,6 +30,7 @@ import layeratlas as la
 from docs import _generate
 from layeratlas.cli import cli
 from layeratlas.measures import MEASURES
+from layeratlas.measures.registry import configure
 from layeratlas.queries.commands.options import SHARED
 from layeratlas.queries.core.registry import Argument, Option, Question
 from layeratlas.queries.notebook import methods
@@ -483,6 +484,10 @@ def test_compare_all_is_a_mapping_a_table_and_matrices() -> None:
     with pytest.raises(la.BadRequest, match="name one measure"):
         found.matrix()
     assert "<table>" in found._repr_html_()
+    complement = configure("ckasim", parameters={"form": "complement"})
+    assert np.diag(la.compare_all(arrays, [complement]).matrix()).tolist() == [0.0] * 3
+    with pytest.raises(la.BadRequest, match="2 sets of parameters"):
+        la.compare_all(arrays, ["ckasim", complement])
 
 
 def test_what_measures_there_are_is_a_table() -> None:

@@ -14,6 +14,7 @@ from layeratlas.queries.core.scope import Asked, Scope, check_layer, find, model
 from layeratlas.queries.core.sure import Known, Pair, intervals
 from layeratlas.queries.core.table import Table
 from layeratlas.store.errors import BadRequest, NothingYet
+from layeratlas.store.spread import Spread
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -65,7 +66,7 @@ def _over_words(one: Known) -> list[tuple[Any, ...]]:
     found, words = [], sum(one.sizes)
     bias, reach = _bias(one), _reach(one)
     for times in _TIMES:
-        there = (one.corrected or 0.0) + bias / times
+        there = one.value - bias + bias / times
         off = reach / times**0.5
         found.append((round(words * times), there, bias / times, there - off, there + off))
     return found
@@ -84,9 +85,8 @@ def _bias(one: Known) -> float:
 
 
 def _reach(one: Known) -> float:
-    """Half of the interval; of one that is cut at the end of a range, its longer side."""
-    middle = one.corrected or 0.0
-    return max((one.high or middle) - middle, middle - (one.low or middle))
+    """Half of the interval, before it is cut at the ends of the measure's range."""
+    return Spread(one.value - _bias(one), one.error, len(one.sizes) - 1).reach
 
 
 def _notes(catalog: DuckDBPyConnection, scope: Scope, pair: Pair) -> tuple[str, ...]:

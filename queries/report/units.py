@@ -14,7 +14,7 @@ from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import CONFIGURATION, FIRST, usual_of
 from layeratlas.queries.questions.matched import driven, matched
 from layeratlas.queries.report.content import Comparable
-from layeratlas.store.errors import LayeratlasError
+from layeratlas.store.errors import ArtifactDamaged, NothingYet
 from layeratlas.store.kinds import kind_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def found_again(
 ) -> Iterator[Table]:
     """Give a table for each kind that has scores of single units.
 
-    store: whose files say which words drive neurons; without it nothing does.
+    store: whose files say which words drive neurons; without it, or where they are elsewhere, nothing does.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     for part in parts:
@@ -67,10 +67,10 @@ def _rows(catalog: DuckDBPyConnection, asked: Asked, layer: str, store: Store | 
     kind = asked.kind or FIRST
     try:
         answer = matched(catalog, replace(asked, limit=_EACH), kind=kind_of(kind), layer=layer)
-    except LayeratlasError:  # of this layer no single units were kept
+    except NothingYet:  # of this layer no single units were kept
         return []
-    if kind == FIRST and store is not None:
-        with suppress(LayeratlasError, OSError):  # its file is elsewhere
+    if kind == FIRST and store is not None and store.is_here:
+        with suppress(NothingYet, ArtifactDamaged):  # scores came without their files; `verify` speaks of damage
             answer = driven(answer, store, layer, _WORDS, _EACH)
     unit = kind_of(kind).unit
     return [

@@ -45,6 +45,10 @@ class StoreElsewhere(Store):
         return self.place.title
 
     @property
+    def is_here(self) -> bool:
+        return isinstance(self.place, Folder)
+
+    @property
     def address(self) -> str:
         return self._address
 

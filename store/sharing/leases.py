@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -127,13 +127,16 @@ class Leases:
         """Hold what goes by a name alone among all processes; without `wait`, yield False when another has it."""
         work = {"lock": name}
         while True:
-            try:
-                if work not in self.taken():
-                    with self.claim(work):
-                        yield True
+            with ExitStack() as held:
+                try:
+                    is_free = work not in self.taken()
+                    if is_free:
+                        held.enter_context(self.claim(work))
+                except StoreBusy:  # of the claim; what the block raises is its own matter
+                    continue
+                if is_free:
+                    yield True
                     return
-            except StoreBusy:
-                continue
             if not wait:
                 yield False
                 return

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from layeratlas.executors.base import Executor, InProcess, Opening
+from layeratlas.executors.processes import Processes
 from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
 from layeratlas.measures.declaration import Measure
-from layeratlas.measures.executors.base import Executor, InProcess, Opening
-from layeratlas.measures.executors.processes import Processes
 from layeratlas.measures.figure import Figure, chosen_figures
 from layeratlas.measures.registry import SYMMETRIC, VERSIONS, asked
 from layeratlas.measures.tiles import Tile
@@ -121,7 +121,7 @@ def executor_of(workers: int | None = None, ray: str | None = None, memory: int 
     """
     if ray is None:
         return InProcess() if workers in (None, 1) else Processes(workers or 1)
-    from layeratlas.measures.executors.on_ray import OnRay
+    from layeratlas.executors.on_ray import OnRay
 
     return OnRay(ray, memory=memory + _BESIDE if memory else 0, most=workers)
 

@@ -28,8 +28,8 @@ from measure import fill
 from remotes import s3_server
 
 from layeratlas import running
-from layeratlas.measures.executors.base import Executor, InProcess
-from layeratlas.measures.executors.on_ray import OnRay
+from layeratlas.executors.base import Executor, InProcess
+from layeratlas.executors.on_ray import OnRay
 from layeratlas.store.sharing import share
 from layeratlas.store.sharing.selection import Selection
 from layeratlas.store.store import Store, store_at

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from layeratlas.executors.base import InProcess
 from layeratlas.extract import corpora, vocabulary
 from layeratlas.extract.foreign import is_out_of_memory, reason_of
 from layeratlas.extract.plan import Place, Task, by_kind, missing, places, plan, present, resting_place, sound
@@ -141,10 +142,7 @@ def extract(store: Store, study: Study, tasks: Sequence[Task], *, device: str, p
     """Work through what `plan` says a study lacks, in this process. A model that fails does not stop the others."""
     names = {task.located.weights: task.model.name for task in tasks if task.located}
     jobs, worker = Extracting(store, tasks, run), Extractor(store, study, device=device, run=run, names=names)
-    last: Job | None = None
-    while (job := jobs.take(last)) is not None:
-        jobs.done(job, worker.do(job, progress))
-        last = job
+    InProcess().run(lambda place: worker, jobs, progress)
     return jobs.summary
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from layeratlas.executors.base import Executor, InProcess, Opening
 from layeratlas.measures.declaration import Measure
-from layeratlas.measures.executors.base import Executor, InProcess, Opening
 from layeratlas.measures.figure import FIGURES, Figure, Stated
 from layeratlas.measures.plan import FigureKey
 from layeratlas.measures.registry import configuration, configuration_row

@@ -73,7 +73,7 @@ EXCEPTIONS = {
     ("docs/scale.md", "layeratlas run study.toml"): "starts workers, as tests/test_executors.py does; is parsed",
     ("docs/scale.md", "pip install"): "a cluster; is parsed",
     ("docs/scale.md", "#!/bin/bash"): "a batch job of a cluster; is parsed",
-    ("docs/scale.md", "from layeratlas.measures.executors"): "a cluster; its call is bound to the signature",
+    ("docs/scale.md", "from layeratlas.executors"): "a cluster; its call is bound to the signature",
     ("zoo/README.md", "$ python -m zoo train"): "trains for hours; is parsed",
     ("CONTRIBUTING.md", "@measure"): "an outline; each of its lines stands in ckasim.py",
     ("CONTRIBUTING.md", "[project.entry-points"): "stands in the example packages that tests install",
@@ -172,9 +172,9 @@ def test_intervals_are_measured_and_pairs_compared_as_the_page_says(
 def test_a_cluster_is_called_as_the_page_says() -> None:
     import inspect
 
-    from layeratlas.measures.executors.on_ray import OnRay
+    from layeratlas.executors.on_ray import OnRay
 
-    called = block_of("docs/scale.md", "from layeratlas.measures.executors").rpartition("executor=OnRay")[2]
+    called = block_of("docs/scale.md", "from layeratlas.executors").rpartition("executor=OnRay")[2]
     eval(f"inspect.signature(OnRay).bind{called.strip()[:-1]}", {"inspect": inspect, "OnRay": OnRay})
 
 

@@ -17,9 +17,9 @@ from sharing_stores import ROOT, extracted, values
 from toy_worker import Job, Jobs, Worker
 
 from layeratlas import running
-from layeratlas.measures.executors.base import Executor, InProcess
-from layeratlas.measures.executors.on_ray import OnRay
-from layeratlas.measures.executors.processes import Processes
+from layeratlas.executors.base import Executor, InProcess
+from layeratlas.executors.on_ray import OnRay
+from layeratlas.executors.processes import Processes
 from layeratlas.store.errors import BadRequest, LayeratlasError
 from layeratlas.store.progress import Silent
 from layeratlas.store.store import Store
@@ -120,7 +120,7 @@ def test_a_study_comes_out_the_same(executor: Executor, measured: tuple[Path, Pa
 def test_workers_end_with_the_process_that_has_them_and_the_next_goes_on(tmp_path: Path) -> None:
     code = (
         "import sys; from functools import partial; from pathlib import Path; from toy_worker import *;"
-        "from layeratlas.measures.executors.processes import Processes; from layeratlas.store.progress import Silent;"
+        "from layeratlas.executors.processes import Processes; from layeratlas.store.progress import Silent;"
         "Processes(2).run(partial(Worker, Path(sys.argv[1])), Jobs([Job(n) for n in range(2000)]), Silent())"
     )
     driver = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT)

@@ -18,6 +18,7 @@ from layeratlas.store.errors import BadRequest
 from layeratlas.store.progress import Silent
 from layeratlas.store.store import Store
 from layeratlas.store.study import Study, load_study
+from layeratlas.store.uncertainty import NOTHING
 
 SMALL = ((2, 16, 200), (6, 16, 200), (6, 16, 2000), (2, 64, 200), (6, 64, 200), (6, 64, 2000), (3, 128, 500))
 
@@ -86,7 +87,7 @@ def test_time_grows_with_the_work_and_falls_with_workers(tmp_path: Path, monkeyp
     few, many = (rates.of(forecast.work_of(layers, 64, 2000)) for layers in (4, 16))
     assert 0 < few < many
     store = extracted(tmp_path, "ant", "bee", "cat", attention=False)
-    [missing] = planning._of_store(store, store.artifacts(), measures)
+    [missing] = planning._of_store(store, store.artifacts(), measures, NOTHING)
     assert len(missing.layers) == 3 * LAYERS and len(missing.pairs) == 36 and missing.configurations == 5
     alone, shared = (planning._seconds([missing], measures, 2**28, rates, workers) for workers in (1, 3))
     assert alone / 3 <= shared * 1.001 and shared > 0

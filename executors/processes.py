@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
-from layeratlas.measures.executors.base import Jobs, Message, Opening, Said, dispatch, do
+from layeratlas.executors.base import Jobs, Message, Opening, Said, dispatch, do
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.progress import Progress
 

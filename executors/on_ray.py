@@ -15,13 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from layeratlas.measures.executors.base import Jobs, Message, Opening, Said, dispatch, messages
+from layeratlas.executors.base import Jobs, Message, Opening, Said, dispatch, messages
 from layeratlas.store.errors import BadRequest, LayeratlasError, MissingPackage
 from layeratlas.store.progress import Progress
 
 LOCAL = "local"
 _CODE = (".py", ".sql", ".toml", ".typed", ".parquet", ".html", ".css", ".js", ".tcss")
-_PARTS = ("store", "extract", "measures", "queries", "studies")  # of the package: a checkout holds more
+_PARTS = ("store", "executors", "extract", "measures", "queries", "studies")  # of the package: a checkout holds more
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class OnRay:
 
 def _code(folder: Path) -> Path:
     """Copy this package, as it is here, to where Ray takes it from: workers need not have it installed."""
-    source, target = Path(__file__).resolve().parents[2], folder / "layeratlas"
+    source, target = Path(__file__).resolve().parents[1], folder / "layeratlas"
     for path in [*source.glob("*"), *(one for part in _PARTS for one in (source / part).rglob("*"))]:
         if path.is_file() and path.suffix in _CODE:
             (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from layeratlas.store.shipped import find_study
 from layeratlas.store.study import load_study
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("store", "extract", "measures", "queries")
+ROOMS = ("store", "executors", "extract", "measures", "queries")
 STUDY = ROOT / "studies" / "wu2020-published.toml"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from math import comb, dist
 from pathlib import Path
 from statistics import fmean
@@ -17,9 +18,11 @@ import toy
 
 from layeratlas.queries.core.grouping import distances, grow, rand_by_chance, rand_index, scaled
 from layeratlas.queries.core.scope import Asked
+from layeratlas.queries.core.table import Table
 from layeratlas.queries.figures.clusters import chart, elbows, tree
-from layeratlas.queries.questions.clusters import clusters, grouped
-from layeratlas.queries.terminal.tree import branches
+from layeratlas.queries.questions.clusters import clusters
+from layeratlas.queries.terminal.render import as_text
+from layeratlas.queries.terminal.tree import branches, draw
 from layeratlas.store.catalog import reading
 from layeratlas.store.errors import NothingYet
 from layeratlas.store.store import Store
@@ -92,12 +95,13 @@ def test_the_tree_is_cut_where_it_is_told(published: Catalog, groups: int) -> No
 
 
 def test_the_matrix_has_the_scores_in_the_order_of_the_rows(published: Catalog) -> None:
-    found = grouped(published, Asked(("pwsim",), families=("elmo",)), of="layers")
-    names = list(zip(found.table.column("model"), found.table.column("layer"), strict=True))
-    assert [(each.model, each.layer) for each in found.matrix.rows] == names
+    found = clusters(published, Asked(("pwsim",), families=("elmo",)), of="layers")
+    assert found.ordered and found.first(4).ordered is None
+    names = list(zip(found.column("model"), found.column("layer"), strict=True))
+    assert [(each.model, each.layer) for each in found.ordered.rows] == names
     scores = values(published, "pwsim", "wu2020-ewt", of="layers")
     for (i, a), (j, b) in itertools.permutations(enumerate(names), 2):
-        assert scores[a, b] == [found.matrix.values[i, j]]
+        assert scores[a, b] == [found.ordered.values[i, j]]
 
 
 def test_families_that_are_apart_come_out_by_themselves(tmp_path: Path) -> None:
@@ -221,6 +225,37 @@ def test_branches_of_the_terminal_meet_where_rows_say() -> None:
     assert branches([None, 0.5, 1.0], 9) == ["────┬───┐", "────┘   │", "────────┘"]
     assert branches([None, 1.0, 0.5, 1.0], 5)[1:3] == ["──┬─┤", "──┘ │"]
     assert branches([None], 5) == [""]
+
+
+@pytest.mark.parametrize(("columns", "wide", "bin"), [(200, 2, 1), (80, 2, 1), (56, 1, 1), (46, 1, 2)])
+def test_a_terminal_shows_the_scores_beside_the_tree(
+    columns: int, wide: int, bin: int, own: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, lines = drawn(own, columns, monkeypatch)
+    assert answer.ordered
+    values, leaves = answer.ordered.values, len(answer.rows)
+    parts = [values[:, start : start + bin] for start in range(0, leaves, bin)]
+    means = [
+        [np.nanmean(some) if np.isfinite(some).any() else None for some in line] for line in zip(*parts, strict=True)
+    ]
+    known = [mean for line in means for mean in line if mean is not None]
+    for line, cells in zip(lines, means, strict=True):
+        steps = [None if each is None else int((each - min(known)) / (max(known) - min(known)) * 5) for each in cells]
+        assert "".join(("·" if step is None else " ░▒▓██"[step]) * wide for step in steps) in line
+
+
+def test_a_terminal_too_narrow_for_scores_shows_the_tree(own: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any("░" in line for line in drawn(own, 20, monkeypatch)[1])
+
+
+def drawn(catalog: Catalog, columns: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Table, list[str]]:
+    """Groups of layers, and the line of each in a terminal without colours."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    answer = clusters(catalog, of="layers")
+    text = as_text(partial(draw, answer)).splitlines()
+    first = next(place for place, line in enumerate(text) if line.startswith(f"{answer.rows[0][1]} "))
+    return answer, text[first : first + len(answer.rows)]
 
 
 def test_elbows_are_one_fewer_than_leaves_and_end_at_the_top(own: Catalog) -> None:

@@ -278,6 +278,15 @@ def test_an_answer_with_a_chart_draws_itself(
     assert found.plot()._repr_svg_().count("</svg>") == 1
 
 
+def test_groups_are_a_tree_with_their_scores_and_a_map(store: la.Atlas, tmp_path: Path) -> None:
+    found = store.clusters(source="wu2020-ewt")
+    assert found.plot().save(tmp_path / "tree.png").stat().st_size > 5000
+    assert "map" in found.map().svg and found.map().svg != found.plot().svg
+    assert "░" in repr(found) and "┐" in repr(found)
+    with pytest.raises(la.BadRequest, match="families has no map"):
+        store.families().map()
+
+
 def test_what_has_no_picture_says_so(store: la.Atlas, tmp_path: Path) -> None:
     with pytest.raises(la.BadRequest, match="top-pairs has no picture"):
         store.top_pairs().plot()

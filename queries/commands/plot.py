@@ -112,10 +112,9 @@ def clusters(catalog: DuckDBPyConnection, asked: Asked, **how: Any) -> Draw:
     Example: layeratlas plot clusters --of layers -o clusters.svg
     """
     from layeratlas.queries.figures import clusters as figure
-    from layeratlas.queries.questions.clusters import grouped
 
-    found = grouped(catalog, asked, **how)
-    return lambda: figure.draw(found.matrix, found.table)
+    found = QUESTIONS["clusters"].ask(catalog, asked, **how)
+    return lambda: figure.draw(found)
 
 
 @click.command("map")

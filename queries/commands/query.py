@@ -39,7 +39,7 @@ def _command(question: Question) -> click.Command:
             click.echo(found.sql)
         elif drawn:
             heat.draw(found, **fitted)
-        elif question.is_tree and form == "table":
+        elif found.ordered and form == "table":
             tree.draw(found)
         else:
             render.render(found if question.limits_each_measure else found.first(asked.limit), form)

@@ -46,7 +46,7 @@ class Question:
     """One question: who answers it, and what it is to be told.
 
     `limit`: rows that are printed unless the user says otherwise; `limits_each_measure`: they are counted for each
-    measure, by the question itself. `is_drawn`: people see its answer as a heatmap; `is_tree`: as a dendrogram.
+    measure, by the question itself. `is_drawn`: people see its answer as a heatmap.
     `reads_files`: its function also takes `store`, from whose files it reads what it was told to.
     """
 
@@ -57,7 +57,6 @@ class Question:
     limit: int | None = None
     limits_each_measure: bool = False
     is_drawn: bool = False
-    is_tree: bool = False
     reads_files: bool = False
 
     @property
@@ -71,7 +70,7 @@ _DECLARED: dict[str, Question] = {}
 
 def question(
     name: str, *told: Argument | Option, limit: int | None = None, limits_each_measure: bool = False,
-    is_drawn: bool = False, is_tree: bool = False, reads_files: bool = False,
+    is_drawn: bool = False, reads_files: bool = False,
 ) -> Callable[[Asking], Asking]:  # fmt: skip
     """Declare a question; `told` are its arguments and options, as parameters of the function are called."""
 
@@ -80,7 +79,7 @@ def question(
         _DECLARED[name] = Question(
             name, ask, tuple(each for each in told if isinstance(each, Argument)),
             tuple(replace(each, default=defaults[each.name]) for each in told if isinstance(each, Option)),
-            limit, limits_each_measure, is_drawn, is_tree, reads_files,
+            limit, limits_each_measure, is_drawn, reads_files,
         )  # fmt: skip
         return ask
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from layeratlas.queries.core.matrix import Matrix
     from layeratlas.queries.core.scope import Scope
 
 
@@ -16,6 +17,7 @@ class Table:
 
     `notes` say how it was asked. `given` is what the question named, and so the same of every row: no column has it.
     `sql` is the statement that gave the rows, its values written out, so that `layeratlas sql` can run it.
+    `ordered`: of rows that are the leaves of a tree, the scores between them, both sides in the order of the rows.
     """
 
     what: str
@@ -26,6 +28,7 @@ class Table:
     sql: str = ""
     notes: tuple[str, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
+    ordered: Matrix | None = field(default=None, compare=False, repr=False)
 
     def records(self) -> list[dict[str, Any]]:
         """The rows, each by column name."""
@@ -43,11 +46,15 @@ class Table:
     def where(self, column: str, value: Any) -> Table:
         """The same answer, cut to the rows that have this value."""
         place = self.columns.index(column)
-        return replace(self, rows=[row for row in self.rows if row[place] == value])
+        return self._cut([row for row in self.rows if row[place] == value])
 
     def first(self, rows: int | None) -> Table:
         """The same answer, cut to so many rows."""
-        return replace(self, rows=self.rows[:rows])
+        return self._cut(self.rows[:rows])
+
+    def _cut(self, rows: list[tuple[Any, ...]]) -> Table:
+        """Some leaves are no tree."""
+        return replace(self, rows=rows, ordered=self.ordered if len(rows) == len(self.rows) else None)
 
     def saying(self, says: str) -> Table:
         """The same answer, with its meaning in words."""

@@ -51,8 +51,9 @@ def chart(table: Table) -> Map:
                series=series, trails=trails, table=table, note=note(table, by=True))  # fmt: skip
 
 
-def ordered(cells: Matrix, table: Table) -> Grid:
+def ordered(table: Table) -> Grid:
     """Make the heatmap whose rows and columns stand in the order of the dendrogram."""
+    cells = _scores(table)
     names = tuple(leaf.name for leaf in tree(table).leaves)
     values = tuple(tuple(value if isfinite(value) else None for value in row) for row in cells.values.tolist())
     known = [value for row in values for value in row if value is not None]
@@ -62,11 +63,11 @@ def ordered(cells: Matrix, table: Table) -> Grid:
                 table=table, note=note(table, by=True), low=ends.low, high=ends.high)  # fmt: skip
 
 
-def draw(cells: Matrix, table: Table) -> Figure:
+def draw(table: Table) -> Figure:
     """Draw the dendrogram of a table beside the scores that it groups, rows and columns in its order."""
     from matplotlib.figure import Figure
 
-    picture, count = tree(table), len(table.rows)
+    picture, cells, count = tree(table), _scores(table), len(table.rows)
     size = min(_CELL, _PAGE / count)
     side, names = size * count, max(len(leaf.name) for leaf in picture.leaves) * _LETTER
     figure = Figure(figsize=(_BRANCHES + _STRIP + side, side))
@@ -82,6 +83,11 @@ def draw(cells: Matrix, table: Table) -> Figure:
     below = 0.15 + names * 0.5 if is_named and size >= _TURNED else 0.0
     words(figure, replace(picture, caption=_says_colours(cells) + picture.caption), below=max(below, 0.55))
     return figure
+
+
+def _scores(table: Table) -> Matrix:
+    assert table.ordered, "an answer of `clusters`, whole"
+    return table.ordered
 
 
 def _branches(axes: Axes, picture: Tree) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from layeratlas.queries.core.matrix import Layer, Matrix, blocks
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.notebook.page import lines, page
-from layeratlas.queries.notebook.picture import Picture, drawing_of, drawing_of_matrix
+from layeratlas.queries.notebook.picture import Drawing, Picture, drawing_of, drawing_of_matrix, map_of
 from layeratlas.store.errors import BadRequest, LayeratlasError, MissingPackage
 
 if TYPE_CHECKING:
@@ -48,11 +48,10 @@ class Answer:
 
     def __init__(
         self, table: Table, *, question: str = "", store: str = "", limit: int | None = None,
-        columns: pa.Table | None = None, is_tree: bool = False,
+        columns: pa.Table | None = None,
     ) -> None:  # fmt: skip
         """Of a table, cut to `limit` rows; a picture is drawn of all. columns: all rows, where the table has a few."""
         self._whole, self._question, self._store, self._columns = table, question, store, columns
-        self._is_tree = is_tree
         self.table = table.first(limit)
 
     @property
@@ -139,14 +138,21 @@ class Answer:
         """The same answer, cut to rows that fulfil these conditions, as polars' `filter` takes them."""
         frame = self.polars().filter(*predicates, **equal)
         first = frame.head(_SHOWN).rows()
-        table = replace(self.table, rows=first, says="", notes=(*self.table.notes, "filtered"))
+        table = replace(self.table, rows=first, says="", notes=(*self.table.notes, "filtered"), ordered=None)
         return Answer(table, store=self._store, columns=frame.to_arrow())
 
     def plot(self) -> Picture:
-        """The answer's picture. Raises BadRequest where its question has none."""
-        draw = drawing_of(self._question, self._whole) if self._question else None
+        """The answer's picture; of groups, their tree beside its scores. Raises BadRequest where there is none."""
+        return self._picture("picture", drawing_of)
+
+    def map(self) -> Picture:
+        """Groups on a plane: near is alike. Raises BadRequest for other answers."""
+        return self._picture("map", map_of)
+
+    def _picture(self, what: str, drawing: Callable[[str, Table], Drawing | None]) -> Picture:
+        draw = drawing(self._question, self._whole) if self._question else None
         if draw is None:
-            raise BadRequest(f"{self._question or 'this'} has no picture: draw what .polars() has")
+            raise BadRequest(f"{self._question or 'this'} has no {what}: draw what .polars() has")
         return Picture(draw, self.title)
 
     def __len__(self) -> int:
@@ -170,7 +176,7 @@ class Answer:
     def __repr__(self) -> str:
         from layeratlas.queries.terminal import render, tree
 
-        if self._is_tree:
+        if self.table.ordered:
             return render.as_text(partial(tree.draw, self.table))
         heading, table = self._headed()
         text = render.as_text(partial(render.print_headed, heading, table.first(_SHOWN)))

@@ -24,8 +24,7 @@ class Asking:
 
     def _answer(self, name: str, asked: Asked, **given: Any) -> Answer:
         table, limit = self._rows(name, asked, **given)
-        is_tree = QUESTIONS[name].is_tree
-        return Answer(table, question=name, store=self._store.title, limit=limit, is_tree=is_tree)
+        return Answer(table, question=name, store=self._store.title, limit=limit)
 
     def _heatmap(self, name: str, asked: Asked, **given: Any) -> Heatmap:
         table, limit = self._rows(name, asked, **given)

@@ -1,18 +1,24 @@
-"""The picture of an answer, where its question has one: `queries/figures/<question>.py`, with `chart(table)`."""
+"""The picture of an answer, where its question has one: `queries/figures/<question>.py`, with `chart(table)`.
+
+An answer that is a tree is drawn by `draw(table)` there, with its scores; its chart is the map of the same leaves.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.matrix import Matrix
 from layeratlas.queries.core.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Drawing = Callable[[], "Figure"]
 
 _FIGURES = "layeratlas.queries.figures"
 
@@ -52,12 +58,18 @@ class Picture:
         return f"<picture: {self._title}>"
 
 
-def drawing_of(question: str, table: Table) -> Callable[[], Figure] | None:
+def drawing_of(question: str, table: Table) -> Drawing | None:
     """Return what draws the rows of a question; None where it has no picture."""
-    name = f"{_FIGURES}.{question.replace('-', '_')}"
-    if find_spec(name) is None:
-        return None
-    chart = getattr(import_module(name), "chart", None)
+    return partial(_figures(question).draw, table) if table.ordered else _charting(question, table)
+
+
+def map_of(question: str, table: Table) -> Drawing | None:
+    """Return what draws the leaves of a tree on a plane; None for other answers."""
+    return _charting(question, table) if table.ordered else None
+
+
+def _charting(question: str, table: Table) -> Drawing | None:
+    chart = getattr(_figures(question), "chart", None)
     if chart is None:
         return None
 
@@ -69,7 +81,12 @@ def drawing_of(question: str, table: Table) -> Callable[[], Figure] | None:
     return draw
 
 
-def drawing_of_matrix(cells: Matrix, *, stretch: bool) -> Callable[[], Figure]:
+def _figures(question: str) -> Any:
+    name = f"{_FIGURES}.{question.replace('-', '_')}"
+    return import_module(name) if find_spec(name) else None
+
+
+def drawing_of_matrix(cells: Matrix, *, stretch: bool) -> Drawing:
     """Return what draws layers × layers."""
 
     def draw() -> Figure:

@@ -10,7 +10,7 @@ Raises NothingYet when there are fewer than three leaves, or a pair of them has 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import ask, load, worked_on, written_out
@@ -38,15 +38,7 @@ GROUPS = Option("groups", int, "To cut the tree into; else as many as there are 
 _WHOLE = -1  # the layer of a leaf that is a model
 
 
-@dataclass(frozen=True)
-class Grouped:
-    """An answer, and the scores that it groups in the order of its rows; of models, means over pairs of layers."""
-
-    table: Table
-    matrix: Matrix
-
-
-@question("clusters", OF, GROUPS, LINKAGE, COPIES, RESAMPLES, SEED, is_tree=True)
+@question("clusters", OF, GROUPS, LINKAGE, COPIES, RESAMPLES, SEED)
 def clusters(
     catalog: DuckDBPyConnection, asked: Asked = Asked(), *, of: str = MODELS, groups: int | None = None,
     linkage: str = "average", copies: bool = False, resamples: int = 1999, seed: int = 0,
@@ -58,16 +50,6 @@ def clusters(
 
     Example: layeratlas query clusters --of layers --measure ckasim
     """
-    return grouped(
-        catalog, asked, of=of, groups=groups, linkage=linkage, copies=copies, resamples=resamples, seed=seed
-    ).table
-
-
-def grouped(
-    catalog: DuckDBPyConnection, asked: Asked = Asked(), *, of: str = MODELS, groups: int | None = None,
-    linkage: str = "average", copies: bool = False, resamples: int = 1999, seed: int = 0,
-) -> Grouped:  # fmt: skip
-    """The same answer with the matrix that it orders, for those who draw it."""
     import numpy as np
 
     from layeratlas.queries.core.grouping import distances, grow, scaled
@@ -94,8 +76,8 @@ def grouped(
     ordered = values[np.ix_(tree.order, tree.order)]
     np.fill_diagonal(ordered, np.nan)
     sides = tuple(names[at] for at in tree.order)
-    return Grouped(answer.without(["layer"]) if of == MODELS else answer,
-                   Matrix(sides, sides, ordered, answer.what, scope))  # fmt: skip
+    answer = replace(answer, ordered=Matrix(sides, sides, ordered, answer.what, scope))
+    return answer.without(["layer"]) if of == MODELS else answer
 
 
 def _models(catalog: DuckDBPyConnection, asked: Asked, scope: Scope) -> tuple[list[Layer], Values, str]:

@@ -16,7 +16,6 @@ from layeratlas.queries.core.usual import CONFIGURATION
 from layeratlas.queries.figures import agreement, clusters, correspondence, families, finetuning, localization
 from layeratlas.queries.figures.charts import Chart
 from layeratlas.queries.questions import QUESTIONS
-from layeratlas.queries.questions.clusters import grouped
 from layeratlas.queries.questions.heatmap import matrix
 from layeratlas.queries.questions.localization import SINGLE, SPREAD
 from layeratlas.queries.report.content import Comparable, Heatmap, Report
@@ -114,8 +113,8 @@ def _heatmap(catalog: DuckDBPyConnection, row: dict[str, Any]) -> Heatmap:
     asked = _asked(row)
     charts: list[Chart] = []
     with suppress(NothingYet):
-        found = grouped(catalog, asked)
-        charts += [clusters.tree(found.table), clusters.ordered(found.matrix, found.table)]
+        found = QUESTIONS["clusters"].ask(catalog, asked)
+        charts += [clusters.tree(found), clusters.ordered(found)]
     with suppress(NothingYet):
         charts.append(clusters.chart(QUESTIONS["clusters"].ask(catalog, asked, of="layers")))
     for name, chart in (("finetuning", finetuning.chart), ("correspondence", correspondence.chart)):

@@ -74,6 +74,8 @@ def _draw_numbers(console: Console, cells: Cells, rows: Block, columns: Block) -
 
 
 def _draw_blocks(console: Console, cells: Cells, rows: Sequence[Block], columns: Sequence[Block]) -> None:
+    from rich.text import Text
+
     low, high = min(cells.values()), max(cells.values())
     scaled = {key: (value - low) / ((high - low) or 1.0) for key, value in cells.items()}
     grid = _Grid(console, scaled, columns)
@@ -82,7 +84,7 @@ def _draw_blocks(console: Console, cells: Cells, rows: Sequence[Block], columns:
         grid.rule(rows, place)
         for layer in group.layers:
             grid.line(group, layer)
-    console.print(_legend(console, low, high), soft_wrap=True)
+    console.print(Text(f"{'':{_LABEL}}").append(legend(low, high)), soft_wrap=True)
 
 
 class _Grid:
@@ -134,16 +136,8 @@ class _Grid:
         for place, column in enumerate(self._columns):
             line.append(self._border(place))
             for other in column.layers:
-                line.append(*self._cell(self._scaled.get((group.model, layer, column.model, other))))
+                line.append(*cell(self._scaled.get((group.model, layer, column.model, other)), self._wide))
         self._print(line)
-
-    def _cell(self, value: float | None) -> tuple[str, str]:
-        """Text and style of one cell."""
-        if value is None:
-            return "·" * self._wide, "dim"
-        if _in_colour(self._console):
-            return " " * self._wide, _colour(value)
-        return _shade(value) * self._wide, ""
 
     def _border(self, place: int) -> str:
         """What stands before the column group at `place`."""
@@ -157,13 +151,22 @@ class _Grid:
         self._console.print(line, soft_wrap=True, markup=False)
 
 
-def _legend(console: Console, low: float, high: float) -> Text:
+def cell(value: float | None, wide: int) -> tuple[str, str]:
+    """Return the text and the style of a cell so many columns wide; value: 0 to 1, or None where there is no score."""
+    if value is None:
+        return "·" * wide, "dim"
+    if _in_colour(terminal()):
+        return " " * wide, _colour(value)
+    return _shade(value) * wide, ""
+
+
+def legend(low: float, high: float) -> Text:
+    """Return what colours or shades mean, from the lowest to the highest score."""
     from rich.text import Text
 
-    line = Text(f"{'':>{_LABEL}}{low:.2f} ")
+    line = Text(f"{low:.2f} ")
     for step in range(20):
-        value = step / 19
-        line.append(" ", _colour(value)) if _in_colour(console) else line.append(_shade(value))
+        line.append(*cell(step / 19, 1))
     return line.append(f" {high:.2f}")
 
 

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 6  # of one request, when a connection breaks: 15 seconds in all
 _FIRST_PAUSE = 0.5  # seconds, then twice as long each time
-_REFUSALS = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY", "SIGNATURE_DOES_NOT_MATCH", "HTTP STATUS 403")
-_NO_CHECKSUMS = (
-    "AWS_REQUEST_CHECKSUM_CALCULATION",
-    "when_required",
-)  # files have our hash
+_REFUSALS = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "HTTP STATUS 403")
+_NO_CHECKSUMS = ("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")  # files have our hash
 _CHUNK = 8 * 2**20  # bytes read and written at a time
 _Result = TypeVar("_Result")
 
@@ -215,14 +212,7 @@ def _opening(address: str) -> Iterator[None]:
 
 
 def _is_refusal(error: OSError) -> bool:
-    refusals = (
-        "ACCESS_DENIED",
-        "NO_SUCH_BUCKET",
-        "INVALID_ACCESS_KEY_ID",
-        "SIGNATURE_DOES_NOT_MATCH",
-        "HTTP status 403",
-    )
-    return isinstance(error, PermissionError) or any(sign in str(error).upper() for sign in map(str.upper, refusals))
+    return isinstance(error, PermissionError) or any(sign in str(error).upper() for sign in _REFUSALS)
 
 
 def _unreachable(what: str, error: OSError) -> LayeratlasError:

@@ -167,9 +167,7 @@ def add_remote(store: Store, name: str, address: str) -> None:
     """Keep a name for a place, in the store's own settings. Raises BadRequest for one that holds a credential."""
     if not re.fullmatch(r"[\w.-]+", name):
         raise BadRequest(f"a remote is called by letters, digits, '.', '_' and '-', got '{name}'")
-    if "@" in address.partition("://")[2].partition("/")[0] or re.search(
-        r"(?i)(secret|password|token)[^=&]*=", address
-    ):
+    if "@" in address.partition("://")[2].partition("/")[0] or _SECRET.search(address):
         raise BadRequest("an address is kept in a file: leave credentials to the environment or the profile")
     local = not is_elsewhere(address)
     store.settings.set_remotes({**store.settings.remotes, name: str(Path(address).resolve()) if local else address})

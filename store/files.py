@@ -17,12 +17,14 @@ from urllib.parse import quote
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
+    from _typeshed import SupportsRead
 
 _Thing = TypeVar("_Thing")
 TEMPORARY = ".tmp-"  # then <process>@<host>-<random>-<name>: process_name()
 _LONG_DEAD = 24 * 3600.0  # seconds; nobody writes a file for that long without touching it
 _LONGEST_HOST = 64  # characters
 _LONGEST_KEPT = 200  # characters of a name that gets an ending
+_CHUNK = 2**20  # bytes read and written at a time
 _RACY_SECONDS = 2.0  # a file changed this recently may change again within its clock tick: not remembered
 
 
@@ -118,6 +120,17 @@ class HashedFile(io.BufferedWriter):
     def sha256(self) -> str:
         """Of all that was written, in hexadecimal."""
         return self._sha256.hexdigest()
+
+
+def receive(source: SupportsRead[bytes], path: Path) -> str:
+    """Write to a file, and to disk, what a stream gives; return its SHA-256, taken as the bytes pass."""
+    digest = hashlib.sha256()
+    with path.open("wb", buffering=0) as target:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+        os.fsync(target.fileno())
+    return digest.hexdigest()
 
 
 class Part(io.RawIOBase):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from layeratlas.store.errors import BadRequest
-from layeratlas.store.files import Part, sha256_file
+from layeratlas.store.files import Part, receive, sha256_file
 from layeratlas.store.identity import is_place
 from layeratlas.store.kinds import KINDS
 from layeratlas.store.log import FOLDER, is_name
@@ -32,7 +32,6 @@ ENDING = ".atlas.zip"
 _LARGEST_MANIFEST = 2**26  # bytes
 _HEADER = struct.Struct("<4s5H3L2H")  # of a member, where its bytes begin
 _SLACK = 2**20  # bytes of memory that a file may take beyond what its sender counted
-_CHUNK = 2**20
 _HASH = 64  # letters of the hash of what is no data, which a bundle has as the comment of its zip
 _END = 22  # bytes of the record that ends a zip
 
@@ -75,10 +74,9 @@ class Bundle:
             raise FileNotFoundError(name)
         return io.BufferedReader(Part(self.path, *self._members[name]))
 
-    def fetch(self, name: str, to: Path) -> None:
-        with self.open(name) as source, to.open("wb") as target:
-            while chunk := source.read(_CHUNK):
-                target.write(chunk)
+    def fetch(self, name: str, to: Path) -> str:
+        with self.open(name) as source:
+            return receive(source, to)
 
     def put(self, file: Path, name: str) -> None:
         raise BadRequest(f"{self.path} is finished: `layeratlas export` writes another")
@@ -140,7 +138,7 @@ class BundleWriter:
     def open(self, name: str) -> io.BufferedIOBase:
         raise FileNotFoundError(name)
 
-    def fetch(self, name: str, to: Path) -> None:
+    def fetch(self, name: str, to: Path) -> str:
         raise FileNotFoundError(name)
 
     def put(self, file: Path, name: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.store.errors import ArtifactDamaged, NothingYet
-from layeratlas.store.files import sha256_file, whole_file
+from layeratlas.store.files import whole_file
 from layeratlas.store.log import FOLDER, Segment
 from layeratlas.store.sharing.leases import Leases
 from layeratlas.store.sharing.places import Folder, Shared, open_place
@@ -112,8 +112,7 @@ class StoreElsewhere(Store):
                 _link(self.root / row.path, self.place.root / row.path)
                 return
             with whole_file(self.root / row.path) as temporary:
-                self.place.fetch(row.path, temporary)
-                if sha256_file(temporary) != row.sha256:
+                if self.place.fetch(row.path, temporary) != row.sha256:
                     raise ArtifactDamaged(row.path)
         except (FileNotFoundError, ArtifactDamaged):
             return  # whoever checks it finds it missing

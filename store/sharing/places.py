@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from layeratlas.store.errors import BadRequest, LayeratlasError, MissingPackage
-from layeratlas.store.files import TEMPORARY, whole_file
+from layeratlas.store.files import TEMPORARY, receive, whole_file
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -44,8 +44,8 @@ class Place(Protocol):
     def open(self, name: str) -> BufferedIOBase:
         """Open one file to read parts of it."""
 
-    def fetch(self, name: str, to: Path) -> None:
-        """Copy one file to this machine."""
+    def fetch(self, name: str, to: Path) -> str:
+        """Copy one file to this machine; return the SHA-256 of what came."""
 
     def put(self, file: Path, name: str) -> None:
         """Copy a file of this machine here."""
@@ -81,8 +81,9 @@ class Folder:
     def open(self, name: str) -> BufferedIOBase:
         return (self.root / name).open("rb")
 
-    def fetch(self, name: str, to: Path) -> None:
-        shutil.copyfile(self.root / name, to)
+    def fetch(self, name: str, to: Path) -> str:
+        with (self.root / name).open("rb") as source:
+            return receive(source, to)
 
     def put(self, file: Path, name: str) -> None:
         with whole_file(self.root / name) as temporary:
@@ -120,12 +121,12 @@ class ObjectStore:
         opened: BufferedIOBase = self._patiently(lambda: self._files.open_input_file(self._path(name)), name)
         return opened
 
-    def fetch(self, name: str, to: Path) -> None:
-        def copy() -> None:
-            with self._files.open_input_stream(self._path(name)) as source, to.open("wb") as target:
-                shutil.copyfileobj(source, target, _CHUNK)
+    def fetch(self, name: str, to: Path) -> str:
+        def copy() -> str:
+            with self._files.open_input_stream(self._path(name)) as source:
+                return receive(source, to)
 
-        self._patiently(copy, name)
+        return self._patiently(copy, name)
 
     def put(self, file: Path, name: str) -> None:
         def copy() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from layeratlas.store.catalog import FILE
 from layeratlas.store.errors import LayeratlasError
-from layeratlas.store.files import sha256_file, together, whole_file
+from layeratlas.store.files import together, whole_file
 from layeratlas.store.log import COLUMNS, FOLDER, Log, Segment, covers, is_name
 from layeratlas.store.progress import Progress
 from layeratlas.store.sharing.arrivals import Expected, inspect
@@ -139,9 +139,9 @@ def _fetch(place: Place, names: Sequence[str], log: Log) -> list[Segment]:
     titles = [f"{place.title}: {FOLDER}/{name}" for name in names]
     with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE) as pool:
         temporary = [stack.enter_context(whole_file(one.path)) for one in segments]
-        list(pool.map(place.fetch, [f"{FOLDER}/{name}" for name in names], temporary))
-        for one, file, title in zip(segments, temporary, titles, strict=True):
-            if sha256_file(file) != one.path.stem.rpartition("-")[2]:
+        hashes = pool.map(place.fetch, [f"{FOLDER}/{name}" for name in names], temporary)
+        for one, found, title in zip(segments, hashes, titles, strict=True):
+            if found != one.path.stem.rpartition("-")[2]:
                 raise LayeratlasError(
                     f"{title} has changed since it was written, and is not taken. Whoever keeps it there mends it with "
                     "`layeratlas verify`"

@@ -164,8 +164,8 @@ class Transfer:
 
             def fetch(key: str) -> None:
                 layer = files[key]
-                self.source.place.fetch(str(layer.path), waiting[key])
-                if not _is_whole(waiting[key], layer):
+                at, size = str(layer.path), there[str(layer.path)]
+                if size != layer.bytes or self.source.place.fetch(at, waiting[key]) != layer.sha256:
                     raise LayeratlasError(
                         f"{self.source.place.title}: {layer.path} has changed since it was written, and is not taken; "
                         "`layeratlas verify` there marks it, and the next run rebuilds it"

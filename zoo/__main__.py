@@ -46,6 +46,25 @@ def finetune(names: tuple[str, ...], everything: bool, epochs: int | None, into:
         finetune_one(FINETUNED[name], epochs, into and into / name)
 
 
+@main.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(FINETUNED)))
+@click.option("--all", "everything", is_flag=True, help="Every copy.")
+@click.option("--seeds", type=click.IntRange(min=2), default=4, show_default=True, help="Of each number of layers.")
+@click.option("--epochs", type=click.IntRange(min=1), help="So many epochs instead of the copy's own number.")
+@click.option("--into", type=click.Path(path_type=Path), help="Write to this file instead of zoo/freezing.json.")
+def freeze(names: tuple[str, ...], everything: bool, seeds: int, epochs: int | None, into: Path | None) -> None:
+    """Fine-tune again with the lowest 0, 1, 2, … layers frozen; what was done before is not done again.
+
+    Example: python -m zoo freeze bert-tiny-domain --seeds 4
+    """
+    from zoo import freeze as freezing
+
+    if not names and not everything:
+        raise click.UsageError(f"name a copy or say --all; there are {', '.join(FINETUNED)}")
+    freezing.run(names or list(FINETUNED), seeds, epochs, into or freezing.RESULTS, click.echo)
+    click.echo(freezing.table(freezing.load(into or freezing.RESULTS)))
+
+
 @main.command("list")
 def list_models() -> None:
     """Show every finished model with its figures."""

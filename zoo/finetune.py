@@ -58,9 +58,9 @@ def finetune(copy: FineTuned, epochs: int | None = None, folder: Path | None = N
     """Trains one copy of a base model, all weights, and writes its folder with the classifier."""
     folder = folder or folder_of(copy.name)
     train, test = load_task(copy.task, "train"), load_task(copy.task, "test")
-    model, tokenizer = _pretrained(copy, train.names())
+    model, tokenizer = pretrained(copy, train.names())
     began = time.monotonic()
-    steps = _fit(copy, model, tokenizer, train, epochs or copy.epochs)
+    steps = fit(copy, model, tokenizer, train, epochs or copy.epochs)
     minutes = (time.monotonic() - began) / 60
     model.cpu().eval()
     # The origin's own tokenizer: the one used here now remembers how it padded and cut.
@@ -121,7 +121,8 @@ def _at_last_piece(words: list[int | None], labels: list[int]) -> list[int]:
     ]
 
 
-def _pretrained(copy: FineTuned, names: list[str]) -> tuple[Model, PreTrainedTokenizerFast]:
+def pretrained(copy: FineTuned, names: list[str]) -> tuple[Model, PreTrainedTokenizerFast]:
+    """The origin with a classifier of these labels that starts at random, by the copy's seed; and its tokenizer."""
     origin = folder_of(copy.origin)
     torch.manual_seed(copy.seed)  # the classifier starts at random
     model = _HEADS[copy.task].from_pretrained(
@@ -133,8 +134,8 @@ def _pretrained(copy: FineTuned, names: list[str]) -> tuple[Model, PreTrainedTok
     return model, AutoTokenizer.from_pretrained(origin)
 
 
-def _fit(copy: FineTuned, model: Model, tokenizer: PreTrainedTokenizerFast, train: Labelled, epochs: int) -> int:
-    """Trains for some epochs; returns the number of steps."""
+def fit(copy: FineTuned, model: Model, tokenizer: PreTrainedTokenizerFast, train: Labelled, epochs: int) -> int:
+    """Trains what is not frozen for some epochs; returns the number of steps."""
     model.to(device()).train()
     optimizer = optimizer_for(model, copy.learning_rate)
     draw = torch.Generator().manual_seed(copy.seed)

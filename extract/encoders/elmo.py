@@ -89,7 +89,7 @@ class Elmo(nn.Module):
         change, gate = self.highway(features).chunk(2, dim=1)
         gate = torch.sigmoid(gate)
         features = gate * relu(change) + (1 - gate) * features
-        vectors: Tensor = self.projection(features).float()  # also under autocast: LSTMs mix no types
+        vectors: Tensor = self.projection(features).float()  # also under autocast
         return vectors.view(*char_ids.shape[:-1], self.config.width)
 
     def states(self, vectors: Tensor, lengths: Tensor | None = None) -> list[Tensor]:
@@ -104,8 +104,9 @@ class Elmo(nn.Module):
         """One direction's layers; each sentence begins with a boundary word, whose own states are dropped."""
         boundary = self.word_vectors(self.encode([BOUNDARY_WORD]).to(vectors.device))
         inputs = torch.cat([boundary.expand(len(vectors), 1, -1), vectors], dim=1)
-        first, _ = stack[0](self.dropout(inputs))
-        second, _ = stack[1](self.dropout(first))
+        with torch.autocast(inputs.device.type, enabled=False):  # many CPUs have no LSTM of bfloat16
+            first, _ = stack[0](self.dropout(inputs))
+            second, _ = stack[1](self.dropout(first))
         return [first[:, 1:], (first + second)[:, 1:]]  # the skip connection of Peters et al.
 
     def _spell(self, word: str) -> list[int]:

@@ -237,7 +237,7 @@ def test_a_constant_layer_is_refused_and_shown_and_the_others_go_on(study: Path,
     assert "nothing to do" in atlas("measure", "--store", tmp_path / "s").stderr
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut", "folder"])
+@pytest.mark.parametrize("harm", ["flip", *(pytest.param(harm, marks=pytest.mark.proof) for harm in ("cut", "folder"))])
 def test_a_damaged_artifact_is_named_refused_and_rebuilt(
     study: Path, finished: Path, tmp_path: Path, harm: str
 ) -> None:
@@ -261,7 +261,7 @@ def test_a_damaged_artifact_is_named_refused_and_rebuilt(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.proof)])
 def test_killed_again_and_again_then_run_once(kills: int, study: Path, finished: Path, tmp_path: Path) -> None:
     store, chance = tmp_path / "s", random.Random(11)
     for _ in range(kills):
@@ -293,7 +293,8 @@ def test_ctrl_c_inside_a_query_is_an_interrupt_not_a_bug(finished: Path) -> None
     assert process.returncode == 130 and len(err.splitlines()) == 1, err
 
 
-@pytest.mark.parametrize("most", [300_000, 3_000_000])  # the catalog, or an artifact, does not fit any more
+# The catalog, or an artifact, does not fit any more.
+@pytest.mark.parametrize("most", [pytest.param(300_000, marks=pytest.mark.proof), 3_000_000])
 def test_a_full_disk_is_one_line_and_loses_nothing(study: Path, tmp_path: Path, most: int) -> None:
     text = study.read_text().replace('"./', f'"{study.parent}/').replace("limit = 120", "limit = 2000")
     (tmp_path / "study.toml").write_text(text)

@@ -461,7 +461,7 @@ def test_arrays_tensors_and_iterators_give_one_artifact(layers: Matrix, corpus: 
 
 
 def test_an_iterator_is_streamed_in_the_memory_of_a_block(tmp_path: Path) -> None:
-    rows, neurons, block = 200_000, 64, 2_000  # 51 MB in float32, 102 MB in float64
+    rows, neurons, block = 60_000, 512, 500  # 123 MB in float32, 246 MB in float64
 
     def blocks() -> Iterator[Matrix]:
         for number in range(rows // block):
@@ -473,7 +473,7 @@ def test_an_iterator_is_streamed_in_the_memory_of_a_block(tmp_path: Path) -> Non
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     [row] = Store(tmp_path).artifacts()
-    assert row.words == rows and peak < 85e6, peak
+    assert row.words == rows and peak < 110e6, peak
 
 
 @pytest.mark.parametrize(

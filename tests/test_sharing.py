@@ -79,6 +79,7 @@ def test_two_processes_share_a_store_and_compute_nothing_twice(extracted: Path, 
     assert not list((shared / "claims").iterdir()) and not list((shared / "locks").glob("claim-*"))
 
 
+@pytest.mark.proof
 def test_a_killed_process_loses_its_claim_and_the_others_finish(extracted: Path, tmp_path: Path) -> None:
     store = shutil.copytree(extracted, tmp_path / "store")
     doomed = start(store)

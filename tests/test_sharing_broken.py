@@ -37,7 +37,7 @@ def scattered(root: Path, whole: Path) -> None:
         store.write("runs", [{"run": f"r{row}", "command": "x", "host": "y"}])
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(60, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("kills", [6, pytest.param(60, marks=pytest.mark.proof)])
 def test_whatever_is_killed_is_done_once_more(kills: int, whole: Path, bucket: str, tmp_path: Path) -> None:  # noqa: F811
     rng, complete = random.Random(kills), values(whole)
     bundle = tmp_path / "whole.atlas.zip"
@@ -143,6 +143,7 @@ def test_a_server_that_is_gone_is_one_line_and_what_arrived_stays(
     assert values(tmp_path / "other") == values(whole)
 
 
+@pytest.mark.proof
 def test_two_who_push_at_once_lose_nothing(bucket: str, tmp_path: Path) -> None:  # noqa: F811
     one, two = measured(tmp_path / "one", "m1", "m2"), measured(tmp_path / "two", "m2", "m3")
     both = [layeratlas("push", f"{bucket}/atlas", "--store", store.root) for store in (one, two)]

@@ -23,6 +23,9 @@ from zoo.readme import finished, megabytes, record_of, table
 from zoo.specs import BASES, FINETUNED, folder_of
 
 SHIPPED, COPIES = finished(BASES), finished(FINETUNED)
+FIRST_SHIPPED, FIRST_COPIES = (
+    [names[0], *(pytest.param(name, marks=pytest.mark.proof) for name in names[1:])] for names in (SHIPPED, COPIES)
+)
 TRANSFORMERS = [name for name in (*SHIPPED, *COPIES) if name != "elmo-tiny"]
 # One of each objective.
 SAMPLES = ["llama-tiny", "bert-tiny", "xlnet-tiny", "elmo-tiny"]
@@ -64,7 +67,7 @@ def test_the_readme_shows_what_the_folders_record() -> None:
     assert table() in readme, "run `python -m zoo readme`"
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", FIRST_SHIPPED)
 def test_perplexity_is_what_the_readme_says(name: str, sentences: list[list[str]]) -> None:
     learner, record = learner_of(name), record_of(name)
     # All of EWT test: the figure itself is measured again, with the rounded weights.
@@ -73,7 +76,7 @@ def test_perplexity_is_what_the_readme_says(name: str, sentences: list[list[str]
     assert perplexity * UNIGRAM_MARGIN < record["unigram_perplexity"]
 
 
-@pytest.mark.parametrize("name", COPIES)
+@pytest.mark.parametrize("name", FIRST_COPIES)
 def test_accuracy_is_what_the_readme_says(name: str) -> None:
     copy, record = FINETUNED[name], record_of(name)
     test = finetune.load_task(copy.task, "test")

@@ -42,7 +42,7 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path) -> None:
         [sys.executable, "cli.py", "query", "findings"], cwd=ROOT, env=environment, capture_output=True, text=True,
         check=True,
     ).stdout  # fmt: skip
-    assert len(re.findall(r"^=> (seen|not seen|cannot be said): ", findings, re.MULTILINE)) == 5
+    assert len(re.findall(r"^=> (seen|not seen|undecided|cannot be said): ", findings, re.MULTILINE)) == 5
 
 
 def test_the_readmes_questions_are_answered(tmp_path: Path) -> None:

@@ -76,32 +76,46 @@ class Levels:
 def levels(means: Means, *, sign: int, resamples: int, rng: np.random.Generator) -> Levels:
     """Compare models of one family with models of two. `sign`: 1 for a similarity, -1 for a distance."""
     off, kin = ~np.eye(len(means.models), dtype=bool), same(means.families)
-    same_model, same_family, across = (_ratio(means, place) for place in (~off, off & kin, off & ~kin))
+    same_model, same_family, across = (mean_over(means, place) for place in (~off, off & kin, off & ~kin))
     if same_family is None or across is None:
         return Levels(same_model, same_family, across)
     difference, size = sign * (same_family - across), len(means.models)
-    drawn = rng.multinomial(size, np.full(size, 1 / size), resamples)
-    spread = sign * _finite(_drawn(means, off & kin, drawn) - _drawn(means, off & ~kin, drawn))
+    drawn = draws(size, resamples, rng)
+    spread = sign * (drawn_means(means, off & kin, drawn) - drawn_means(means, off & ~kin, drawn))
     chance = sign * _finite(_dealt(means, rng.permuted(np.tile(np.arange(size), (resamples, 1)), axis=1)))
     p = (1 + int((chance >= difference - 1e-12).sum())) / (1 + len(chance))
     undefined = resamples - len(chance)
-    return Levels(same_model, same_family, across, difference, _interval(spread), p, undefined)
+    return Levels(same_model, same_family, across, difference, middle(spread), p, undefined)
 
 
-def _interval(spread: Matrix) -> tuple[float, float] | None:
-    """95 % of what was drawn; None where all of it is the same, as among three models."""
+def family_difference(means: Means) -> float | None:
+    """Return the mean over pairs of one family's models less that over pairs of two families'; None without either."""
+    off, kin = ~np.eye(len(means.models), dtype=bool), same(means.families)
+    within, across = (mean_over(means, place) for place in (off & kin, off & ~kin))
+    return None if within is None or across is None else within - across
+
+
+def middle(spread: Matrix) -> tuple[float, float] | None:
+    """Return 95 % of what was drawn, [draws]; None where all of it is the same, as among three models."""
+    spread = _finite(spread)
     if not len(spread) or np.ptp(spread) <= 1e-12:
         return None
     low, high = np.quantile(spread, [0.025, 0.975])
     return float(low), float(high)
 
 
-def _ratio(means: Means, place: npt.NDArray[np.bool_]) -> float | None:
+def mean_over(means: Means, place: npt.NDArray[np.bool_]) -> float | None:
+    """Return the mean over these pairs of models, [models, models]; None where there is none."""
     pairs = means.pairs[place].sum()
     return float(means.total[place].sum() / pairs) if pairs else None
 
 
-def _drawn(means: Means, place: npt.NDArray[np.bool_], drawn: npt.NDArray[np.int64]) -> Matrix:
+def draws(size: int, resamples: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return how often each of so many models is drawn, with replacement, [resamples, models]."""
+    return rng.multinomial(size, np.full(size, 1 / size), resamples)
+
+
+def drawn_means(means: Means, place: npt.NDArray[np.bool_], drawn: npt.NDArray[np.int64]) -> Matrix:
     """Mean over these pairs of models, each model as often as it is drawn [resamples, models]; NaN without a pair."""
     total, pairs = (
         np.einsum("ra,ab,rb->r", drawn, matrix * place, drawn, optimize=True) for matrix in (means.total, means.pairs)

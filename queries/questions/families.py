@@ -1,13 +1,15 @@
 """Are models of one family more similar than models of two? One row a measure, of trained models that are no copies.
 
 `difference` is family minus across, `low` and `high` its 95 % percentile interval when models are drawn with
-replacement, `p` how often families dealt out to the models at random differ as much (one-sided). What is drawn or
-dealt so that no measured pair is left within or across families has no difference, and counts neither for nor
-against. Raises NothingYet when there are no two such models.
+replacement, made wider by what other text would change, where the scores have intervals. `p`: how often families
+dealt out to the models at random differ as much (one-sided). What is drawn or dealt so that no measured pair is left
+within or across families has no difference, and counts neither for nor against. Raises NothingYet when there are no
+two such models.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layeratlas.queries.core.ask import ask, load, worked_on
@@ -37,17 +39,24 @@ def families(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: 
     """
     import numpy as np
 
-    from layeratlas.queries.core.permutation import levels, model_means
+    from layeratlas.queries.core.permutation import family_difference, levels, model_means
+    from layeratlas.queries.core.words import reach, replicated, wider
 
     scope = find(catalog, asked, every_measure=True)
     pairs = ask(catalog, load(__package__, "families"), scope.values)
     base = [name for name, model in described(catalog, scope.source).items() if model.is_base]
     found: dict[str, Levels] = {}
+    known, over_words = replicated(catalog, scope), []
     for measure in scope.measures:
         means = model_means(pairs.where("measure", measure.name)).only(base)
         if len(means.models) > 1:
             rng = np.random.default_rng(seed)
-            found[measure.name] = levels(means, sign=measure.sign, resamples=resamples, rng=rng)
+            one = levels(means, sign=measure.sign, resamples=resamples, rng=rng)
+            more = reach(known, {measure.name: means}, lambda of: family_difference(next(iter(of.values()))))
+            if one.interval and one.difference is not None and more is not None:
+                one = replace(one, interval=wider(one.difference, one.interval, more))
+                over_words.append(measure.name)
+            found[measure.name] = one
     if not found:
         raise NothingYet("families takes two measured models that are trained and no fine-tuned copies")
     columns = ("measure", "same_model", "same_family", "across", "difference", "low", "high", "p")
@@ -56,7 +65,8 @@ def families(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, resamples: 
         for name, one in found.items()
     ]
     what, sql = "Within a family against across families", worked_on("families", pairs.sql)
-    return Table(what, columns, rows, scope, _meaning(found, resamples), sql)
+    notes = (f"low and high over models and words: {', '.join(over_words)}",) if over_words else ()
+    return Table(what, columns, rows, scope, _meaning(found, resamples), sql, notes)
 
 
 def _meaning(found: dict[str, Levels], resamples: int) -> str:

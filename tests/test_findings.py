@@ -12,8 +12,12 @@ import pytest
 from layeratlas import running
 from layeratlas.queries.core.scope import Asked, find
 from layeratlas.queries.core.words import replicated, wider
+from layeratlas.queries.figures.finetuning import chart
 from layeratlas.queries.questions.families import families
 from layeratlas.queries.questions.findings import Finding, findings
+from layeratlas.queries.questions.finetuning import finetuning
+from layeratlas.queries.report.gather import gather
+from layeratlas.queries.report.page import page
 from layeratlas.store.catalog import reading
 from layeratlas.store.spread import spread
 from layeratlas.store.store import Store
@@ -98,3 +102,29 @@ def test_intervals_of_families_are_over_models_and_words(method: str, tmp_path: 
     assert (both["low"], both["high"]) == pytest.approx(expected, abs=1e-6)  # scores are measured anew, in other sums
     assert both["low"] < alone["low"] and both["high"] > alone["high"] and both["p"] == alone["p"]
     assert answer.notes == ("low and high over models and words: ckasim",)
+
+
+def test_changes_by_finetuning_have_bands(tmp_path: Path) -> None:
+    rng, root = np.random.default_rng(0), tmp_path / "store"
+    (tmp_path / "text.txt").write_text("one word and more of them\n" * 40)
+    base = rng.standard_normal((240, 6)).astype(np.float32)
+    for model, noise, origin in (("base", 0.0, None), ("base-pos", 0.4, "base")):
+        for layer in (0, 1):
+            rows = base + noise * (1 + layer) * rng.standard_normal(base.shape).astype(np.float32)
+            running.add_activations(
+                root, model, layer, rows, corpus=tmp_path / "text.txt", family="f", finetuned_from=origin
+            )
+    sure = Uncertainty(Intervals("jackknife", 6))
+    running.measure(Store(root), running.Means("cpu", sure=sure), names=["ckasim"], figures=["none"])
+    with reading(root) as catalog:
+        answer = finetuning(catalog)
+        told = catalog.execute(
+            "SELECT layer_a, low, high FROM intervals "
+            "WHERE model_a = 'base-pos' AND model_b = 'base' AND layer_a = layer_b ORDER BY 1"
+        ).fetchall()
+        drawn = page(gather(catalog)).replace(" ", "")
+    assert '"band":[[0,' in drawn
+    assert [(row["layer"], row["low"], row["high"]) for row in answer.records()] == told and len(told) == 2
+    assert "apart" not in answer.columns
+    [panel] = chart(answer).panels
+    assert [line.band for line in panel.lines] == [tuple(told)] and set(panel.lines[0].values()) >= {told[0][1]}

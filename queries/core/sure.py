@@ -58,10 +58,14 @@ def intervals(
 
 
 def with_intervals(
-    catalog: DuckDBPyConnection, table: Table, scope: Scope, pair: Callable[[Mapping[str, Any]], Pair]
-) -> Table:
-    """Return an answer that lists scores with what is known beside them; as it is, where nothing is."""
-    rows = table.records()
+    catalog: DuckDBPyConnection, table: Table, scope: Scope, pair: Callable[[Mapping[str, Any]], Pair], *,
+    is_ranked: bool = True,
+) -> Table:  # fmt: skip
+    """Return an answer that lists scores with what is known beside them; as it is, where nothing is.
+
+    Rows have a measure, or are of the scope's only one. is_ranked: whether a row is to be told apart from that above.
+    """
+    rows = [{"measure": scope.measure, **row} for row in table.records()]
     table = _with_chance(catalog, table, scope, [pair(row) for row in rows])
     if not catalog.execute("SELECT 1 FROM base.intervals LIMIT 1").fetchone():
         return table
@@ -70,12 +74,13 @@ def with_intervals(
         return table
     at = table.columns.index("value") + 1
     found = [known.get((row["measure"], pair(row))) for row in rows]
-    columns = (*table.columns[:at], *COLUMNS, "apart", *table.columns[at:])
+    columns = (*table.columns[:at], *COLUMNS, *(("apart",) if is_ranked else ()), *table.columns[at:])
     apart = _apart([row["measure"] for row in rows], found)
     beside = [
-        (*((one.error, one.low, one.high, one.corrected) if one else (None,) * len(COLUMNS)), differs)
+        (*((one.error, one.low, one.high, one.corrected) if one else (None,) * len(COLUMNS)),
+         *((differs,) if is_ranked else ()))
         for one, differs in zip(found, apart, strict=True)
-    ]
+    ]  # fmt: skip
     listed = [(*row[:at], *more, *row[at:]) for row, more in zip(table.rows, beside, strict=True)]
     note = "corrected: less bias, ± half of its 95 % interval over blocks of text"
     return replace(table, columns=columns, rows=listed, notes=(*table.notes, note))
@@ -91,7 +96,8 @@ def _with_chance(catalog: DuckDBPyConnection, table: Table, scope: Scope, pairs:
         (row["measure"], row["pair"]): (row["mean"], row["calibrated"], row["p"])
         for row in ask(catalog, sql, {**scope.values, "pairs": named}).records()
     }
-    found = [known.get((row["measure"], name)) for row, name in zip(table.records(), named, strict=True)]
+    records = [{"measure": scope.measure, **row} for row in table.records()]
+    found = [known.get((row["measure"], name)) for row, name in zip(records, named, strict=True)]
     if not any(found):
         return table
     at = table.columns.index("value") + 1

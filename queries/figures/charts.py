@@ -51,10 +51,15 @@ class Dots:
 
 @dataclass(frozen=True)
 class Line:
-    """One series over x, ordered by x."""
+    """One series over x, ordered by x; band: x, low and high, where its values have intervals."""
 
     series: int
     points: tuple[tuple[float, float], ...]
+    band: tuple[tuple[float, float, float], ...] = ()
+
+    def values(self) -> Iterable[float]:
+        """Return what the value axis must have room for."""
+        return (*(value for _, value in self.points), *(end for _, *ends in self.band for end in ends))
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,10 @@ class Lines:
     def ends(self, panel: Panel | None = None) -> tuple[float, float]:
         """Return the ends of the value axis, common to all panels; or of a panel's, where each has its own."""
         if panel is not None and not self.shares_axis:
-            values = [value for line in panel.lines for _, value in line.points]
+            values = [value for line in panel.lines for value in line.values()]
             found = scale(None, values, stretch=True)
             return found.low, found.high
-        return _ends(value for each in self.panels for line in each.lines for _, value in line.points)
+        return _ends(value for each in self.panels for line in each.lines for value in line.values())
 
 
 @dataclass(frozen=True)

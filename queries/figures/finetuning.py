@@ -9,7 +9,7 @@ from layeratlas.queries.figures.charts import Line, Lines, Panel, is_distance, l
 
 
 def chart(table: Table) -> Lines:
-    """Draw rows of model, finetuned_from, layer, layers, value: a panel an origin, a line a fine-tuned model."""
+    """Draw rows of model, finetuned_from, layer, layers, value: a panel an origin, a line a copy with its band."""
     rows = table.full_records()
     names = {row["model"]: _short(row["model"], row["finetuned_from"]) for row in rows}
     series = tuple(sorted(set(names.values())))
@@ -17,7 +17,9 @@ def chart(table: Table) -> Lines:
     panels = tuple(
         Panel(origin, tuple(
             Line(series.index(names[model]),
-                 tuple(sorted((row["layer"], row["value"]) for row in rows if row["model"] == model)))
+                 tuple(sorted((row["layer"], row["value"]) for row in rows if row["model"] == model)),
+                 tuple(sorted((row["layer"], row["low"], row["high"]) for row in rows
+                              if row["model"] == model and row.get("low") is not None)))
             for model in sorted({row["model"] for row in rows if row["finetuned_from"] == origin})
         ))
         for origin in origins

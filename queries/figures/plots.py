@@ -92,6 +92,9 @@ def _lines(chart: Lines) -> Figure:
 
 
 def _line(axes: Axes, line: Line) -> None:
+    if line.band:
+        x, low, high = zip(*line.band, strict=True)
+        axes.fill_between(x, low, high, color=colour_of(line.series), alpha=0.2, linewidth=0)
     axes.plot(
         [x for x, _ in line.points], [value for _, value in line.points], color=colour_of(line.series), linewidth=1.4,
         marker=marker_of(line.series), markersize=4.5, markeredgecolor="white", markeredgewidth=0.5,

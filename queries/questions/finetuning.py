@@ -17,6 +17,7 @@ from layeratlas.queries.core.ask import ask, load, worked_on
 from layeratlas.queries.core.models import described
 from layeratlas.queries.core.registry import Argument, question
 from layeratlas.queries.core.scope import Asked, Measured, check_model, find_one
+from layeratlas.queries.core.sure import with_intervals
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import OWN
 from layeratlas.store.errors import NothingYet
@@ -50,6 +51,9 @@ def finetuning(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, base: str
             for r in pairs.records()]  # fmt: skip
     what = f"Layers of fine-tuned copies towards {base or 'their origin'}'s"
     answer = Table(what, columns, rows, scope, _steps_in_words(steps), worked_on("finetuning", pairs.sql))
+    answer = with_intervals(
+        catalog, answer, scope, lambda r: (r["model"], r["layer"], r["finetuned_from"], r["layer"]), is_ranked=False
+    )
     given = {"finetuned_from": base, "layers": answer.column("layers")[0]}  # copies have the blocks of their origin
     return answer if base is None else replace(answer.without(tuple(given)), given=given)
 

@@ -66,7 +66,7 @@ function fitted(text, room, size) {
   return `${kept}…`;
 }
 
-// spec: {title, low, high, x, axis, panels: [{name, lines: [{series, points: [[x, value]]}]}], series: [name]}
+// spec: {title, low, high, x, axis, panels: [{name, lines: [{series, points: [[x, value]], band: [[x, low, high]]}]}], series: [name]}
 function lines(spec, width) {
   const columns = Math.max(1, Math.min(spec.panels.length, Math.floor(width / 230)));
   const each = width / columns, height = 190, left = 56, foot = 44, head = 30;
@@ -95,6 +95,12 @@ function lines(spec, width) {
     if (spec.diagonal)
       picture.append(svg("line", { x1: across(least), y1: up(least), x2: across(most), y2: up(most), stroke: "#57606a",
         "stroke-dasharray": "5 5" }));
+    for (const one of panel.lines.filter((each) => each.band.length)) {
+      const upper = one.band.map(([x, , high]) => `${across(x)},${up(high)}`);
+      const lower = one.band.map(([x, low]) => `${across(x)},${up(low)}`).reverse();
+      picture.append(svg("polygon", { points: [...upper, ...lower].join(" "), fill: COLOURS[one.series % COLOURS.length],
+        "fill-opacity": 0.2 }));
+    }
     for (const one of panel.lines) {
       const path = one.points.map(([x, value]) => `${across(x)},${up(value)}`).join(" ");
       picture.append(svg("polyline", { points: path, fill: "none", stroke: COLOURS[one.series % COLOURS.length], "stroke-width": 2 }));

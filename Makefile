@@ -38,6 +38,7 @@ site: $(VENV)/installed
 
 # What docs/findings.md says of the zoo, from the store that `make demo` fills.
 findings: demo
+	$(BIN)/python cli.py measure --intervals jackknife
 	$(BIN)/python -m docs._findings layeratlas-data
 	$(BIN)/cog -I . -r docs/findings.md
 

@@ -1,11 +1,13 @@
 """The page of findings: the paper's claims, and what the published figures and the zoo say, in the questions' words.
 
-The zoo's sentences come from the store that `make demo` fills: python -m docs._findings STORE writes them to zoo.json.
+The zoo's sentences come from the store that `make findings` fills: python -m docs._findings STORE writes them to
+zoo.json. What freezing layers costs comes from zoo/freezing.json, which `python -m zoo freeze` writes.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -17,8 +19,9 @@ from layeratlas.queries.core.scope import Asked
 from layeratlas.queries.core.statistics import spearman
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.questions import QUESTIONS
-from layeratlas.queries.questions.findings import findings
+from layeratlas.queries.questions.findings import MEASURES, findings
 from layeratlas.store.store import Store
+from zoo import freeze
 
 ROOT = Path(__file__).resolve().parent.parent
 ZOO = Path(__file__).parent / "zoo.json"
@@ -33,13 +36,16 @@ CLAIMS = {
     "measures": "Measures at one level of localisation agree; across levels they need not. (Ours.)",
     "untrained": "How much of it does a model reach that was never trained? (Ours.)",
 }
+#: Of these the zoo's sentence is the verdict of `layeratlas query findings`, with its intervals; in its order.
+VERDICTS = ("top-pairs", "families", "levels", "finetuning", "untrained")
 
 
 def sentences(store: Store, source: str, tuned: str) -> dict[str, str]:
     """What each question's answer says of a source, and of one with fine-tuned copies."""
     asked = Asked(source=source)
     with store.catalog() as catalog:
-        found = {name: QUESTIONS[name].ask(catalog, asked) for name in ("families", "localization", "measures")}
+        found = {name: QUESTIONS[name].ask(catalog, asked.measuring(*MEASURES)) for name in ("families", "measures")}
+        found["localization"] = QUESTIONS["localization"].ask(catalog, asked)
         found["clusters"] = QUESTIONS["clusters"].ask(catalog, asked)
         found["top-pairs"] = QUESTIONS["top-pairs"].ask(catalog, Asked(source=source, limit=10), across="families")
         found["finetuning"] = QUESTIONS["finetuning"].ask(catalog, Asked(source=tuned))
@@ -51,7 +57,8 @@ def sentences(store: Store, source: str, tuned: str) -> dict[str, str]:
         )
         said["localization"] = f"{_with_depth(found['localization'])}; {said['localization']}"
         if source == "own":
-            said["untrained"] = findings(catalog)[-1].verdict.split(": ", 1)[1]
+            said["sets_in"] = found["finetuning"].says
+            said |= {name: one.verdict for name, one in zip(VERDICTS, findings(catalog), strict=True)}
     return said
 
 
@@ -76,6 +83,39 @@ def page() -> str:
         theirs = published.get(name, "no such figures are published")
         parts.append(f"## {claim}\n\n- **Published:** {_sentence(theirs)}\n- **Zoo:** {_sentence(zoo[name])}")
     return "\n\n".join(parts)
+
+
+def short() -> str:
+    """A line a claim, for the README: whether the zoo shows it, and the numbers."""
+    zoo = json.loads(ZOO.read_text(encoding="utf-8"))
+    lines = ["| claim | in the zoo |", "|---|---|"]
+    for name in VERDICTS:
+        seen, _, numbers = zoo[name].partition(": ")
+        lines.append(f"| {CLAIMS[name]} | **{seen}**: {numbers} |")
+    for name, seen, numbers in _frozen():
+        lines.append(f"| Layers that fine-tuning hardly changes can be frozen: {name}. | **{seen}**: {numbers} |")
+    return "\n".join(lines)
+
+
+def freezing() -> str:
+    """What fine-tuning loses when layers are frozen: the table, and a verdict a copy."""
+    lines = [f"- **{name}:** {seen}: {numbers}." for name, seen, numbers in _frozen()]
+    return "\n\n".join([freeze.table(freeze.load()), "\n".join(lines)])
+
+
+def _frozen() -> list[tuple[str, str, str]]:
+    """Of each copy that was fine-tuned with frozen layers: its name, the verdict, the numbers."""
+    zoo = json.loads(ZOO.read_text(encoding="utf-8"))
+    starts = {name: int(layer) for name, layer in re.findall(r"(\S+) from layer (\d+)", zoo["sets_in"])}
+    found = []
+    for name in dict.fromkeys(record["copy"] for record in freeze.load()):
+        lost, error = freeze.lost(freeze.load(), name, starts[name])
+        numbers = (
+            f"with the {starts[name]} layers frozen below the one where change sets in, accuracy falls by "
+            f"{100 * lost:.1f} ± {100 * error:.1f} points"
+        )
+        found.append((name, freeze.verdict(lost, error), numbers))
+    return found
 
 
 def _sentence(says: str) -> str:

@@ -72,8 +72,8 @@ GROUPED = Table("groups", ("place", "model", "layer", "family", "cluster", "join
                 [(place, model, layer, family, 1 + (family == "gpt"), place / 20 or None, place / 9, -layer / 5)
                  for place, (model, family, layer) in enumerate(
                      (model, family, layer) for model, family in (("bert-base", "bert"), ("gpt_one", "gpt"))
-                     for layer in range(4))], EWT, "two groups", notes=("average linkage of 1 − ckasim",))  # fmt: skip
-GROUPED_SCORES = pairs({"bert-base": ("bert", 3), "gpt_one": ("gpt", 3)})
+                     for layer in range(4))], EWT, "two groups", notes=("average linkage of 1 − ckasim",),
+                ordered=pairs({"bert-base": ("bert", 3), "gpt_one": ("gpt", 3)}))  # fmt: skip
 FIGURES = {
     "heatmap": lambda: heatmap.draw(pairs(SEVEN)),
     "two models": lambda: heatmap.draw(pairs({"bert-base": ("bert", 3)}, {"gpt": ("gpt", 5)})),
@@ -81,7 +81,7 @@ FIGURES = {
     "localization": lambda: plots.draw(localization.chart(PLACES)),
     "correspondence": lambda: plots.draw(correspondence.chart(MATCHES)),
     "finetuning": lambda: plots.draw(finetuning.chart(TUNED)),
-    "clusters": lambda: clusters.draw(GROUPED_SCORES, GROUPED),
+    "clusters": lambda: clusters.draw(GROUPED),
     "map": lambda: plots.draw(clusters.chart(GROUPED)),
 }
 

@@ -43,6 +43,7 @@ QUESTIONS = (
     "5. Trained against untrained: how much does a control of another family already reach?",
 )
 _HIGH = 0.5  # a similarity of layers of two families that is worth calling similar
+_RARE = 0.05  # a p-value that is called no chance
 _FEW = 3  # copies; fewer say nothing of others
 _MIDDLE = 0.5  # of a model's depth
 _DRAWS, _SEED = 1999, 0
@@ -196,10 +197,12 @@ def _family(asked: _Asked) -> Finding:
         return _missing(table, "no family has two trained models")
     intervals = [None if low is None else (low, high) for *_, low, high, _ in rows]
     above = [row[0] for row, one in zip(rows, intervals, strict=True) if one and one[0] > 0]
+    rare = [row[0] for row in rows if row[-1] is not None and row[-1] <= _RARE]
     higher = sum(row[3] > 0 for row in rows)
     said = (
         f"within a family is above across for {higher} of {len(rows)} measures; by an interval above 0: "
-        f"{', '.join(above) or 'none'}"
+        f"{', '.join(above) or 'none'}; by more than families dealt out at random (p ≤ {_RARE}): "
+        f"{', '.join(rare) or 'none'}"
     )
     return _said(table, _verdict(intervals), said)
 

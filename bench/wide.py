@@ -1,4 +1,4 @@
-"""How far is `measure` from the bare product on wide layers, where the small algebra counts, and what memory does it take?
+"""How far is `measure` from the bare product on wide layers, and what memory does it take?
 
     python bench/wide.py                           # 4 layers × 2,048 × 25,000 words, a minute on two free cores
     python bench/wide.py --neurons 4096 --memory 3072

@@ -141,6 +141,11 @@ class Layer:
         """The variances of all neurons together, over that of the widest one."""
         return float(self.relative.square().sum())
 
+    def settle(self) -> None:
+        """Give up the matrices that nothing more will be derived from."""
+        for name in ("_correlation", "spectrum", "principal"):
+            vars(self).pop(name, None)
+
     def rank(self, tolerance: float) -> int:
         """Count the directions that hold more than `tolerance` times the variance of an average live neuron."""
         return int((self.spectrum[0] > tolerance).sum())
@@ -438,6 +443,7 @@ class Moments:
         if self._pivot is None or self.words < 3:
             raise TooFewWords(f"{self._names[index]} has {self.words} words here: nothing can be said of so few")
         with self._lock:
+            self._product = self._product[:0].clone()
             if index not in self._layers:
                 shift = self._shift(index)[:, None]
                 covariance = both_triangles(self._own[index]) / self.words - shift @ shift.T
@@ -450,6 +456,11 @@ class Moments:
                 self._layers[index] = layer
                 self._own[index] = covariance[:0].clone()
             return self._layers[index]
+
+    def settle(self, index: int) -> None:
+        """Give up what only preparing a layer needs."""
+        if index in self._layers:
+            self._layers[index].settle()
 
     def pair(self, pairs: Sequence[tuple[int, int]]) -> Cross:
         """Return the correlations of pairs (a, b), a < b, whose layers have the same widths."""
@@ -481,7 +492,6 @@ class Moments:
 
     def release(self, row: int) -> None:
         """Give up the sums of pairs (a, b) with a < row: pairs are taken in order, and these are done."""
-        self._product = self._product[:0].clone()
         for strip in [strip for strip in self._cross if strip.rows[1] <= row]:
             del self._cross[strip]
             if self._directions is not None:

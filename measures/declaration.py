@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
 from layeratlas.measures.score import Scores
 
@@ -66,6 +66,14 @@ class Gathering(Protocol):
 
     def release(self, row: int) -> None:
         """Give up what only pairs (a, b) with a < row need."""
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A gathering whose layers take less once all measures have prepared them."""
+
+    def settle(self, index: int) -> None:
+        """Give up what only preparing a layer needs."""
 
 
 class Statistic(Protocol):

@@ -19,7 +19,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from layeratlas.measures.batches import batched, shape_of
-from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, Statistic
+from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, Settling, Statistic
 from layeratlas.measures.figure import Figure, Stated, state
 from layeratlas.measures.joined import statistics_of
 from layeratlas.measures.nulls import Chance, Null, orders
@@ -37,6 +37,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 _BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
 _ITEM = 8  # bytes of a value that is held to be shuffled, twice as float32
+_ALGEBRA = 5 * 8  # bytes a squared neuron that the decomposition of a layer takes, or the algebra of a pair
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
 
 
@@ -120,7 +121,8 @@ def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure
     def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
         held: int = source.held([layers[index] for index in indices])
         shuffled = _ITEM * sum(units) * words if sure.nulls else 0
-        return held + shuffled + sum(taken(statistic, units, pairs) for statistic in statistics)
+        algebra = _algebra([layers[index] for index in indices])
+        return held + shuffled + algebra + sum(taken(statistic, units, pairs) for statistic in statistics)
 
     def taken(statistic: Any, units: list[int], pairs: list[Pair]) -> int:
         if sure.intervals and isinstance(statistic, Foldable):
@@ -128,6 +130,11 @@ def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure
         return int(statistic.bytes(units, pairs))
 
     return cost
+
+
+def _algebra(layers: Sequence[Source]) -> int:
+    """Return how many bytes the small algebra of one layer or pair takes."""
+    return int(_ALGEBRA * max((layer.units for layer in layers), default=0) ** 2)
 
 
 def source_of(kind: str) -> Any:
@@ -150,12 +157,13 @@ def compare_tile(
     own = [(place[index], one) for index, one in figures]
     read = _read(kind, [layers[index] for index in used], local, in_order(measures),
                  figures=own, how=how, advance=advance)  # fmt: skip
-    with _side_by_side(how.device) as each:
+    spare = max(0, how.memory - memory_of(kind, layers, pairs, measures, how.sure))
+    with _side_by_side(how.device, 1 + spare // _algebra([layers[index] for index in used])) as each:
         replicates = _replicates(read, how.sure.intervals, each) if how.sure.intervals and local else None
         gathered = read.gathered()
-        chance = _chance(read, gathered, how.sure.nulls, each) if how.sure.nulls and local else None
         if own:
             tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
+        chance = _chance(read, gathered, how.sure.nulls, each) if how.sure.nulls and local else None
         for outcomes in gathered.compared(local, each):
             yield [
                 replace(one, pairs=[(used[a], used[b]) for a, b in one.pairs],
@@ -332,7 +340,10 @@ class _Gathered:
     def _prepare(self, view: tuple[Gathering, int, Hashable]) -> dict[tuple[Measure, int, Hashable], Any]:
         statistic, index, group = view
         own = [measure for measure, needed in self._statistics.items() if needed is statistic]
-        return {(measure, index, group): self._prepare_one(measure, index, group) for measure in own}
+        prepared = {(measure, index, group): self._prepare_one(measure, index, group) for measure in own}
+        if isinstance(statistic, Settling):
+            statistic.settle(index)
+        return prepared
 
     def _prepare_one(self, measure: Measure, index: int, group: Hashable) -> Any:
         if index in self._refused:
@@ -504,21 +515,26 @@ def _require_prepared(left: Sequence[Any], right: Sequence[Any]) -> None:
 
 
 @contextmanager
-def _side_by_side(device: torch.device) -> Iterator[SideBySide]:
-    """Give a map that runs one single-threaded piece of work a core: problems this small gain little from threads."""
+def _side_by_side(device: torch.device, room: int) -> Iterator[SideBySide]:
+    """Give a map that runs a piece of work a core, but no more than memory has room for; these share the cores.
+
+    Single-threaded as a rule: problems this small gain little from threads.
+    """
     if device.type != "cpu":
         yield map
         return
+    pieces = min(torch.get_num_threads(), room)
+    threads = torch.get_num_threads() // pieces
     with (
-        _torch_threads(1) as cores,
-        ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        _torch_threads(threads),
+        ThreadPoolExecutor(pieces, initializer=torch.set_num_threads, initargs=(threads,)) as pool,
     ):
 
         def each(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
             ahead: deque[Future[R]] = deque()
             for item in items:
                 ahead.append(pool.submit(work, item))
-                if len(ahead) > 4 * cores:  # no more finished pieces wait in memory than that
+                if len(ahead) > 4 * pieces:  # no more finished pieces wait in memory than that
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
@@ -527,11 +543,11 @@ def _side_by_side(device: torch.device) -> Iterator[SideBySide]:
 
 
 @contextmanager
-def _torch_threads(count: int) -> Iterator[int]:
+def _torch_threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         with threadpool_limits(count, user_api="blas"):  # numpy's
-            yield before
+            yield
     finally:
         torch.set_num_threads(before)

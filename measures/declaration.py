@@ -153,6 +153,13 @@ class Measure:
         """Why it has no interval under these parameters; "" where it has."""
         return self.no_interval
 
+    def expected(self, a: Any, b: Any, words: int) -> Any:
+        """Return the mean, [pairs] float64, over all ways in which words can meet, each as likely; None: unknown.
+
+        a, b: what was prepared, batched, as `compare` takes it.
+        """
+        return None
+
     def prepare(self, layer: Any) -> Any:
         """Return, once a layer, what comparing it will need of its statistics; changes nothing."""
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
@@ -38,7 +38,12 @@ R = TypeVar("R")
 _BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
 _ITEM = 8  # bytes of a value that is held to be shuffled, twice as float32
 _ALGEBRA = 5 * 8  # bytes a squared neuron that the decomposition of a layer takes, or the algebra of a pair
+Follow = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
+
+
+def _unseen(done: int) -> None:
+    """Show nothing."""
 
 
 @dataclass(frozen=True)
@@ -145,11 +150,12 @@ def source_of(kind: str) -> Any:
 def compare_tile(
     kind: str, layers: Sequence[Source], pairs: Sequence[Pair], measures: Sequence[Measure], how: How, *,
     figures: Sequence[tuple[int, Figure]] = (), tell: Callable[[list[Stated]], None] = lambda stated: None,
-    advance: Callable[[int], None] = lambda words: None,
+    advance: Callable[[int], None] = lambda words: None, follow: Follow = lambda title, times: nullcontext(_unseen),
 ) -> Iterator[list[Outcomes]]:  # fmt: skip
     """Yield the outcomes of the pairs of one tile: one pass over its layers.
 
     figures: of which layers (indices) which figures are wanted from the same pass; `tell` gets them, before any pair.
+    follow: shows how far what is done again and again has come, from its title and how often that is.
     """
     used = sorted({index for pair in pairs for index in pair} | {index for index, _ in figures})
     place = {index: at for at, index in enumerate(used)}
@@ -159,11 +165,16 @@ def compare_tile(
                  figures=own, how=how, advance=advance)  # fmt: skip
     spare = max(0, how.memory - memory_of(kind, layers, pairs, measures, how.sure))
     with _side_by_side(how.device, 1 + spare // _algebra([layers[index] for index in used])) as each:
-        replicates = _replicates(read, how.sure.intervals, each) if how.sure.intervals and local else None
+        replicates = chance = None
+        if how.sure.intervals and local:
+            with follow("leaving out blocks", how.sure.intervals.draws) as done:
+                replicates = _replicates(read, how.sure.intervals, each, done)
         gathered = read.gathered()
         if own:
             tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
-        chance = _chance(read, gathered, how.sure.nulls, each) if how.sure.nulls and local else None
+        if how.sure.nulls and local:
+            with follow("meeting by chance", how.sure.nulls.permutations) as done:
+                chance = _chance(read, gathered, how.sure.nulls, each, done)
         for outcomes in gathered.compared(local, each):
             yield [
                 replace(one, pairs=[(used[a], used[b]) for a, b in one.pairs],
@@ -173,7 +184,7 @@ def compare_tile(
             ]  # fmt: skip
 
 
-def _replicates(read: _Reading, asked: Intervals, each: SideBySide) -> Replicates:
+def _replicates(read: _Reading, asked: Intervals, each: SideBySide, done: Callable[[int], None]) -> Replicates:
     """Compare all pairs of a tile again and again, with some blocks of the corpus left out, or counted twice."""
     found = Replicates(asked, read.sizes)
     sure = []
@@ -185,10 +196,11 @@ def _replicates(read: _Reading, asked: Intervals, each: SideBySide) -> Replicate
     for number, weights in found if sure else ():
         for outcomes in read.gathered(sure, weights).compared(read.pairs, each):
             found.take(number, outcomes)
+        done(1)
     return found
 
 
-def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide) -> Chance:
+def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide, done: Callable[[int], None]) -> Chance:
     """Compare all pairs of a tile again and again, b's text in another order; what is known of each layer stays."""
     found = Chance(asked.permutations)
     for measure in read.measures:
@@ -201,6 +213,10 @@ def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide)
         for number, order in enumerate(orders(asked, read.layers[0].sentences())):  # type: ignore[attr-defined]
             for outcomes in gathered.shuffled(read.held, torch.from_numpy(order)).compared(read.pairs, each):
                 found.take(number, outcomes)
+            done(1)
+        if asked.permuted == "words":  # any word meets any: what is expected is known
+            for measure, pairs, means in gathered.expected(read.pairs):
+                found.expect(measure, pairs, means)
     except TooFewWords as refusal:
         for measure in read.measures:
             found.refuse(measure, read.pairs, str(refusal))
@@ -357,6 +373,21 @@ class _Gathered:
         """Tell whether what a measure needs can be met again in another order."""
         return isinstance(self._statistics[measure], Shuffling)
 
+    def expected(self, pairs: list[Pair]) -> Iterator[tuple[Measure, list[Pair], Any]]:
+        """Give the means over all ways in which words can meet, of measures that know them."""
+        for batch in self.batches(pairs):
+            for measure in filter(self.shuffles, self._statistics):
+                group = self._statistics[measure].group(*batch[0])
+                ends = [[self._prepared[measure, pair[end], group] for pair in batch] for end in (0, 1)]
+                if any(isinstance(one, MeasureError) for some in ends for one in some):
+                    continue
+                a, b = map(batched, ends)
+                words = self._statistics[measure].words  # type: ignore[attr-defined]
+                back = _turned(batch)
+                for some, means in ((batch, measure.expected(a, b, words)), (back, measure.expected(b, a, words))):
+                    if means is not None:
+                        yield measure, some, means
+
     def shuffled(self, held: Any, order: Any) -> _Gathered:
         """Return the same layers, prepared as they are, with the words of every pair's second in another order."""
         one_each = {
@@ -420,7 +451,7 @@ class _Gathered:
     def _compare(
         self, measure: Measure, statistic: Gathering, pairs: list[Pair], crosses: dict[Gathering, Any]
     ) -> list[Outcomes]:
-        back = [(b, a) for a, b in pairs]
+        back = _turned(pairs)
         group = statistic.group(*pairs[0])
         left, right = ([self._prepared[measure, pair[end], group] for pair in pairs] for end in (0, 1))
         try:
@@ -488,6 +519,10 @@ class _Gathered:
             f"{measure.name} gives {value:.6g} of {left} towards {right}, which is outside its range "
             f"{measure.bounds.low} to {measure.bounds.high}"
         )
+
+
+def _turned(pairs: list[Pair]) -> list[Pair]:
+    return [(b, a) for a, b in pairs]
 
 
 def _detailed(scores: Scores | list[Score | MeasureError]) -> bool:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.folds import lengths_of
-from layeratlas.measures.resampling import Collected, Values
+from layeratlas.measures.resampling import Collected, Pair, Values
 from layeratlas.measures.score import TooFewWords
 from layeratlas.measures.statistics.sampled import mixed
 from layeratlas.store.uncertainty import Nulls
@@ -27,6 +27,7 @@ _AT_HOME = 0.05  # the share of words that may stay where they are
 class Null:
     """What chance gives: mean, standard deviation, the ends of its middle 95 % and the median.
 
+    The mean is that over all ways in which words can meet, where a measure knows it and each is as likely.
     calibrated: (score - mean) / (value of a layer towards itself - mean), 0 at chance and 1 at identity; None where a
     measure has no such value. p: how often chance is as close, the score itself counted with: never 0.
     """
@@ -40,9 +41,9 @@ class Null:
     p: float
 
 
-def null(measure: Measure, value: float, chance: Values) -> Null:
-    """Return where a score stands among those that chance gives."""
-    mean = float(chance.mean())
+def null(measure: Measure, value: float, chance: Values, expected: float | None = None) -> Null:
+    """Return where a score stands among those that chance gives. expected: their mean, where theory knows it."""
+    mean = float(chance.mean()) if expected is None else expected
     low, median, high = (float(one) for one in np.quantile(chance, (0.025, 0.5, 0.975)))
     as_close = int((chance >= value).sum() if measure.sense == "similarity" else (chance <= value).sum())
     most = measure.self_value
@@ -89,6 +90,17 @@ def _numbers(count: int, asked: Nulls, k: int) -> npt.NDArray[np.uint64]:
 class Chance(Collected):
     """What shuffled text gives, measure by measure, until the scores themselves are there."""
 
+    def __init__(self, times: int) -> None:
+        super().__init__(times)
+        self._expected: dict[tuple[Measure, Pair], float] = {}
+
+    def expect(self, measure: Measure, pairs: Sequence[Pair], means: Any) -> None:  # means [pairs]
+        """Take what theory says of the mean."""
+        self._expected.update({(measure, pair): mean for pair, mean in zip(pairs, means.tolist(), strict=True)})
+
     def nulls(self, outcomes: Outcomes) -> list[Null | str | None]:
         """Return where each score stands, or why that is not known; None where there is no score."""
-        return self.each(outcomes, lambda value, values: null(outcomes.measure, value, values))
+        measure = outcomes.measure
+        return self.each(
+            outcomes, lambda pair, value, values: null(measure, value, values, self._expected.get((measure, pair)))
+        )

@@ -274,6 +274,7 @@ class Filler:
                 figures=wanted,
                 tell=partial(self._state, tile),
                 advance=read,
+                follow=lambda title, times: self.progress.task(f"{title}: {tile.title}", times),
             )
             for some in _every(found, _STAGE_SECONDS):
                 self.store.write_table("scores", score_table(some, tile.artifacts, self.run))

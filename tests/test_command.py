@@ -285,9 +285,18 @@ def test_interrupted_with_ctrl_c(study: Path, finished: Path, tmp_path: Path) ->
     assert_same(tmp_path / "s", finished)
 
 
+def until_at_work(process: subprocess.Popen[str]) -> None:
+    """Wait until a query uses the processor: loading is over in less than five seconds of it."""
+    used, deadline = 0.0, time.monotonic() + 120
+    while used < 5 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+        ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        used = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 def test_ctrl_c_inside_a_query_is_an_interrupt_not_a_bug(finished: Path) -> None:
     process = start("sql", "SELECT count(*) FROM range(10_000_000_000) a WHERE sqrt(range) < 0", "--store", finished)
-    time.sleep(3)
+    until_at_work(process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and len(err.splitlines()) == 1, err

@@ -302,8 +302,8 @@ def test_ctrl_c_inside_a_query_is_an_interrupt_not_a_bug(finished: Path) -> None
     assert process.returncode == 130 and len(err.splitlines()) == 1, err
 
 
-# The catalog, or an artifact, does not fit any more.
-@pytest.mark.parametrize("most", [pytest.param(300_000, marks=pytest.mark.proof), 3_000_000])
+@pytest.mark.proof  # beside `test_full_disk.py`
+@pytest.mark.parametrize("most", [300_000, 3_000_000])  # the catalog, or an artifact, does not fit any more
 def test_a_full_disk_is_one_line_and_loses_nothing(study: Path, tmp_path: Path, most: int) -> None:
     text = study.read_text().replace('"./', f'"{study.parent}/').replace("limit = 120", "limit = 2000")
     (tmp_path / "study.toml").write_text(text)

@@ -67,6 +67,7 @@ def values(store: Path) -> dict[tuple[object, ...], float]:
     return {tuple(key): value for *key, value in Store(store).rows(sql)}
 
 
+@pytest.mark.proof  # beside `test_command.py`, where a query asks meanwhile
 def test_two_processes_share_a_store_and_compute_nothing_twice(extracted: Path, tmp_path: Path) -> None:
     alone, shared = (shutil.copytree(extracted, tmp_path / name) for name in ("alone", "shared"))
     assert measured(start(alone)) == SCORES

@@ -45,6 +45,9 @@ def test_a_place_keeps_files_under_their_names(place: str, tmp_path: Path) -> No
         at.fetch("activations/none", tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    "place", ["s3", *(pytest.param(kind, marks=pytest.mark.proof) for kind in ("folder", "fsspec"))], indirect=True
+)
 def test_two_machines_share_through_a_place_and_a_third_has_nothing_to_do(place: str, tmp_path: Path) -> None:
     whole = measured(tmp_path / "whole", "m1", "m2", "m3")
     one, two = measured(tmp_path / "one", "m1", "m2"), measured(tmp_path / "two", "m2", "m3")

@@ -21,20 +21,22 @@ from threadpoolctl import threadpool_limits
 from layeratlas.measures.batches import batched, shape_of
 from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, Statistic
 from layeratlas.measures.figure import Figure, Stated, state
-from layeratlas.measures.joined import statistics_of
+from layeratlas.measures.joined import Needs, statistics_of
 from layeratlas.measures.nulls import Chance, Null, orders
 from layeratlas.measures.registry import in_order
 from layeratlas.measures.resampling import Interval, Replicates
 from layeratlas.measures.score import MeasureError, Score, Scores, TooFewWords, UnequalWidths
 from layeratlas.measures.sources.base import Source
+from layeratlas.measures.statistics import drawn
 from layeratlas.measures.statistics.centring import Block
-from layeratlas.measures.statistics.folds import Foldable, Shuffling
+from layeratlas.measures.statistics.folds import Drawable, Foldable, Shuffling
 from layeratlas.measures.tiles import Cost, Pair, cut
 from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
 
 CPU = torch.device("cpu")
 T = TypeVar("T")
 R = TypeVar("R")
+N = TypeVar("N", bound=Needs)
 _BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
 _ITEM = 8  # bytes of a value that is held to be shuffled, twice as float32
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
@@ -114,13 +116,17 @@ def memory_of(
 
 
 def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure: Uncertainty) -> Cost:
-    source, statistics = source_of(kind), set(statistics_of(measures).values())
+    source, statistics = source_of(kind), set(_needed(measures, sure).values())
     words = max((getattr(layer, "words", 0) for layer in layers), default=0)
 
     def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
         held: int = source.held([layers[index] for index in indices])
-        shuffled = _ITEM * sum(units) * words if sure.nulls else 0
-        return held + shuffled + sum(taken(statistic, units, pairs) for statistic in statistics)
+        return held + beside(units) + sum(taken(statistic, units, pairs) for statistic in statistics)
+
+    def beside(units: list[int]) -> int:
+        if sure.nulls is None:
+            return 0
+        return _ITEM * sum(units) * words if sure.nulls.method == "permuted" else drawn.bytes_of(units)
 
     def taken(statistic: Any, units: list[int], pairs: list[Pair]) -> int:
         if sure.intervals and isinstance(statistic, Foldable):
@@ -128,6 +134,14 @@ def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure
         return int(statistic.bytes(units, pairs))
 
     return cost
+
+
+def _needed(asked: Sequence[N], sure: Uncertainty) -> dict[N, Statistic]:
+    """Return what to gather for each measure or figure, with what draws take."""
+    needed = statistics_of(asked)
+    if sure.nulls is None or sure.nulls.method == "permuted":
+        return needed
+    return {one: found.to_draw() if isinstance(found, Drawable) else found for one, found in needed.items()}
 
 
 def source_of(kind: str) -> Any:
@@ -183,6 +197,9 @@ def _replicates(read: _Reading, asked: Intervals, each: SideBySide) -> Replicate
 def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide) -> Chance:
     """Compare all pairs of a tile again and again, b's text in another order; what is known of each layer stays."""
     found = Chance(asked.permutations)
+    if asked.method == "drawn":
+        _draw(read, gathered, asked, each, found)
+        return found
     for measure in read.measures:
         if not gathered.shuffles(measure):
             found.refuse(measure, read.pairs, f"what {measure.name} needs is not kept so that text can be shuffled")
@@ -199,6 +216,27 @@ def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide)
     return found
 
 
+def _draw(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide, found: Chance) -> None:
+    """Compare all pairs of a tile with what b's words in any order would give, some draws at a time."""
+    chosen = []
+    for measure in read.measures:
+        statistic: Any = measure.statistic
+        reason = statistic.undrawn if isinstance(statistic, Drawable) else f"what {measure.name} needs cannot be drawn"
+        if reason:
+            found.refuse(measure, read.pairs, reason)
+        else:
+            chosen.append(measure)
+    if not chosen:
+        return
+    gathered.prepare(each)
+    gathering = gathered.drawn(chosen, asked.seed)
+    step = drawn.at_once([layer.units for layer in read.layers])
+    for first in range(0, asked.permutations, step):
+        numbers = range(first, min(first + step, asked.permutations))
+        for outcomes in gathering.draws(numbers).compared_as([[pair] * len(numbers) for pair in read.pairs], each):
+            found.take_each(numbers, outcomes)
+
+
 def _read(
     kind: str, layers: Sequence[Source], pairs: list[Pair], measures: Sequence[Measure],
     *, figures: Sequence[tuple[int, Figure]], how: How, advance: Callable[[int], None],
@@ -213,7 +251,7 @@ def _read(
             whole = str(refusal)
     feed = source.feed(layers, how.dtype, how.device, edges)
     asked: list[Measure | Figure] = [*measures, *dict.fromkeys(one for _, one in figures)]
-    needed = statistics_of(asked)
+    needed = _needed(asked, how.sure)
     of_pairs = {needed[measure] for measure in measures}
     statistics: dict[Statistic, Any] = {}
     for statistic in dict.fromkeys(needed.values()):
@@ -229,7 +267,7 @@ def _read(
             gathering.add(block)
         if edges:
             sizes[block.fold] += block.words
-        if how.sure.nulls and pairs and isinstance(block, Block):
+        if how.sure.nulls and how.sure.nulls.method == "permuted" and pairs and isinstance(block, Block):
             held.append(replace(block, centred=block.centred.clone()))
         advance(block.words)
     together = Block(torch.cat([one.centred for one in held]), held[0].pivot) if held else None
@@ -355,14 +393,31 @@ class _Gathered:
         of_measure = {
             measure: one_each[statistic] for measure, statistic in self._statistics.items() if statistic in one_each
         }
-        found = _Gathered(self._layers, self._pairs, of_measure, {}, self._refused)
-        found._prepared = {key: value for key, value in self._prepared.items() if key[0] in of_measure}
+        return self._with(of_measure)
+
+    def drawn(self, measures: Sequence[Measure], seed: int) -> _Gathered:
+        """Return the same layers under these measures, whose pairs are drawn; of no draw as yet."""
+        one_each: dict[Any, Any] = {one: one.drawn(seed) for one in {self._statistics[measure] for measure in measures}}  # type: ignore[attr-defined]
+        return self._with({measure: one_each[self._statistics[measure]] for measure in measures})
+
+    def draws(self, numbers: Sequence[int]) -> _Gathered:
+        """Return these draws."""
+        one_each = {one: one.draws(numbers) for one in set(self._statistics.values())}  # type: ignore[attr-defined]
+        return self._with({measure: one_each[one] for measure, one in self._statistics.items()})
+
+    def _with(self, statistics: dict[Measure, Gathering]) -> _Gathered:
+        """Return the same layers, as they are prepared, with other statistics of pairs."""
+        found = _Gathered(self._layers, self._pairs, statistics, {}, self._refused)
+        found._prepared = {key: value for key, value in self._prepared.items() if key[0] in statistics}
         return found
 
     def compared(self, pairs: list[Pair], each: SideBySide) -> Iterator[list[Outcomes]]:
         """Prepare all layers, and give the outcomes of pairs, batch by batch."""
         self.prepare(each)
-        batches = self.batches(pairs)
+        return self.compared_as(self.batches(pairs), each)
+
+    def compared_as(self, batches: list[list[Pair]], each: SideBySide) -> Iterator[list[Outcomes]]:
+        """Give the outcomes of batches, in the order of their first layers."""
         for batch, outcomes in zip(batches, each(self.compare, batches), strict=True):
             self.release(min(a for a, _ in batch))
             yield outcomes

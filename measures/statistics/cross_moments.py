@@ -38,6 +38,15 @@ class CrossMoments:
         """Return what gives all that both give."""
         return CrossMoments(self.norms or other.norms, self.directions or other.directions)
 
+    @property
+    def undrawn(self) -> str:
+        """Rows of length one are another layer, whose moments with the layer itself are not gathered."""
+        return "rows of length one cannot be drawn: ask for --null permuted" if self.directions else ""
+
+    def to_draw(self) -> CrossMoments:
+        """Return the same with words' lengths, which tell whether a few words decide."""
+        return CrossMoments(True, self.directions)
+
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take."""
         norms = len(units) * (len(units) + sum(units)) if self.norms else 0

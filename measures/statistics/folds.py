@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from layeratlas.measures.declaration import Gathering
+from layeratlas.measures.declaration import Gathering, Statistic
 
 
 class Folded(Protocol):
@@ -43,6 +43,18 @@ class Shuffling(Protocol):
 
         held [words, neurons of all layers]: all that was added, side by side; order [words].
         """
+
+
+@runtime_checkable
+class Drawable(Protocol):
+    """A statistic from which can be drawn what b's words in any order would give."""
+
+    @property
+    def undrawn(self) -> str:
+        """Why the measures that need it cannot have that; "" where they can."""
+
+    def to_draw(self) -> Statistic:
+        """Return the same with what draws take."""
 
 
 class Additive(Gathering, Protocol):

@@ -6,7 +6,7 @@ A request is known in the log and in the catalog by its `settings`, canonical JS
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.identity import canonical_json
@@ -123,14 +123,14 @@ def nulls_of(text: str) -> Nulls:
     """
     name, _, rest = text.partition(":")
     if name == "drawn":
-        return Nulls("words", **_numbers(rest, ("permutations", "seed"), text), method="drawn")
+        return Nulls(method="drawn", **_numbers(rest, ("permutations", "seed"), text))
     if name != "permuted":
         raise BadRequest(f"a null is permuted, drawn, or as permuted:words,permutations=200,seed=3, got '{text}'")
     unit, _, numbers = rest.partition(",") if rest and "=" not in rest.split(",")[0] else (UNITS[0], "", rest)
     return Nulls(unit, **_numbers(numbers, ("permutations", "seed"), text))
 
 
-def _numbers(text: str, allowed: tuple[str, ...], whole: str) -> dict[str, int]:
+def _numbers(text: str, allowed: tuple[str, ...], whole: str) -> dict[str, Any]:
     found = {}
     for part in filter(None, text.split(",")):
         name, _, value = part.partition("=")

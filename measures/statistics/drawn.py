@@ -2,8 +2,8 @@
 
 Of layers whitened, [words, rank], the correlations of a with b in another order are a block of a random rotation of
 words about their mean. Over all orders and over all rotations they have one mean, 0, and one covariance,
-1/(words - 1) × identity; higher moments are those of layers that are normal. So a draw is L_a T L_bᵀ with T a block of a
-rotation and L the layers' loadings, and what is blind to rotation needs T's singular values alone.
+1/(words - 1) × identity; higher moments are those of layers that are normal. So a draw is L_a T L_bᵀ with T a block of
+a rotation and L the layers' loadings, and what is blind to rotation needs T's singular values alone.
 """
 
 from __future__ import annotations
@@ -233,9 +233,8 @@ class DrawnCross(Cross):
         """Return canonical correlations, and directions that have nothing to do with them."""
         kept = whitener_a.shape[2], whitener_b.shape[2]
         shared, turned = min(kept), int(self._a > self._b)
-        left, right = (
-            self._of.rotation(size, shared, side) for size, side in zip(kept, (turned, 1 - turned), strict=True)
-        )
+        left = self._of.rotation(kept[0], shared, turned)
+        right = self._of.rotation(kept[1], shared, 1 - turned)
         return Canonical(self._of.values(kept).to(left.dtype), left, right)
 
     def kept_correlations(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:
@@ -252,7 +251,7 @@ class DrawnCross(Cross):
 
 
 def peakedness(layer: Layer) -> float:
-    """Return the excess kurtosis of words' lengths about the mean: 0 where they are normal; large where a few decide."""
+    """Return the excess kurtosis of words' lengths about the mean: 0 of normal ones, large where a few decide."""
     own, words = layer.norms, layer.words
     if own is None:
         raise RuntimeError("draws need CrossMoments(norms=True)")

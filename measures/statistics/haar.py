@@ -55,7 +55,8 @@ def correlations(random: np.random.RandomState, rows: int, columns: int, size: i
     diagonal, above = cosine * np.r_[1, other_sine], -sine[:-1] * other
     squares = diagonal**2 + np.r_[above**2, 0]
     values = eigvalsh_tridiagonal(squares, above * diagonal[1:]) if count > 1 else squares
-    return np.r_[np.ones(forced), np.sqrt(values[::-1].clip(0, 1))]
+    found: Matrix = np.r_[np.ones(forced), np.sqrt(values[::-1].clip(0, 1))]
+    return found
 
 
 def rotation(random: np.random.RandomState, size: int, columns: int) -> Matrix:  # [size, columns]

@@ -29,7 +29,7 @@ from layeratlas.measures.score import MeasureError, Score, Scores, TooFewWords, 
 from layeratlas.measures.sources.base import Source
 from layeratlas.measures.statistics import drawn
 from layeratlas.measures.statistics.centring import Block
-from layeratlas.measures.statistics.folds import Drawable, Foldable, Shuffling
+from layeratlas.measures.statistics.folds import Drawable, Foldable, Shuffleable, Shuffling
 from layeratlas.measures.tiles import Cost, Pair, cut
 from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
 
@@ -38,7 +38,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 N = TypeVar("N", bound=Needs)
 _BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
-_ITEM = 8  # bytes of a value that is held to be shuffled, twice as float32
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
 
 
@@ -126,7 +125,9 @@ def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure
     def beside(units: list[int]) -> int:
         if sure.nulls is None:
             return 0
-        return _ITEM * sum(units) * words if sure.nulls.method == "permuted" else drawn.bytes_of(units)
+        if sure.nulls.method == "drawn":
+            return drawn.bytes_of(units)
+        return sum(one.shuffled_bytes(units, words) for one in statistics if isinstance(one, Shuffleable))
 
     def taken(statistic: Any, units: list[int], pairs: list[Pair]) -> int:
         if sure.intervals and isinstance(statistic, Foldable):
@@ -200,19 +201,27 @@ def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide)
     if asked.method == "drawn":
         _draw(read, gathered, asked, each, found)
         return found
+    of_statistic: dict[Shuffling, list[Measure]] = {}
     for measure in read.measures:
-        if not gathered.shuffles(measure):
+        statistic: Any = measure.statistic
+        if not isinstance(statistic, Shuffleable):
             found.refuse(measure, read.pairs, f"what {measure.name} needs is not kept so that text can be shuffled")
-    if read.held is None or not any(map(gathered.shuffles, read.measures)):
-        return found
-    gathered.prepare(each)
-    try:
-        for number, order in enumerate(orders(asked, read.layers[0].sentences())):  # type: ignore[attr-defined]
-            for outcomes in gathered.shuffled(read.held, torch.from_numpy(order)).compared(read.pairs, each):
-                found.take(number, outcomes)
-    except TooFewWords as refusal:
-        for measure in read.measures:
-            found.refuse(measure, read.pairs, str(refusal))
+        elif statistic.unshuffled:
+            found.refuse(measure, read.pairs, f"{measure.name}: {statistic.unshuffled}")
+        else:
+            of_statistic.setdefault(gathered.gathering(measure), []).append(measure)
+    if of_statistic:
+        gathered.prepare(each)
+    for gathering, measures in of_statistic.items():
+        of_words = gathering.of_words(read.layers[0].sentences())  # type: ignore[attr-defined]
+        try:
+            for number, order in enumerate(orders(asked, of_words)):
+                met = gathering.shuffled(read.held, torch.from_numpy(order))
+                for outcomes in gathered.met(dict.fromkeys(measures, met)).compared(read.pairs, each):
+                    found.take(number, outcomes)
+        except TooFewWords as refusal:
+            for measure in measures:
+                found.refuse(measure, read.pairs, str(refusal))
     return found
 
 
@@ -221,7 +230,9 @@ def _draw(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide, f
     chosen = []
     for measure in read.measures:
         statistic: Any = measure.statistic
-        reason = statistic.undrawn if isinstance(statistic, Drawable) else f"what {measure.name} needs cannot be drawn"
+        reason = f"what {measure.name} needs cannot be drawn: ask for --null permuted"
+        if isinstance(statistic, Drawable):
+            reason = statistic.undrawn
         if reason:
             found.refuse(measure, read.pairs, reason)
         else:
@@ -262,12 +273,14 @@ def _read(
             statistics[statistic] = statistic.begin(layers, own, how)
     sizes = [0] * folds
     held: list[Any] = []
+    shuffled = bool(pairs) and how.sure.nulls is not None and how.sure.nulls.method == "permuted"
+    hold = shuffled and any(isinstance(one, Shuffleable) and one.needs_words for one in statistics)
     for block in feed.blocks():
         for gathering in statistics.values():
             gathering.add(block)
         if edges:
             sizes[block.fold] += block.words
-        if how.sure.nulls and how.sure.nulls.method == "permuted" and pairs and isinstance(block, Block):
+        if hold:
             held.append(replace(block, centred=block.centred.clone()))
         advance(block.words)
     together = Block(torch.cat([one.centred for one in held]), held[0].pivot) if held else None
@@ -380,32 +393,21 @@ class _Gathered:
         except MeasureError as refusal:
             return refusal
 
-    def shuffles(self, measure: Measure) -> bool:
-        """Tell whether what a measure needs can be met again in another order."""
-        return isinstance(self._statistics[measure], Shuffling)
-
-    def shuffled(self, held: Any, order: Any) -> _Gathered:
-        """Return the same layers, prepared as they are, with the words of every pair's second in another order."""
-        one_each = {
-            statistic: statistic.shuffled(held, order)
-            for statistic in dict.fromkeys(self._statistics.values()) if isinstance(statistic, Shuffling)
-        }  # fmt: skip
-        of_measure = {
-            measure: one_each[statistic] for measure, statistic in self._statistics.items() if statistic in one_each
-        }
-        return self._with(of_measure)
+    def gathering(self, measure: Measure) -> Any:
+        """Return what was gathered for a measure."""
+        return self._statistics[measure]
 
     def drawn(self, measures: Sequence[Measure], seed: int) -> _Gathered:
         """Return the same layers under these measures, whose pairs are drawn; of no draw as yet."""
         one_each: dict[Any, Any] = {one: one.drawn(seed) for one in {self._statistics[measure] for measure in measures}}  # type: ignore[attr-defined]
-        return self._with({measure: one_each[self._statistics[measure]] for measure in measures})
+        return self.met({measure: one_each[self._statistics[measure]] for measure in measures})
 
     def draws(self, numbers: Sequence[int]) -> _Gathered:
         """Return these draws."""
         one_each = {one: one.draws(numbers) for one in set(self._statistics.values())}  # type: ignore[attr-defined]
-        return self._with({measure: one_each[one] for measure, one in self._statistics.items()})
+        return self.met({measure: one_each[one] for measure, one in self._statistics.items()})
 
-    def _with(self, statistics: dict[Measure, Gathering]) -> _Gathered:
+    def met(self, statistics: dict[Measure, Gathering]) -> _Gathered:
         """Return the same layers, as they are prepared, with other statistics of pairs."""
         found = _Gathered(self._layers, self._pairs, statistics, {}, self._refused)
         found._prepared = {key: value for key, value in self._prepared.items() if key[0] in statistics}

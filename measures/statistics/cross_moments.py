@@ -25,6 +25,8 @@ class CrossMoments:
     """
 
     only_once: ClassVar[str] = ""
+    needs_words: ClassVar[bool] = True
+    unshuffled: ClassVar[str] = ""
 
     norms: bool = False
     directions: bool = False
@@ -46,6 +48,10 @@ class CrossMoments:
     def to_draw(self) -> CrossMoments:
         """Return the same with words' lengths, which tell whether a few words decide."""
         return CrossMoments(True, self.directions)
+
+    def shuffled_bytes(self, units: list[int], words: int) -> int:
+        """Return what all words take, twice as float32: as they are, and what reading leaves of them."""
+        return 8 * sum(units) * words
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take."""

@@ -38,11 +38,28 @@ class Foldable(Protocol):
 class Shuffling(Protocol):
     """A gathering whose pairs can be met again, with b's words in another order."""
 
+    def of_words(self, sentences: Any) -> Any:
+        """Return, of the sentence that each word is of, those of the words that enter."""
+
     def shuffled(self, held: Any, order: Any) -> Gathering:
         """Return what a's words with b's in another order give; what is known of each layer alone stays.
 
-        held [words, neurons of all layers]: all that was added, side by side; order [words].
+        held [words, neurons of all layers]: all that was added, side by side; order: of the words that enter.
         """
+
+
+@runtime_checkable
+class Shuffleable(Protocol):
+    """A statistic whose gathering is Shuffling. needs_words: whether it takes all words that were added."""
+
+    needs_words: ClassVar[bool]
+
+    @property
+    def unshuffled(self) -> str:
+        """Why text in another order says nothing of the measures that need it; "" where it does."""
+
+    def shuffled_bytes(self, units: list[int], words: int) -> int:
+        """Return how many bytes one order more takes."""
 
 
 @runtime_checkable

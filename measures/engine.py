@@ -22,16 +22,16 @@ from layeratlas.measures.batches import batched, shape_of
 from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, Statistic
 from layeratlas.measures.figure import Figure, Stated, state
 from layeratlas.measures.joined import Needs, statistics_of
-from layeratlas.measures.nulls import Chance, Null, orders
+from layeratlas.measures.nulls import Null, chances
 from layeratlas.measures.registry import in_order
 from layeratlas.measures.resampling import Interval, Replicates
 from layeratlas.measures.score import MeasureError, Score, Scores, TooFewWords, UnequalWidths
 from layeratlas.measures.sources.base import Source
 from layeratlas.measures.statistics import drawn
 from layeratlas.measures.statistics.centring import Block
-from layeratlas.measures.statistics.folds import Drawable, Foldable, Shuffleable, Shuffling
+from layeratlas.measures.statistics.folds import Drawable, Foldable, Shuffleable
 from layeratlas.measures.tiles import Cost, Pair, cut
-from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
+from layeratlas.store.uncertainty import NOTHING, Intervals, Uncertainty
 
 CPU = torch.device("cpu")
 T = TypeVar("T")
@@ -153,11 +153,12 @@ def source_of(kind: str) -> Any:
 def compare_tile(
     kind: str, layers: Sequence[Source], pairs: Sequence[Pair], measures: Sequence[Measure], how: How, *,
     figures: Sequence[tuple[int, Figure]] = (), tell: Callable[[list[Stated]], None] = lambda stated: None,
-    advance: Callable[[int], None] = lambda words: None,
+    advance: Callable[[int], None] = lambda words: None, again: Callable[[int], None] = lambda measures: None,
 ) -> Iterator[list[Outcomes]]:  # fmt: skip
     """Yield the outcomes of the pairs of one tile: one pass over its layers.
 
     figures: of which layers (indices) which figures are wanted from the same pass; `tell` gets them, before any pair.
+    again: called with the number of measures for which all pairs were compared with what chance gives, once more.
     """
     used = sorted({index for pair in pairs for index in pair} | {index for index, _ in figures})
     place = {index: at for at, index in enumerate(used)}
@@ -168,7 +169,7 @@ def compare_tile(
     with _side_by_side(how.device) as each:
         replicates = _replicates(read, how.sure.intervals, each) if how.sure.intervals and local else None
         gathered = read.gathered()
-        chance = _chance(read, gathered, how.sure.nulls, each) if how.sure.nulls and local else None
+        chance = chances(read, gathered, how.sure.nulls, each, again) if how.sure.nulls and local else None
         if own:
             tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
         for outcomes in gathered.compared(local, each):
@@ -180,7 +181,7 @@ def compare_tile(
             ]  # fmt: skip
 
 
-def _replicates(read: _Reading, asked: Intervals, each: SideBySide) -> Replicates:
+def _replicates(read: Reading, asked: Intervals, each: SideBySide) -> Replicates:
     """Compare all pairs of a tile again and again, with some blocks of the corpus left out, or counted twice."""
     found = Replicates(asked, read.sizes)
     sure = []
@@ -195,63 +196,10 @@ def _replicates(read: _Reading, asked: Intervals, each: SideBySide) -> Replicate
     return found
 
 
-def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide) -> Chance:
-    """Compare all pairs of a tile again and again, b's text in another order; what is known of each layer stays."""
-    found = Chance(asked.permutations)
-    if asked.method == "drawn":
-        _draw(read, gathered, asked, each, found)
-        return found
-    of_statistic: dict[Shuffling, list[Measure]] = {}
-    for measure in read.measures:
-        statistic: Any = measure.statistic
-        if not isinstance(statistic, Shuffleable):
-            found.refuse(measure, read.pairs, f"what {measure.name} needs is not kept so that text can be shuffled")
-        elif statistic.unshuffled:
-            found.refuse(measure, read.pairs, f"{measure.name}: {statistic.unshuffled}")
-        else:
-            of_statistic.setdefault(gathered.gathering(measure), []).append(measure)
-    if of_statistic:
-        gathered.prepare(each)
-    for gathering, measures in of_statistic.items():
-        of_words = gathering.of_words(read.layers[0].sentences())  # type: ignore[attr-defined]
-        try:
-            for number, order in enumerate(orders(asked, of_words)):
-                met = gathering.shuffled(read.held, torch.from_numpy(order))
-                for outcomes in gathered.met(dict.fromkeys(measures, met)).compared(read.pairs, each):
-                    found.take(number, outcomes)
-        except TooFewWords as refusal:
-            for measure in measures:
-                found.refuse(measure, read.pairs, str(refusal))
-    return found
-
-
-def _draw(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide, found: Chance) -> None:
-    """Compare all pairs of a tile with what b's words in any order would give, some draws at a time."""
-    chosen = []
-    for measure in read.measures:
-        statistic: Any = measure.statistic
-        reason = f"what {measure.name} needs cannot be drawn: ask for --null permuted"
-        if isinstance(statistic, Drawable):
-            reason = statistic.undrawn
-        if reason:
-            found.refuse(measure, read.pairs, reason)
-        else:
-            chosen.append(measure)
-    if not chosen:
-        return
-    gathered.prepare(each)
-    gathering = gathered.drawn(chosen, asked.seed)
-    step = drawn.at_once([layer.units for layer in read.layers])
-    for first in range(0, asked.permutations, step):
-        numbers = range(first, min(first + step, asked.permutations))
-        for outcomes in gathering.draws(numbers).compared_as([[pair] * len(numbers) for pair in read.pairs], each):
-            found.take_each(numbers, outcomes)
-
-
 def _read(
     kind: str, layers: Sequence[Source], pairs: list[Pair], measures: Sequence[Measure],
     *, figures: Sequence[tuple[int, Figure]], how: How, advance: Callable[[int], None],
-) -> _Reading:  # fmt: skip
+) -> Reading:  # fmt: skip
     """Read the layers once, and let every statistic take what it needs; of pairs only what measures need."""
     source, folds, whole = source_of(kind), how.sure.intervals.blocks if how.sure.intervals and pairs else 0, ""
     edges: list[int] = []
@@ -284,11 +232,11 @@ def _read(
             held.append(replace(block, centred=block.centred.clone()))
         advance(block.words)
     together = Block(torch.cat([one.centred for one in held]), held[0].pivot) if held else None
-    return _Reading(layers, pairs, list(measures), needed, statistics, feed.refused, sizes, whole, together)
+    return Reading(layers, pairs, list(measures), needed, statistics, feed.refused, sizes, whole, together)
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
     """What one pass gathered; needed: which statistic serves which measure or figure.
 
     sizes: of the corpus's blocks, in words; uncut: why it has none.
@@ -311,7 +259,7 @@ class _Reading:
             return f"what {measure.name} needs is not kept block by block"
         return self.uncut or (statistic.only_once if asked.method == "bootstrap" else "")
 
-    def gathered(self, measures: Sequence[Measure] | None = None, weights: Sequence[int] = ()) -> _Gathered:
+    def gathered(self, measures: Sequence[Measure] | None = None, weights: Sequence[int] = ()) -> Gathered:
         """Return what all words give; or, for some measures, what the blocks give, each counted so often."""
         chosen = self.measures if measures is None else measures
         figures = [one for one in self.needed if isinstance(one, Figure)] if measures is None else []
@@ -319,7 +267,7 @@ class _Reading:
             statistic: self._gathering(statistic, weights)
             for statistic in dict.fromkeys(self.needed[one] for one in (*chosen, *figures))
         }
-        return _Gathered(
+        return Gathered(
             self.layers, self.pairs, {one: used[self.needed[one]] for one in chosen},
             {one: used[self.needed[one]] for one in figures}, self.refused,
         )  # fmt: skip
@@ -338,7 +286,7 @@ class SideBySide(Protocol):
         """Do some work for every item."""
 
 
-class _Gathered:
+class Gathered:
     """The statistics of one tile, and what each measure prepared of each layer."""
 
     def __init__(
@@ -397,19 +345,19 @@ class _Gathered:
         """Return what was gathered for a measure."""
         return self._statistics[measure]
 
-    def drawn(self, measures: Sequence[Measure], seed: int) -> _Gathered:
+    def drawn(self, measures: Sequence[Measure], seed: int) -> Gathered:
         """Return the same layers under these measures, whose pairs are drawn; of no draw as yet."""
         one_each: dict[Any, Any] = {one: one.drawn(seed) for one in {self._statistics[measure] for measure in measures}}  # type: ignore[attr-defined]
         return self.met({measure: one_each[self._statistics[measure]] for measure in measures})
 
-    def draws(self, numbers: Sequence[int]) -> _Gathered:
+    def draws(self, numbers: Sequence[int]) -> Gathered:
         """Return these draws."""
         one_each = {one: one.draws(numbers) for one in set(self._statistics.values())}  # type: ignore[attr-defined]
         return self.met({measure: one_each[one] for measure, one in self._statistics.items()})
 
-    def met(self, statistics: dict[Measure, Gathering]) -> _Gathered:
+    def met(self, statistics: dict[Measure, Gathering]) -> Gathered:
         """Return the same layers, as they are prepared, with other statistics of pairs."""
-        found = _Gathered(self._layers, self._pairs, statistics, {}, self._refused)
+        found = Gathered(self._layers, self._pairs, statistics, {}, self._refused)
         found._prepared = {key: value for key, value in self._prepared.items() if key[0] in statistics}
         return found
 

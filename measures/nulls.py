@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.folds import lengths_of
 from layeratlas.measures.resampling import Collected, Values
 from layeratlas.measures.score import TooFewWords
+from layeratlas.measures.statistics import drawn
+from layeratlas.measures.statistics.folds import Drawable, Shuffleable, Shuffling
 from layeratlas.measures.statistics.sampled import mixed
 from layeratlas.store.uncertainty import Nulls
 
 if TYPE_CHECKING:
-    from layeratlas.measures.engine import Outcomes
+    from layeratlas.measures.engine import Gathered, Outcomes, Reading, SideBySide
 
 Order = npt.NDArray[np.int64]
 _AT_HOME = 0.05  # the share of words that may stay where they are
@@ -89,6 +92,81 @@ def _numbers(count: int, asked: Nulls, k: int) -> npt.NDArray[np.uint64]:
 class Chance(Collected):
     """What shuffled text gives, measure by measure, until the scores themselves are there."""
 
+    def __init__(self, asked: Nulls) -> None:
+        self.asked = asked
+        super().__init__(asked.permutations)
+
     def nulls(self, outcomes: Outcomes) -> list[Null | str | None]:
         """Return where each score stands, or why that is not known; None where there is no score."""
         return self.each(outcomes, lambda value, values: null(outcomes.measure, value, values))
+
+
+def chances(
+    read: Reading, gathered: Gathered, asked: Nulls, each: SideBySide, again: Callable[[int], None]
+) -> Chance:  # fmt: skip
+    """Compare all pairs of a tile again and again; what is known of each layer stays.
+
+    again: called with the number of measures for which that was done once more, or was refused.
+    """
+    found = Chance(asked)
+    compare = _draw if asked.method == "drawn" else _shuffle
+    sure = compare(found, read, gathered, each, again)
+    again((len(read.measures) - sure) * asked.permutations)
+    return found
+
+
+def _shuffle(
+    found: Chance, read: Reading, gathered: Gathered, each: SideBySide, again: Callable[[int], None]
+) -> int:  # fmt: skip
+    """Compare all pairs, b's text in another order, and return under how many measures."""
+    of_statistic: dict[Shuffling, list[Measure]] = {}
+    for measure in read.measures:
+        statistic: Any = measure.statistic
+        if not isinstance(statistic, Shuffleable):
+            found.refuse(measure, read.pairs, f"what {measure.name} needs is not kept so that text can be shuffled")
+        elif statistic.unshuffled:
+            found.refuse(measure, read.pairs, f"{measure.name}: {statistic.unshuffled}")
+        else:
+            of_statistic.setdefault(gathered.gathering(measure), []).append(measure)
+    if of_statistic:
+        gathered.prepare(each)
+    for gathering, measures in of_statistic.items():
+        of_words = gathering.of_words(read.layers[0].sentences())  # type: ignore[attr-defined]
+        try:
+            for number, order in enumerate(orders(found.asked, of_words)):
+                met = gathering.shuffled(read.held, torch.from_numpy(order))
+                for outcomes in gathered.met(dict.fromkeys(measures, met)).compared(read.pairs, each):
+                    found.take(number, outcomes)
+                again(len(measures))
+        except TooFewWords as refusal:
+            for measure in measures:
+                found.refuse(measure, read.pairs, str(refusal))
+            again(found.asked.permutations * len(measures))
+    return sum(map(len, of_statistic.values()))
+
+
+def _draw(
+    found: Chance, read: Reading, gathered: Gathered, each: SideBySide, again: Callable[[int], None]
+) -> int:  # fmt: skip
+    """Compare all pairs, what b's words in any order would give, some draws at a time; return as `_shuffle`."""
+    chosen = []
+    for measure in read.measures:
+        statistic: Any = measure.statistic
+        reason = f"what {measure.name} needs cannot be drawn: ask for --null permuted"
+        if isinstance(statistic, Drawable):
+            reason = statistic.undrawn
+        if reason:
+            found.refuse(measure, read.pairs, reason)
+        else:
+            chosen.append(measure)
+    if not chosen:
+        return 0
+    gathered.prepare(each)
+    gathering = gathered.drawn(chosen, found.asked.seed)
+    step = drawn.at_once([layer.units for layer in read.layers])
+    for first in range(0, found.asked.permutations, step):
+        numbers = range(first, min(first + step, found.asked.permutations))
+        for outcomes in gathering.draws(numbers).compared_as([[pair] * len(numbers) for pair in read.pairs], each):
+            found.take_each(numbers, outcomes)
+        again(len(chosen) * len(numbers))
+    return len(chosen)

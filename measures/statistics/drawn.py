@@ -22,7 +22,8 @@ from layeratlas.measures.statistics import haar
 from layeratlas.measures.statistics.moments import Canonical, Cross, Layer, Moments
 from layeratlas.measures.statistics.norms import CrossNorms
 
-_PEAKED = 1.0  # of κ_a κ_b / words, κ the excess kurtosis of words' lengths: from there on few words decide
+_WORDS_A_NEURON = 20  # with fewer, directions of little variance are not yet normal: deviations come out too small
+_UNTRUE = 0.2  # of a draw's variance, as far as words' lengths show it: likewise, where long words decide
 _BLOCK, _VALUES, _ROTATION = range(3)  # which random numbers
 
 
@@ -90,12 +91,16 @@ class Drawn:
         """Return the draws of one pair, once a draw. Raises TooFewWords where few words decide."""
         a, b = pairs[0]
         first, second = self.prepare(a), self.prepare(b)
-        peaks = [peakedness(layer) for layer in (first, second)]
-        if max(0.0, peaks[0]) * max(0.0, peaks[1]) > _PEAKED * first.words:
+        wider = max(first, second, key=lambda layer: layer.neurons)
+        if first.words < _WORDS_A_NEURON * wider.neurons:
             raise TooFewWords(
-                f"of {first.name} and {second.name} a few words of great length decide (excess kurtosis "
-                f"{peaks[0]:,.0f} and {peaks[1]:,.0f}, {first.words:,} words): what chance gives cannot be drawn. Ask "
-                "for --null permuted:words"
+                f"draws take {_WORDS_A_NEURON} words a neuron, {_WORDS_A_NEURON * wider.neurons:,} for {wider.name}, "
+                f"there are {first.words:,}: ask for --null permuted:words"
+            )
+        if (share := untrue(first, second)) > _UNTRUE:
+            raise TooFewWords(
+                f"words' lengths in {first.name} and {second.name} differ so much that variances of draws would be off "
+                f"by {share:.0%} of themselves, with {first.words:,} words: ask for --null permuted:words"
             )
         return DrawnCross(self, a, b, first.words)
 
@@ -248,6 +253,16 @@ class DrawnCross(Cross):
     def canonical_correlations(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:
         """Return the canonical correlations of all directions alone."""
         return self.kept_correlations(whitener_a, whitener_b)
+
+
+def untrue(a: Layer, b: Layer) -> float:
+    """Return by which share of itself the variance of sums of squared correlations differs from that of draws.
+
+    Over all orders of words it has a term of the variances of both layers' leverages. Those of normal layers, which
+    draws have, are 2/rank of the squared mean; instead of leverages, words' squared lengths about the mean are taken.
+    """
+    left, right = (1 + peakedness(layer) * layer.directions / 2 for layer in (a, b))  # over those of normal layers
+    return abs(left * right - 1) * 2 / a.words
 
 
 def peakedness(layer: Layer) -> float:

@@ -248,10 +248,9 @@ class Sample:
     @property
     def unshuffled(self) -> str:
         """Why text in another order says nothing; "" where it does."""
-        apart = (HeatTrace, Uniformity, TwoNearest)
-        return (
-            "it compares layers whatever word goes with which" if any(isinstance(v, apart) for v in self.views) else ""
-        )
+        if any(isinstance(view, HeatTrace | Uniformity | TwoNearest) for view in self.views):
+            return "it says the same whichever word goes with which, so that text in another order is no null"
+        return ""
 
     def shuffled_bytes(self, units: list[int], words: int) -> int:
         """Return what views with words in another order take."""

@@ -156,7 +156,8 @@ class Sampled:
 
     def of_words(self, sentences: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:  # [words] -> [sampled]
         """Return the sentences of the sampled words."""
-        return sentences[self._chosen.numpy()]
+        found: npt.NDArray[np.int32] = sentences[self._chosen.numpy()]
+        return found
 
     def shuffled(self, held: Any, order: Tensor) -> Sampled:  # order [sampled]
         """Return the same views, in pairs (a, b), a < b, those of b with its words in another order."""

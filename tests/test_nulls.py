@@ -246,9 +246,10 @@ def test_unrelated_layers_are_0_within_the_error_at_any_number_of_words(method: 
     ]  # fmt: skip
     for words in (150, 500, 5000):
         rng, values = np.random.default_rng(words), {}
-        for _ in range(60):
+        for seed in range(60):  # what is drawn depends on the seed alone
+            asked = Nulls("words", 20, seed, method)
             for key, (_, chance) in nulls(
-                list(rng.standard_normal((2, words, 6))), chosen, Nulls("words", 20, method=method), sentences=None
+                list(rng.standard_normal((2, words, 6))), chosen, asked, sentences=None
             ).items():
                 values.setdefault(key, []).append(chance.calibrated)
         for key, of_key in values.items():
@@ -258,14 +259,18 @@ def test_unrelated_layers_are_0_within_the_error_at_any_number_of_words(method: 
 @pytest.mark.proof
 @pytest.mark.parametrize("method", ["permuted", "drawn"])
 def test_under_the_null_p_values_are_uniform(method: str) -> None:
-    """1,000 draws of unrelated layers, 19 permutations each: ranks of the score among them are uniform."""
+    """1,000 draws of unrelated layers, 19 permutations each: ranks of the score among them are uniform.
+
+    Pairs of the same widths share what is drawn, so that each has a seed of its own here.
+    """
     names = [*SHUFFLED, *OF_SAMPLED] if method == "permuted" else [one for one in SHUFFLED if one != "aligned_cosine"]
     chosen = [configure(name) for name in names if name != "match_transport"]
-    rng, asked = np.random.default_rng(5), Nulls("words", 19, method=method)
+    rng, at_once = np.random.default_rng(5), 100 if method == "permuted" else 1
     found: dict[str, list[float]] = {measure.name: [] for measure in chosen}
-    for _ in range(10):
-        rows = [ArrayRows(str(place), rng.standard_normal((100, 4))) for place in range(200)]
-        pairs = [(2 * place, 2 * place + 1) for place in range(100)]
+    for seed in range(1000 // at_once):
+        asked = Nulls("words", 19, seed, method)
+        rows = [ArrayRows(str(place), rng.standard_normal((100, 4))) for place in range(2 * at_once)]
+        pairs = [(2 * place, 2 * place + 1) for place in range(at_once)]
         for some in compare_pairs(
             "activations", rows, pairs, chosen, How(torch.float64, sure=Uncertainty(nulls=asked))
         ):

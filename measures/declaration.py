@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
 from layeratlas.measures.score import Scores
 
@@ -66,6 +66,14 @@ class Gathering(Protocol):
 
     def release(self, row: int) -> None:
         """Give up what only pairs (a, b) with a < row need."""
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A gathering whose layers take less once all measures have prepared them."""
+
+    def settle(self, index: int) -> None:
+        """Give up what only preparing a layer needs."""
 
 
 class Statistic(Protocol):
@@ -144,6 +152,13 @@ class Measure:
     def unsure(self) -> str:
         """Why it has no interval under these parameters; "" where it has."""
         return self.no_interval
+
+    def expected(self, a: Any, b: Any, words: int) -> Any:
+        """Return the mean, [pairs] float64, over all ways in which words can meet, each as likely; None: unknown.
+
+        a, b: what was prepared, batched, as `compare` takes it.
+        """
+        return None
 
     def prepare(self, layer: Any) -> Any:
         """Return, once a layer, what comparing it will need of its statistics; changes nothing."""

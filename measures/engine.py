@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
@@ -19,7 +19,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from layeratlas.measures.batches import batched, shape_of
-from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, Statistic
+from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, Settling, Statistic
 from layeratlas.measures.figure import Figure, Stated, state
 from layeratlas.measures.joined import Needs, statistics_of
 from layeratlas.measures.nulls import Null, chances
@@ -29,7 +29,7 @@ from layeratlas.measures.score import MeasureError, Score, Scores, TooFewWords, 
 from layeratlas.measures.sources.base import Source
 from layeratlas.measures.statistics import drawn
 from layeratlas.measures.statistics.centring import Block
-from layeratlas.measures.statistics.folds import Drawable, Foldable, Shuffleable
+from layeratlas.measures.statistics.folds import Drawable, Foldable, Shuffleable, Shuffling
 from layeratlas.measures.tiles import Cost, Pair, cut
 from layeratlas.store.uncertainty import NOTHING, Intervals, Uncertainty
 
@@ -38,7 +38,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 N = TypeVar("N", bound=Needs)
 _BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
+_ALGEBRA = 5 * 8  # bytes a squared neuron that the decomposition of a layer takes, or the algebra of a pair
+Follow = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
+
+
+def _unseen(done: int) -> None:
+    """Show nothing."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,8 @@ def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure
 
     def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
         held: int = source.held([layers[index] for index in indices])
-        return held + beside(units) + sum(taken(statistic, units, pairs) for statistic in statistics)
+        algebra = _algebra([layers[index] for index in indices])
+        return held + beside(units) + algebra + sum(taken(statistic, units, pairs) for statistic in statistics)
 
     def beside(units: list[int]) -> int:
         if sure.nulls is None:
@@ -145,6 +152,11 @@ def _needed(asked: Sequence[N], sure: Uncertainty) -> dict[N, Statistic]:
     return {one: found.to_draw() if isinstance(found, Drawable) else found for one, found in needed.items()}
 
 
+def _algebra(layers: Sequence[Source]) -> int:
+    """Return how many bytes the small algebra of one layer or pair takes."""
+    return int(_ALGEBRA * max((layer.units for layer in layers), default=0) ** 2)
+
+
 def source_of(kind: str) -> Any:
     """Return the module that reads a kind's layers (`sources.base.Kind`)."""
     return import_module(f"layeratlas.measures.sources.{kind}")
@@ -153,12 +165,12 @@ def source_of(kind: str) -> Any:
 def compare_tile(
     kind: str, layers: Sequence[Source], pairs: Sequence[Pair], measures: Sequence[Measure], how: How, *,
     figures: Sequence[tuple[int, Figure]] = (), tell: Callable[[list[Stated]], None] = lambda stated: None,
-    advance: Callable[[int], None] = lambda words: None, again: Callable[[int], None] = lambda measures: None,
+    advance: Callable[[int], None] = lambda words: None, follow: Follow = lambda title, times: nullcontext(_unseen),
 ) -> Iterator[list[Outcomes]]:  # fmt: skip
     """Yield the outcomes of the pairs of one tile: one pass over its layers.
 
     figures: of which layers (indices) which figures are wanted from the same pass; `tell` gets them, before any pair.
-    again: called with the number of measures for which all pairs were compared with what chance gives, once more.
+    follow: shows how far what is done again and again has come, from its title and how often that is.
     """
     used = sorted({index for pair in pairs for index in pair} | {index for index, _ in figures})
     place = {index: at for at, index in enumerate(used)}
@@ -166,12 +178,18 @@ def compare_tile(
     own = [(place[index], one) for index, one in figures]
     read = _read(kind, [layers[index] for index in used], local, in_order(measures),
                  figures=own, how=how, advance=advance)  # fmt: skip
-    with _side_by_side(how.device) as each:
-        replicates = _replicates(read, how.sure.intervals, each) if how.sure.intervals and local else None
+    spare = max(0, how.memory - memory_of(kind, layers, pairs, measures, how.sure))
+    with _side_by_side(how.device, 1 + spare // _algebra([layers[index] for index in used])) as each:
+        replicates = chance = None
+        if how.sure.intervals and local:
+            with follow("leaving out blocks", how.sure.intervals.draws) as done:
+                replicates = _replicates(read, how.sure.intervals, each, done)
         gathered = read.gathered()
-        chance = chances(read, gathered, how.sure.nulls, each, again) if how.sure.nulls and local else None
         if own:
             tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
+        if how.sure.nulls and local:
+            with follow("meeting by chance", how.sure.nulls.permutations) as done:
+                chance = chances(read, gathered, how.sure.nulls, each, done)
         for outcomes in gathered.compared(local, each):
             yield [
                 replace(one, pairs=[(used[a], used[b]) for a, b in one.pairs],
@@ -181,7 +199,7 @@ def compare_tile(
             ]  # fmt: skip
 
 
-def _replicates(read: Reading, asked: Intervals, each: SideBySide) -> Replicates:
+def _replicates(read: Reading, asked: Intervals, each: SideBySide, done: Callable[[int], None]) -> Replicates:
     """Compare all pairs of a tile again and again, with some blocks of the corpus left out, or counted twice."""
     found = Replicates(asked, read.sizes)
     sure = []
@@ -193,6 +211,7 @@ def _replicates(read: Reading, asked: Intervals, each: SideBySide) -> Replicates
     for number, weights in found if sure else ():
         for outcomes in read.gathered(sure, weights).compared(read.pairs, each):
             found.take(number, outcomes)
+        done(1)
     return found
 
 
@@ -331,7 +350,10 @@ class Gathered:
     def _prepare(self, view: tuple[Gathering, int, Hashable]) -> dict[tuple[Measure, int, Hashable], Any]:
         statistic, index, group = view
         own = [measure for measure, needed in self._statistics.items() if needed is statistic]
-        return {(measure, index, group): self._prepare_one(measure, index, group) for measure in own}
+        prepared = {(measure, index, group): self._prepare_one(measure, index, group) for measure in own}
+        if isinstance(statistic, Settling):
+            statistic.settle(index)
+        return prepared
 
     def _prepare_one(self, measure: Measure, index: int, group: Hashable) -> Any:
         if index in self._refused:
@@ -354,6 +376,22 @@ class Gathered:
         """Return these draws."""
         one_each = {one: one.draws(numbers) for one in set(self._statistics.values())}  # type: ignore[attr-defined]
         return self.met({measure: one_each[one] for measure, one in self._statistics.items()})
+
+    def expected(self, pairs: list[Pair]) -> Iterator[tuple[Measure, list[Pair], Any]]:
+        """Give the means over all ways in which words can meet, of measures that know them."""
+        for batch in self.batches(pairs):
+            for measure, statistic in self._statistics.items():
+                group = statistic.group(*batch[0])
+                ends = [[self._prepared[measure, pair[end], group] for pair in batch] for end in (0, 1)]
+                refused = any(isinstance(one, MeasureError) for some in ends for one in some)
+                if refused or not isinstance(statistic, Shuffling):
+                    continue
+                a, b = map(batched, ends)
+                words = statistic.words
+                back = _turned(batch)
+                for some, means in ((batch, measure.expected(a, b, words)), (back, measure.expected(b, a, words))):
+                    if means is not None:
+                        yield measure, some, means
 
     def met(self, statistics: dict[Measure, Gathering]) -> Gathered:
         """Return the same layers, as they are prepared, with other statistics of pairs."""
@@ -414,7 +452,7 @@ class Gathered:
     def _compare(
         self, measure: Measure, statistic: Gathering, pairs: list[Pair], crosses: dict[Gathering, Any]
     ) -> list[Outcomes]:
-        back = [(b, a) for a, b in pairs]
+        back = _turned(pairs)
         group = statistic.group(*pairs[0])
         left, right = ([self._prepared[measure, pair[end], group] for pair in pairs] for end in (0, 1))
         try:
@@ -484,6 +522,10 @@ class Gathered:
         )
 
 
+def _turned(pairs: list[Pair]) -> list[Pair]:
+    return [(b, a) for a, b in pairs]
+
+
 def _detailed(scores: Scores | list[Score | MeasureError]) -> bool:
     """Tell whether scores say something of a's single neurons: then b's are another matter, whatever the value."""
     if isinstance(scores, Scores):
@@ -509,21 +551,26 @@ def _require_prepared(left: Sequence[Any], right: Sequence[Any]) -> None:
 
 
 @contextmanager
-def _side_by_side(device: torch.device) -> Iterator[SideBySide]:
-    """Give a map that runs one single-threaded piece of work a core: problems this small gain little from threads."""
+def _side_by_side(device: torch.device, room: int) -> Iterator[SideBySide]:
+    """Give a map that runs a piece of work a core, but no more than memory has room for; these share the cores.
+
+    Single-threaded as a rule: problems this small gain little from threads.
+    """
     if device.type != "cpu":
         yield map
         return
+    pieces = min(torch.get_num_threads(), room)
+    threads = torch.get_num_threads() // pieces
     with (
-        _torch_threads(1) as cores,
-        ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        _torch_threads(threads),
+        ThreadPoolExecutor(pieces, initializer=torch.set_num_threads, initargs=(threads,)) as pool,
     ):
 
         def each(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
             ahead: deque[Future[R]] = deque()
             for item in items:
                 ahead.append(pool.submit(work, item))
-                if len(ahead) > 4 * cores:  # no more finished pieces wait in memory than that
+                if len(ahead) > 4 * pieces:  # no more finished pieces wait in memory than that
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
@@ -532,11 +579,11 @@ def _side_by_side(device: torch.device) -> Iterator[SideBySide]:
 
 
 @contextmanager
-def _torch_threads(count: int) -> Iterator[int]:
+def _torch_threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         with threadpool_limits(count, user_api="blas"):  # numpy's
-            yield before
+            yield
     finally:
         torch.set_num_threads(before)

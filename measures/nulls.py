@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import torch
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.folds import lengths_of
-from layeratlas.measures.resampling import Collected, Values
+from layeratlas.measures.resampling import Collected, Pair, Values
 from layeratlas.measures.score import TooFewWords
 from layeratlas.measures.statistics import drawn
 from layeratlas.measures.statistics.folds import Drawable, Shuffleable, Shuffling
@@ -30,6 +30,7 @@ _AT_HOME = 0.05  # the share of words that may stay where they are
 class Null:
     """What chance gives: mean, standard deviation, the ends of its middle 95 % and the median.
 
+    The mean is that over all ways in which words can meet, where a measure knows it and each is as likely.
     calibrated: (score - mean) / (value of a layer towards itself - mean), 0 at chance and 1 at identity; None where a
     measure has no such value. p: how often chance is as close, the score itself counted with: never 0.
     """
@@ -43,9 +44,9 @@ class Null:
     p: float
 
 
-def null(measure: Measure, value: float, chance: Values) -> Null:
-    """Return where a score stands among those that chance gives."""
-    mean = float(chance.mean())
+def null(measure: Measure, value: float, chance: Values, expected: float | None = None) -> Null:
+    """Return where a score stands among those that chance gives. expected: their mean, where theory knows it."""
+    mean = float(chance.mean()) if expected is None else expected
     low, median, high = (float(one) for one in np.quantile(chance, (0.025, 0.5, 0.975)))
     as_close = int((chance >= value).sum() if measure.sense == "similarity" else (chance <= value).sum())
     most = measure.self_value
@@ -95,30 +96,40 @@ class Chance(Collected):
     def __init__(self, asked: Nulls) -> None:
         self.asked = asked
         super().__init__(asked.permutations)
+        self._expected: dict[tuple[Measure, Pair], float] = {}
+
+    def expect(self, measure: Measure, pairs: Sequence[Pair], means: Any) -> None:  # means [pairs]
+        """Take what theory says of the mean."""
+        self._expected.update({(measure, pair): mean for pair, mean in zip(pairs, means.tolist(), strict=True)})
 
     def nulls(self, outcomes: Outcomes) -> list[Null | str | None]:
         """Return where each score stands, or why that is not known; None where there is no score."""
-        return self.each(outcomes, lambda value, values: null(outcomes.measure, value, values))
+        measure = outcomes.measure
+        return self.each(
+            outcomes, lambda pair, value, values: null(measure, value, values, self._expected.get((measure, pair)))
+        )
 
 
 def chances(
-    read: Reading, gathered: Gathered, asked: Nulls, each: SideBySide, again: Callable[[int], None]
+    read: Reading, gathered: Gathered, asked: Nulls, each: SideBySide, done: Callable[[int], None]
 ) -> Chance:  # fmt: skip
-    """Compare all pairs of a tile again and again; what is known of each layer stays.
-
-    again: called with the number of measures for which that was done once more, or was refused.
-    """
+    """Compare all pairs of a tile again and again; what is known of each layer stays. done: called with how often."""
     found = Chance(asked)
-    compare = _draw if asked.method == "drawn" else _shuffle
-    sure = compare(found, read, gathered, each, again)
-    again((len(read.measures) - sure) * asked.permutations)
+    gathered.prepare(each)
+    if asked.method == "drawn":
+        _draw(found, read, gathered, each, done)
+    else:
+        _shuffle(found, read, gathered, each, done)
+    if asked.permuted == "words":  # any word meets any: what is expected is known
+        for measure, pairs, means in gathered.expected(read.pairs):
+            found.expect(measure, pairs, means)
     return found
 
 
 def _shuffle(
-    found: Chance, read: Reading, gathered: Gathered, each: SideBySide, again: Callable[[int], None]
-) -> int:  # fmt: skip
-    """Compare all pairs, b's text in another order, and return under how many measures."""
+    found: Chance, read: Reading, gathered: Gathered, each: SideBySide, done: Callable[[int], None]
+) -> None:  # fmt: skip
+    """Compare all pairs, b's text in another order."""
     of_statistic: dict[Shuffling, list[Measure]] = {}
     for measure in read.measures:
         statistic: Any = measure.statistic
@@ -128,27 +139,27 @@ def _shuffle(
             found.refuse(measure, read.pairs, f"{measure.name}: {statistic.unshuffled}")
         else:
             of_statistic.setdefault(gathered.gathering(measure), []).append(measure)
-    if of_statistic:
-        gathered.prepare(each)
-    for gathering, measures in of_statistic.items():
-        of_words = gathering.of_words(read.layers[0].sentences())  # type: ignore[attr-defined]
-        try:
-            for number, order in enumerate(orders(found.asked, of_words)):
-                met = gathering.shuffled(read.held, torch.from_numpy(order))
-                for outcomes in gathered.met(dict.fromkeys(measures, met)).compared(read.pairs, each):
-                    found.take(number, outcomes)
-                again(len(measures))
-        except TooFewWords as refusal:
-            for measure in measures:
-                found.refuse(measure, read.pairs, str(refusal))
-            again(found.asked.permutations * len(measures))
-    return sum(map(len, of_statistic.values()))
+    sentences = read.layers[0].sentences() if of_statistic else None  # type: ignore[attr-defined]
+    of_words = {one: orders(found.asked, one.of_words(sentences)) for one in of_statistic}
+    for number in range(found.asked.permutations):
+        for gathering, ways in list(of_words.items()):
+            measures = of_statistic[gathering]
+            try:
+                met = gathering.shuffled(read.held, torch.from_numpy(next(ways)))
+            except TooFewWords as refusal:
+                del of_words[gathering]
+                for measure in measures:
+                    found.refuse(measure, read.pairs, str(refusal))
+                continue
+            for outcomes in gathered.met(dict.fromkeys(measures, met)).compared(read.pairs, each):
+                found.take(number, outcomes)
+        done(1)
 
 
 def _draw(
-    found: Chance, read: Reading, gathered: Gathered, each: SideBySide, again: Callable[[int], None]
-) -> int:  # fmt: skip
-    """Compare all pairs, what b's words in any order would give, some draws at a time; return as `_shuffle`."""
+    found: Chance, read: Reading, gathered: Gathered, each: SideBySide, done: Callable[[int], None]
+) -> None:  # fmt: skip
+    """Compare all pairs, what b's words in any order would give, some draws at a time."""
     chosen = []
     for measure in read.measures:
         statistic: Any = measure.statistic
@@ -159,14 +170,11 @@ def _draw(
             found.refuse(measure, read.pairs, reason)
         else:
             chosen.append(measure)
-    if not chosen:
-        return 0
-    gathered.prepare(each)
     gathering = gathered.drawn(chosen, found.asked.seed)
     step = drawn.at_once([layer.units for layer in read.layers])
     for first in range(0, found.asked.permutations, step):
         numbers = range(first, min(first + step, found.asked.permutations))
-        for outcomes in gathering.draws(numbers).compared_as([[pair] * len(numbers) for pair in read.pairs], each):
+        batches = [[pair] * len(numbers) for pair in read.pairs] if chosen else []
+        for outcomes in gathering.draws(numbers).compared_as(batches, each):
             found.take_each(numbers, outcomes)
-        again(len(chosen) * len(numbers))
-    return len(chosen)
+        done(len(numbers))

@@ -103,7 +103,7 @@ class Collected:
         for a, b in pairs:
             self.refused.update({(measure, (a, b)): reason, (measure, (b, a)): reason})
 
-    def each(self, outcomes: Outcomes, make: Callable[[float, Values], T]) -> list[T | str | None]:
+    def each(self, outcomes: Outcomes, make: Callable[[Pair, float, Values], T]) -> list[T | str | None]:
         """Return what is made of each score and its values, or why there is nothing; None where there is no score."""
         found: list[T | str | None] = []
         for pair, score in outcomes.single():
@@ -111,7 +111,7 @@ class Collected:
             if isinstance(score, MeasureError):
                 found.append(None)
             else:
-                found.append(self.refused[key] if key in self.refused else make(score.value, self.values[key]))
+                found.append(self.refused[key] if key in self.refused else make(pair, score.value, self.values[key]))
         return found
 
 
@@ -129,5 +129,5 @@ class Replicates(Collected):
     def intervals(self, outcomes: Outcomes) -> list[Interval | str | None]:
         """Return the interval of each score, or why it has none; None where there is no score."""
         return self.each(
-            outcomes, lambda value, values: interval(self._asked, value, values, self._sizes, outcomes.measure)
+            outcomes, lambda _, value, values: interval(self._asked, value, values, self._sizes, outcomes.measure)
         )

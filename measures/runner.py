@@ -264,7 +264,6 @@ class Filler:
         with (
             self.progress.task(f"reading {tile.title}", layers[0].words) as read,
             self._comparing(tile.title, len(tile.pairs)) as compared,
-            self._against_chance(tile, len(chosen)) as again,
         ):
             found = compare_tile(
                 tile.kind,
@@ -275,7 +274,7 @@ class Filler:
                 figures=wanted,
                 tell=partial(self._state, tile),
                 advance=read,
-                again=again,
+                follow=lambda title, times: self.progress.task(f"{title}: {tile.title}", times),
             )
             for some in _every(found, _STAGE_SECONDS):
                 self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
@@ -289,12 +288,6 @@ class Filler:
     def _comparing(self, title: str, pairs: int) -> AbstractContextManager[Callable[[int], None]]:
         """Show how many pairs are done; of a tile of figures alone, nothing."""
         return self.progress.task(f"comparing {title}", pairs) if pairs else nullcontext(lambda done: None)
-
-    def _against_chance(self, tile: Tile, measures: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Show how often what chance gives is known, measure by measure."""
-        if not tile.pairs or self.sure.nulls is None:
-            return nullcontext(lambda done: None)
-        return self.progress.task(f"chance in {tile.title}", self.sure.nulls.permutations * measures)
 
     def _state(self, tile: Tile, stated: Sequence[Stated]) -> None:
         """Log figures."""

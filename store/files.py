@@ -24,7 +24,7 @@ TEMPORARY = ".tmp-"  # then <process>@<host>-<random>-<name>: process_name()
 _LONG_DEAD = 24 * 3600.0  # seconds; nobody writes a file for that long without touching it
 _LONGEST_HOST = 64  # characters
 _LONGEST_KEPT = 200  # characters of a name that gets an ending
-_CHUNK = 2**20  # bytes read and written at a time
+_CHUNK = 2**24  # bytes read and written at a time: of an object store, one request
 _RACY_SECONDS = 2.0  # a file changed this recently may change again within its clock tick: not remembered
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import combinations
 from typing import Any
 
@@ -21,7 +23,7 @@ from layeratlas.measures.sources.activations import ArrayRows
 from layeratlas.measures.statistics import haar
 from layeratlas.measures.statistics.sampled import draw
 from layeratlas.store.errors import BadRequest
-from layeratlas.store.uncertainty import Nulls, Uncertainty, nulls_of
+from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, nulls_of
 
 OF_SAMPLES = [
     ("rsa", {}), ("rsa", {"compare_by": "kendall"}), ("cka_rbf", {}), ("distance_correlation", {}), ("mutual_knn", {}),
@@ -41,6 +43,11 @@ def layers(count: int = 3, seed: int = 0, words: int = WORDS) -> list[npt.NDArra
     rng = np.random.default_rng(seed)
     common = rng.standard_normal((words, 4))
     return [common @ rng.standard_normal((4, 6)) + rng.standard_normal((words, 6)) + 2 for _ in range(count)]
+
+
+def skewed(count: int, words: int) -> list[npt.NDArray[np.float64]]:
+    """Layers whose words have heavy tails, to one side."""
+    return [np.exp(one / 3) + one for one in layers(count, seed=7, words=words)]
 
 
 def nulls(arrays: list[Any], chosen: list[Measure], asked: Nulls, sentences: Any = SENTENCES, **how: Any) -> Any:
@@ -93,29 +100,67 @@ def test_a_score_against_chance() -> None:
     assert null(configure("ridge"), 0.6, chance).calibrated is None  # of a layer towards itself it is not 1
 
 
-def test_means_of_shuffled_words_are_what_theory_says() -> None:
-    """ckasim: tr A tr B / ((n - 1) ‖A‖ ‖B‖); R²: rank / (n - 1); debiased CKA: 0. Exactly, over all permutations."""
+EXACT = (
+    ("ckasim", {}), ("ckasim", {"form": "complement"}), ("cka_debiased", {}), ("cka_debiased", {"diagonal": "dropped"}),
+    ("regression", {}), ("regression", {"adjusted": True}), ("ridge", {}), ("cca", {"summary": "r2"}),
+    ("cca", {"summary": "yanai", "form": "complement"}), ("gulp", {"form": "squared"}), ("eigenspace_overlap", {}),
+    ("eigenspace_overlap", {"over": "larger-width"}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "parameters"), EXACT)
+def test_means_by_theory_are_those_of_shuffled_words(name: str, parameters: dict[str, Any]) -> None:
+    """Sentences of one word are shuffled as words are, but their mean is that of the shuffles that were made."""
+    a, b = skewed(2, words=80)
+    b[:, 0] = b[:, 1] + 3  # one direction fewer
+    one = configure(name, parameters=parameters)
+    tried = nulls([a, b], [one], Nulls("sentences", 1000), sentences=np.arange(80, dtype=np.int32))
+    by_theory = nulls([a, b], [one], Nulls("words", 1), sentences=None)
+    for pair in ((0, 1), (1, 0)):
+        chance, exact = tried[name, pair][1], by_theory[name, pair][1]
+        assert 0 < abs(chance.mean - exact.mean) < 4 * chance.deviation / np.sqrt(1000)
+
+
+def test_means_by_theory_in_numbers() -> None:
+    """ckasim: tr A tr B / ((n - 1) ‖A‖ ‖B‖); R²: rank / (n - 1); debiased CKA: 0."""
     a, b = layers(2, seed=7, words=80)
     chosen = [configure(name) for name in ("ckasim", "regression", "cka_debiased")]
-    found = nulls([a, b], chosen, Nulls("words", 2000), sentences=None)
+    found = nulls([a, b], chosen, Nulls("words", 2), sentences=None)
     covariances = [np.cov(x.T, bias=True) for x in (a, b)]
     traces, norms = (np.prod([f(c) for c in covariances]) for f in (np.trace, np.linalg.norm))
     for name, expected in (("ckasim", traces / norms / 79), ("regression", 6 / 79), ("cka_debiased", 0.0)):
-        _, chance = found[name, (0, 1)]
-        assert abs(chance.mean - expected) < 4 * chance.deviation / np.sqrt(2000), name
+        assert found[name, (0, 1)][1].mean == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-def test_calibrated_values_are_0_of_noise_and_1_of_the_same() -> None:
+@pytest.mark.parametrize("words", [150, 500, pytest.param(5000, marks=pytest.mark.proof)])
+def test_calibrated_values_are_0_of_noise_and_1_of_the_same(words: int) -> None:
     rng = np.random.default_rng(0)
     chosen = [configure(name) for name in ("neuronsim", "mixedsim", "svsim", "pwsim", "ckasim", "cka_debiased")]
-    for words in (150, 500):
-        a, b = rng.standard_normal((2, words, 8))
-        found = nulls([a, b, a.copy()], chosen, Nulls("words", 50), sentences=None)
-        for measure in chosen:
-            score, chance = found[measure.name, (0, 1)]
-            assert abs(score.value - chance.mean) < 4 * chance.deviation
-            assert found[measure.name, (0, 2)][1].calibrated == pytest.approx(1, abs=1e-6)
-            assert found[measure.name, (0, 2)][1].p == 1 / 51
+    a, b = rng.standard_normal((2, words, 8))
+    found = nulls([a, b, a.copy()], chosen, Nulls("words", 50), sentences=None)
+    for measure in chosen:
+        score, chance = found[measure.name, (0, 1)]
+        assert abs(score.value - chance.mean) < 4 * chance.deviation
+        assert found[measure.name, (0, 2)][1].calibrated == pytest.approx(1, abs=1e-6)
+        assert found[measure.name, (0, 2)][1].p == 1 / 51
+
+
+@pytest.mark.parametrize("method", ["permuted", "drawn"])
+def test_whoever_watches_sees_every_time(method: str) -> None:
+    seen: list[tuple[str, int]] = []
+
+    @contextmanager
+    def follow(title: str, times: int) -> Iterator[Callable[[int], None]]:
+        done: list[int] = []
+        yield done.append
+        assert sum(done) == times
+        seen.append((title, times))
+
+    sure = Uncertainty(Intervals(blocks=4), Nulls("words", 3, method=method))
+    rows = [ArrayRows(str(place), array, SENTENCES) for place, array in enumerate(layers(2))]
+    chosen = [configure(name) for name in ("ckasim", "rsa", "imd")]
+    list(compare_tile("activations", rows, [(0, 1)], chosen, How(sure=sure), follow=follow))
+    assert [times for _, times in seen] == [4, 3]
 
 
 def test_others_say_by_name_that_they_have_none() -> None:
@@ -224,15 +269,6 @@ def test_asking_for_draws() -> None:
         nulls_of("guessed")
     with pytest.raises(BadRequest, match="what words in another order give"):
         Nulls("sentences", method="drawn")
-
-
-@pytest.mark.parametrize("method", ["permuted", "drawn"])
-def test_progress_ends_where_it_should(method: str) -> None:
-    chosen, told = [configure(name) for name in ("ckasim", "svsim", "rsa", "imd", "magnitude_difference")], []
-    rows = [ArrayRows(str(place), array, SENTENCES) for place, array in enumerate(layers())]
-    how = How(torch.float64, sure=Uncertainty(nulls=Nulls("words", 6, method=method)))
-    list(compare_tile("activations", rows, [(0, 1), (1, 2)], chosen, how, again=told.append))
-    assert sum(told) == 6 * len(chosen) and len(told) > 1
 
 
 @pytest.mark.proof

@@ -35,6 +35,11 @@ def formed(similarity: Tensor, form: str) -> Tensor:  # [pairs] -> [pairs]
     return (2 - 2 * s).sqrt() if form == "distance" else s
 
 
+def expected_form(mean: Tensor, form: str) -> Tensor | None:  # [pairs], both
+    """Return the mean of a form of similarities that have this mean; None where that does not follow."""
+    return {"similarity": mean, "complement": 1 - mean, "squared": 2 - 2 * mean}.get(form)
+
+
 @dataclass(frozen=True)
 class Formed(Measure):
     """What measures share whose number has several forms, all of one similarity s.

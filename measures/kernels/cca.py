@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from layeratlas.measures.declaration import INVARIANCES, Ends, Range, Statistic, check_choice, measure
-from layeratlas.measures.kernels._forms import Formed, formed
+from layeratlas.measures.kernels._forms import Formed, expected_form, formed
 from layeratlas.measures.kernels._unsure import SINGULAR
 from layeratlas.measures.score import Scores, TooFewWords
 from layeratlas.measures.statistics.bases import Basis
@@ -72,9 +72,17 @@ class CCA(Formed):
         """Score the pairs."""
         return Scores(formed(self._similarity(a, b, cross), self.form), diagnostics=a.counts(b, cross))
 
+    def expected(self, a: Basis, b: Basis, words: int) -> torch.Tensor | None:  # [pairs]
+        """Every correlation of directions has the mean square 1/(words - 1). Means of singular values are not known."""
+        if self.summary == "mean":
+            return None
+        return expected_form(a.each(a.rank * b.rank / (words - 1) / self._over(a, b)), self.form)
+
     def _similarity(self, a: Basis, b: Basis, cross: Cross) -> torch.Tensor:  # [pairs]
         if self.summary == "mean":
             return cross.canonical_correlations(a.whitener, b.whitener).mean(dim=1)
         squares = cross.whitened(a.whitener, b.whitener).double().square().sum(dim=(1, 2))
-        over: float = min(a.rank, b.rank) if self.summary == "r2" else (a.rank * b.rank) ** 0.5
-        return squares / over
+        return squares / self._over(a, b)
+
+    def _over(self, a: Basis, b: Basis) -> float:
+        return min(a.rank, b.rank) if self.summary == "r2" else float((a.rank * b.rank) ** 0.5)

@@ -15,7 +15,7 @@ from layeratlas.measures.declaration import (
     check_choice,
     measure,
 )
-from layeratlas.measures.kernels._forms import Formed, formed
+from layeratlas.measures.kernels._forms import Formed, expected_form, formed
 from layeratlas.measures.score import MeasureError, Scores, TooFewWords
 from layeratlas.measures.statistics.cross_moments import CrossMoments
 
@@ -83,6 +83,11 @@ class DebiasedCKA(Formed):
         if not hsic > 1e-12 * norm:
             raise MeasureError(f"{layer.name} has no variance of its own that is not chance: cka_debiased is undefined")
         return Lengths(layer.relative, own.shift, own.total, trace, hsic, layer.dead)
+
+    def expected(self, a: Lengths, b: Lengths, words: int) -> Tensor | None:  # [pairs]
+        """Return 0, unless it is biased."""
+        biased = a.trace * b.trace * (1 / (words - 1) - 1 / words) / (a.hsic * b.hsic) ** 0.5
+        return expected_form(biased if self.diagonal == "dropped" else 0 * biased, self.form)
 
     def compare(self, a: Lengths, b: Lengths, cross: Cross) -> Scores:
         """Score the pairs."""

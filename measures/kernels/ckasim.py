@@ -15,7 +15,7 @@ from layeratlas.measures.declaration import (
     added,
     measure,
 )
-from layeratlas.measures.kernels._forms import Form, Formed, formed
+from layeratlas.measures.kernels._forms import Form, Formed, expected_form, formed
 from layeratlas.measures.score import Scores
 from layeratlas.measures.statistics.cross_moments import CrossMoments
 
@@ -61,6 +61,11 @@ class LinearCKA(Formed):
     def prepare(self, layer: Layer) -> Spread:
         """Take the spreads and the norm."""
         return Spread(layer.relative, layer.covariance_norm, layer.dead)
+
+    def expected(self, a: Spread, b: Spread, words: int) -> Tensor | None:  # [pairs]
+        """Products of traces over those of norms: covariances of words that meet by chance have that square."""
+        traces = a.relative.square().sum(dim=1) * b.relative.square().sum(dim=1)
+        return expected_form(traces / (a.norm * b.norm) / (words - 1), self.form)
 
     def compare(self, a: Spread, b: Spread, cross: Cross) -> Scores:
         """Score the pairs."""

@@ -85,6 +85,14 @@ class EigenspaceOverlap(Measure):
                 f"takes more words, there are {ends.words:,}. Extract more text"
             )
 
+    def expected(self, a: Span, b: Span, words: int) -> Tensor:  # [pairs]
+        """Return what `compare` gives with squared correlations of 1/(words - 1) among all directions."""
+        (in_a, of_a), (in_b, of_b) = (
+            (one.missing[:, :-1].double().square().sum(dim=1), one.missing[:, -1].double().square()) for one in (a, b)
+        )
+        shared = (1 - of_a) * (1 - of_b) + (a.rank - in_a) * (b.rank - in_b) / (words - 1)
+        return shared / self._over(a, b)
+
     def compare(self, a: Span, b: Span, cross: Cross) -> Scores:
         """Score the pairs: of centred directions and the constant, less what either layer is missing."""
         whitened = cross.whitened(a.whitener, b.whitener).double()
@@ -96,9 +104,11 @@ class EigenspaceOverlap(Measure):
             both.square().sum(dim=(1, 2)) - (both.mT @ left).square().sum(dim=(1, 2))
             - (both @ right).square().sum(dim=(1, 2)) + (left.mT @ both @ right).square().sum(dim=(1, 2))
         )  # fmt: skip
-        over = {
+        spanned = {"spanned_a": a.spanned, "spanned_b": b.spanned}
+        return Scores((shared / self._over(a, b)).clamp(0, 1), diagnostics={**a.counts(b, cross), **spanned})
+
+    def _over(self, a: Span, b: Span) -> int:
+        return {
             "larger-rank": max(a.spanned, b.spanned), "smaller-rank": min(a.spanned, b.spanned),
             "larger-width": max(a.whitener.shape[1], b.whitener.shape[1]),
         }[self.over]  # fmt: skip
-        spanned = {"spanned_a": a.spanned, "spanned_b": b.spanned}
-        return Scores((shared / over).clamp(0, 1), diagnostics={**a.counts(b, cross), **spanned})

@@ -89,6 +89,12 @@ class Gulp(Measure):
         if not self.lambda_:
             refuse_forced(self.name, a.rank, b.rank, ends)
 
+    def expected(self, a: Predictors, b: Predictors, words: int) -> Tensor | None:  # [pairs]
+        """Of the squared distance."""
+        if self.form == "distance":
+            return None
+        return a.own + b.own - 2 * a.filters.sum(dim=1).double() * b.filters.sum(dim=1) / (words - 1)
+
     def compare(self, a: Predictors, b: Predictors, cross: Cross) -> Scores:
         """Score the pairs."""
         if self.lambda_:

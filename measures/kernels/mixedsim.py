@@ -66,9 +66,9 @@ class MixedSim(Measure):
 
     def compare(self, a: Directions, b: Directions, cross: Cross) -> Scores:
         """Score a towards b."""
-        from layeratlas.measures.linalg import column_norms
+        from layeratlas.measures.linalg import exact_column_norms
 
-        fitted = column_norms(cross.explained(b.whitener).double())  # r
+        fitted = exact_column_norms(cross.explained(b.whitener))  # r
         neurons = fitted.clamp(max=1).masked_fill(~a.alive, float("nan"))  # [pairs, neurons_a]
         return Scores(
             values=neurons.nanmean(dim=1),

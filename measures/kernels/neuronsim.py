@@ -47,7 +47,9 @@ class NeuronSim(Measure):
 
     def compare(self, a: Neurons, b: Neurons, cross: Cross) -> Scores:
         """Score a towards b."""
-        best, matches = cross.correlation.abs().max(dim=2)  # [pairs, neurons_a]
+        from layeratlas.measures.linalg import largest_of_rows
+
+        best, matches = largest_of_rows(cross.correlation)  # [pairs, neurons_a]
         neurons = best.double().clamp(max=1).masked_fill(~a.alive, float("nan"))
         return Scores(
             values=neurons.nanmean(dim=1),

@@ -89,6 +89,10 @@ class Regression(Measure):
         """Score a towards b."""
         return held_out(a, b, cross, None) if self.folds else self._in_sample(a, b, cross)
 
+    def expected(self, a: Explained, b: Explained, words: int) -> Tensor:  # [pairs]
+        """Return rank / (words - 1), or what adjusting leaves of it: nothing."""
+        return a.each(0.0 if self.adjusted else b.rank / (words - 1))
+
     def _in_sample(self, a: Explained, b: Explained, cross: Cross) -> Scores:
         squares = cross.explained(b.whitener).square()
         neurons = squares.sum(dim=1, dtype=a.shares.dtype).clamp(max=1)  # [pairs, neurons_a]

@@ -87,6 +87,10 @@ class Ridge(Measure):
         """Score a towards b."""
         return held_out(a, b, cross, self.lambda_) if self.folds else self._in_sample(a, b, cross)
 
+    def expected(self, a: Filtered, b: Filtered, words: int) -> Tensor:  # [pairs]
+        """Every direction has the mean R² 1/(words - 1), less what the ridge takes of it."""
+        return (b.filters * (2 - b.filters)).sum(dim=1).double() * a.weights.sum(dim=1) / (words - 1)
+
     def _in_sample(self, a: Filtered, b: Filtered, cross: Cross) -> Scores:
         from layeratlas.measures.linalg import product
 

@@ -24,6 +24,10 @@ class Basis:
         """Take a layer's."""
         return cls(layer.directions, layer.dead, layer.whitener(layer.directions))
 
+    def each(self, value: float) -> Tensor:  # batched -> [pairs], float64
+        """Return one number for every pair of a batch."""
+        return self.whitener.double().new_full((len(self.whitener),), value)
+
     def counts(self, b: Basis, cross: Cross) -> dict[str, int | float | Tensor]:
         """Return what one needs to judge a number of two layers: their ranks, and what the words force.
 

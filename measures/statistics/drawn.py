@@ -19,7 +19,8 @@ from torch import Tensor
 from layeratlas.measures.linalg import product
 from layeratlas.measures.score import TooFewWords
 from layeratlas.measures.statistics import haar
-from layeratlas.measures.statistics.moments import Canonical, Cross, Layer, Moments
+from layeratlas.measures.statistics.canonical import Canonical
+from layeratlas.measures.statistics.moments import Cross, Layer, Moments
 from layeratlas.measures.statistics.norms import CrossNorms
 
 _WORDS_A_NEURON = 20  # with fewer, directions of little variance are not yet normal: deviations come out too small

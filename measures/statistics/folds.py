@@ -38,6 +38,10 @@ class Foldable(Protocol):
 class Shuffling(Protocol):
     """A gathering whose pairs can be met again, with b's words in another order."""
 
+    @property
+    def words(self) -> int:
+        """How many words there are."""
+
     def of_words(self, sentences: Any) -> Any:
         """Return, of the sentence that each word is of, those of the words that enter."""
 

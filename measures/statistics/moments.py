@@ -30,14 +30,17 @@ from torch import Tensor
 from layeratlas.measures.linalg import (
     add_product,
     add_square,
-    column_norms,
+    both_triangles,
     product,
     singular_values,
+    standardised,
     symmetric_eigen,
     symmetric_values,
+    weighted_squares,
 )
 from layeratlas.measures.score import ConstantLayer, TooFewWords
 from layeratlas.measures.statistics.bases import PrincipalBasis
+from layeratlas.measures.statistics.canonical import Canonical, canonical
 from layeratlas.measures.statistics.centring import Block
 from layeratlas.measures.statistics.directions import Directions
 from layeratlas.measures.statistics.folds import summed
@@ -141,6 +144,11 @@ class Layer:
         """The variances of all neurons together, over that of the widest one."""
         return float(self.relative.square().sum())
 
+    def settle(self) -> None:
+        """Give up the matrices that nothing more will be derived from."""
+        for name in ("_correlation", "spectrum", "principal"):
+            vars(self).pop(name, None)
+
     def rank(self, tolerance: float) -> int:
         """Count the directions that hold more than `tolerance` times the variance of an average live neuron."""
         return int((self.spectrum[0] > tolerance).sum())
@@ -164,20 +172,6 @@ class Layer:
             values, vectors = self.spectrum
             self._loadings = (values[:kept].sqrt()[:, None] * vectors[:, :kept].T * self.relative).to(self.dtype)
         return self._loadings[:kept]
-
-
-@dataclass(frozen=True)
-class Canonical:
-    """Canonical correlations of the kept components of pairs of layers, with the directions in either."""
-
-    correlations: Tensor  # [pairs, shared]
-    left: Tensor  # [pairs, kept_a, shared]
-    right: Tensor  # [pairs, kept_b, shared]
-
-    @property
-    def flipped(self) -> Canonical:
-        """The same, seen from b."""
-        return Canonical(self.correlations, self.right, self.left)
 
 
 T = TypeVar("T")
@@ -268,8 +262,7 @@ class Cross:
         """Return the sum of the squares of these covariances, [pairs]: spreads² · correlations² · spreads²."""
 
         def summed() -> Tensor:
-            squares = self.correlation.double().square() @ relative_b.square()[:, :, None]
-            return (relative_a.square()[:, :, None] * squares).sum(dim=(1, 2))
+            return weighted_squares(self.correlation, relative_a.square(), relative_b.square())
 
         return (
             self.flipped.once("squared", summed)
@@ -300,7 +293,7 @@ class Cross:
         if kept[0] > kept[1] or kept[::-1] in self._made_flipped.canonical:
             return self.flipped.canonical(whitener_b, whitener_a).flipped
         if kept not in self._made.canonical:
-            self._made.canonical[kept] = _canonical(self.whitened(whitener_a, whitener_b))
+            self._made.canonical[kept] = canonical(self.whitened(whitener_a, whitener_b))
         return self._made.canonical[kept]
 
     def kept_correlations(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:
@@ -318,7 +311,7 @@ class Cross:
         kept = whitener_a.shape[2], whitener_b.shape[2]
         if kept[0] > kept[1] or "all" in self._made_flipped.others:
             return self.flipped.all_canonical(whitener_b, whitener_a).flipped
-        return self.once("all", lambda: _canonical(self.whitened(whitener_a, whitener_b), complete=False))
+        return self.once("all", lambda: canonical(self.whitened(whitener_a, whitener_b), complete=False))
 
     def canonical_correlations(self, whitener_a: Tensor, whitener_b: Tensor) -> Tensor:
         """Return the canonical correlations [pairs, shared] of all directions alone, in no promised order.
@@ -341,34 +334,13 @@ class Cross:
         return self.transposed("principal", turned)
 
 
-def _canonical(whitened: Tensor, *, complete: bool = True) -> Canonical:  # [pairs, kept_a, kept_b], kept_a ≤ kept_b
-    """Singular values and vectors through the eigenvectors of the smaller Gram matrix, at a third of an SVD's time.
-
-    The Gram matrix alone would give small singular values to half the digits. Their Rayleigh quotients, the norms of
-    `whitenedᵀ left`, are right to second order in the error of the vectors. Directions without correlation have no
-    counterpart that could be computed so; then the SVD completes them. The Gram matrix is float64 whatever the data:
-    it squares the distances between directions, and pwsim needs each of them.
-    complete: not of float32 that holds many directions. Some of them always correlate less than its rounding can tell;
-    what it leaves of their counterparts is as good as what the SVD makes of that rounding.
-    """
-    exact = whitened.double()
-    left = symmetric_eigen(product(exact, exact.mT))[1].to(whitened.dtype)
-    right = product(whitened.mT, left)  # [pairs, kept_b, shared], not yet of length one
-    correlations = column_norms(right) / column_norms(left)
-    right = right / correlations.clamp(min=torch.finfo(whitened.dtype).tiny)[:, None]
-    lost = correlations.amin(dim=1) < torch.finfo(whitened.dtype).eps ** 0.5
-    if lost.any() and (complete or whitened.dtype == torch.float64):
-        left[lost], correlations[lost], right_rows = torch.linalg.svd(whitened[lost], full_matrices=False)
-        right[lost] = right_rows.mT
-    return Canonical(correlations.clamp(max=1), left, right)
-
-
 class Moments:
     """Sums over words for a set of layers and of pairs among them."""
 
     def __init__(
         self, names: list[str], units: list[int], pairs: Iterable[tuple[int, int]], dtype: torch.dtype,
         device: torch.device, *, norms: bool = False, directions: bool = False,
+        spectra: bool = False,
     ) -> None:  # fmt: skip
         self._names, self._units, self._dtype, self._device = names, units, dtype, device
         edges = torch.tensor([0, *units]).cumsum(0).tolist()
@@ -389,6 +361,7 @@ class Moments:
         largest = max((products.numel() for products in self._cross.values()), default=0)
         self._product = torch.empty(largest, dtype=self._dtype, device=self._device)  # reused: fresh pages cost more
         self._layers: dict[int, Layer] = {}
+        self._spectra = spectra
         self._lock = threading.Lock()
         self.words = 0
 
@@ -420,7 +393,7 @@ class Moments:
     def about(self, a: int, b: int, shift_a: Tensor, shift_b: Tensor) -> Tensor:  # [neurons_a, neurons_b]
         """Return the sums of products of neurons about pivot + shift; of a layer with itself, or of a pair."""
         if a == b:
-            products = self._own[a]
+            products = both_triangles(self._own[a])
         else:
             products = self._products(self._cross, a, b) if (a, b) in self._strip_of else self._products(
                 self._cross, b, a).T  # fmt: skip
@@ -490,9 +463,10 @@ class Moments:
         if self._pivot is None or self.words < 3:
             raise TooFewWords(f"{self._names[index]} has {self.words} words here: nothing can be said of so few")
         with self._lock:
+            self._product = self._product[:0].clone()
             if index not in self._layers:
                 shift = self._shift(index)[:, None]
-                covariance = self._own[index] / self.words - shift @ shift.T
+                covariance = both_triangles(self._own[index]) / self.words - shift @ shift.T
                 mean = self._pivot[self._columns[index]].double() + shift[:, 0]
                 layer = Layer(self._names[index], self.words, mean, covariance, self._dtype)
                 if self._norms is not None:
@@ -503,15 +477,17 @@ class Moments:
                 self._own[index] = covariance[:0].clone()
             return self._layers[index]
 
+    def settle(self, index: int) -> None:
+        """Give up what only preparing a layer needs."""
+        if index in self._layers and not self._spectra:
+            self._layers[index].settle()
+
     def pair(self, pairs: Sequence[tuple[int, int]]) -> Cross:
         """Return the correlations of pairs (a, b), a < b, whose layers have the same widths."""
-        covariance = _stacked([self._products(self._cross, a, b) for a, b in pairs]) / self.words
-        shift_a, shift_b = (_stacked([self._shift(pair[end]) for pair in pairs]) for end in (0, 1))
-        scale_a, scale_b = (_stacked([self._layers[pair[end]].inverse_std for pair in pairs]) for end in (0, 1))
-        covariance -= shift_a[:, :, None] * shift_b[:, None, :]
-        covariance *= scale_a[:, :, None]
-        covariance *= scale_b[:, None, :]
-        cross = Cross(self.words, covariance.to(self._dtype))
+        products = _stacked([self._products(self._cross, a, b) for a, b in pairs])
+        shifts = _ends([(self._shift(a), self._shift(b)) for a, b in pairs])
+        scales = _ends([(self._layers[a].inverse_std, self._layers[b].inverse_std) for a, b in pairs])
+        cross = Cross(self.words, standardised(products, self.words, shifts, scales, self._dtype))
         if self._norms is not None:
             widest = {end: self._layers[end].widest for pair in pairs for end in pair}
             found = [self._norms.cross(a, b, self._columns, (widest[a], widest[b])) for a, b in pairs]
@@ -536,7 +512,6 @@ class Moments:
 
     def release(self, row: int) -> None:
         """Give up the sums of pairs (a, b) with a < row: pairs are taken in order, and these are done."""
-        self._product = self._product[:0].clone()
         for strip in [strip for strip in self._cross if strip.rows[1] <= row]:
             del self._cross[strip]
             if self._directions is not None:
@@ -545,3 +520,7 @@ class Moments:
 
 def _stacked(parts: Sequence[Tensor]) -> Tensor:  # each [...] -> [pairs, ...]
     return parts[0][None] if len(parts) == 1 else torch.stack(list(parts))
+
+
+def _ends(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:  # each [neurons] -> each [pairs, neurons]
+    return _stacked([a for a, _ in parts]), _stacked([b for _, b in parts])

@@ -322,7 +322,8 @@ def run(
 
     study: a Study, a TOML file, or the name of a study that ships with layeratlas. store: opened, or its address.
     device: `auto`, `cpu`, `cuda` …; attention is compared on the CPU. memory: bytes for the sums of one pass, of each
-    worker. intervals: of every score, "jackknife" or "bootstrap:blocks=20"; null: what chance gives, "permuted".
+    worker. intervals: of every score, "jackknife" or "bootstrap:blocks=20"; null: what chance gives, "permuted" or
+    "drawn".
     workers: processes that share the work; ray: do so on Ray, "local", "auto" or a cluster's address.
     progress: who watches; else bars in a notebook or a terminal.
     Raises LayeratlasError; a model that fails does not stop the others, and is among the outcome's parts.

@@ -72,7 +72,7 @@ intervals_option = click.option(
 )  # fmt: skip
 null_option = click.option(
     "--null", type=Beside(nulls_of), metavar="KIND",
-    help="What chance gives: permuted, or permuted:words,permutations=100,seed=0.",
+    help="What chance gives: permuted, or permuted:words,permutations=100,seed=0; or drawn, faster.",
 )  # fmt: skip
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), help="Processes that share the work: one, or on Ray as many as fit."

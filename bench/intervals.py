@@ -4,7 +4,7 @@
     python bench/intervals.py --layers 6 --neurons 128 --words 5000
 
 Synthetic activations with the spectrum of real layers, from memory, the paper's five measures of all pairs: the scores
-alone, then with intervals, in processor time and in wall time; with --permutations also against shuffled text.
+alone, then with intervals, in processor time and in wall time; with --permutations and --draws also against chance.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ def main() -> None:
         wall, processor = (min(one[place] for one in sure) / min(one[place] for one in plain) for place in (0, 1))
         print(f"{title:10s} scores {min(plain)[0]:7.1f} s, with intervals {min(sure)[0]:7.1f} s: {wall:.2f} × wall, "
               f"{processor:.2f} × processor (target at most 6)", flush=True)  # fmt: skip
-        if options.permutations:
-            chance = took(rows, measures, Uncertainty(nulls=Nulls("sentences", options.permutations)))
-            wall, processor = (chance[place] / min(one[place] for one in plain) for place in (0, 1))
-            said = f"{wall:.2f} × wall, {processor:.2f} × processor (target at most 15 for 100)"
-            print(f"{'':10s} {options.permutations} permutations {chance[0]:7.1f} s: {said}", flush=True)
+        for method, times in (("permuted", options.permutations), ("drawn", options.draws)):
+            if times:
+                chance = took(rows, measures, Uncertainty(nulls=Nulls(permutations=times, method=method)))
+                wall, processor = (chance[place] / min(one[place] for one in plain) for place in (0, 1))
+                said = f"{wall:.2f} × wall, {processor:.2f} × processor (target at most 15 for 100)"
+                print(f"{'':10s} {times} {method} {chance[0]:7.1f} s: {said}", flush=True)
 
 
 def layers(count: int, neurons: int, words: int) -> list[ArrayRows]:
@@ -80,6 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--words", type=int, default=25_147)
     parser.add_argument("--blocks", type=int, default=20)
     parser.add_argument("--permutations", type=int, default=0, help="of sentences; 0: none")
+    parser.add_argument("--draws", type=int, default=0, help="of what words in any order give; 0: none")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--each", action="store_true", help="each measure alone, too")

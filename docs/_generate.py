@@ -67,7 +67,7 @@ COLUMNS = {
     "blocks": "of the corpus", "seed": "of what is drawn", "replicates": "without each block, or of each draw",
     "mean": "of what chance gives", "deviation": "standard deviation of it", "median": "of it",
     "calibrated": "0 at chance, 1 of a layer towards itself", "p": "how often chance is as close; never 0",
-    "permuted": "what was shuffled: sentences or words", "permutations": "how often",
+    "permuted": "what was shuffled: sentences or words", "permutations": "how often, or how many draws",
     "sizes": "of the blocks, in words",
     "other": "what another store measured; empty: one of the two was refused", "difference": "between the two",
 }  # fmt: skip
@@ -81,6 +81,7 @@ COLUMNS_OF = {
     "intervals.low": "end of the 95 % interval; empty: the measure has none",
     "intervals.high": "the other end",
     "intervals.refused": "why there is no interval, when there is none",
+    "nulls.method": "`permuted`, or `drawn` from what that gives",
     "nulls.low": "2.5 % of what chance gives is below", "nulls.high": "2.5 % is above",
     "nulls.refused": "why it is not known", "nulls.value": "the score", "nulls.origin": "who measured it, as of scores",
     "intervals.value": "the score", "intervals.origin": "who measured it, as of scores",

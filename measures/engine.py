@@ -21,22 +21,23 @@ from threadpoolctl import threadpool_limits
 from layeratlas.measures.batches import batched, shape_of
 from layeratlas.measures.declaration import Ends, Gathering, Measure, Range, Settling, Statistic
 from layeratlas.measures.figure import Figure, Stated, state
-from layeratlas.measures.joined import statistics_of
-from layeratlas.measures.nulls import Chance, Null, orders
+from layeratlas.measures.joined import Needs, statistics_of
+from layeratlas.measures.nulls import Null, chances
 from layeratlas.measures.registry import in_order
 from layeratlas.measures.resampling import Interval, Replicates
 from layeratlas.measures.score import MeasureError, Score, Scores, TooFewWords, UnequalWidths
 from layeratlas.measures.sources.base import Source
+from layeratlas.measures.statistics import drawn
 from layeratlas.measures.statistics.centring import Block
-from layeratlas.measures.statistics.folds import Foldable, Shuffling
+from layeratlas.measures.statistics.folds import Drawable, Foldable, Shuffleable, Shuffling
 from layeratlas.measures.tiles import Cost, Pair, cut
-from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
+from layeratlas.store.uncertainty import NOTHING, Intervals, Uncertainty
 
 CPU = torch.device("cpu")
 T = TypeVar("T")
 R = TypeVar("R")
+N = TypeVar("N", bound=Needs)
 _BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
-_ITEM = 8  # bytes of a value that is held to be shuffled, twice as float32
 _ALGEBRA = 5 * 8  # bytes a squared neuron that the decomposition of a layer takes, or the algebra of a pair
 Follow = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
@@ -120,14 +121,20 @@ def memory_of(
 
 
 def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure: Uncertainty) -> Cost:
-    source, statistics = source_of(kind), set(statistics_of(measures).values())
+    source, statistics = source_of(kind), set(_needed(measures, sure).values())
     words = max((getattr(layer, "words", 0) for layer in layers), default=0)
 
     def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
         held: int = source.held([layers[index] for index in indices])
-        shuffled = _ITEM * sum(units) * words if sure.nulls else 0
         algebra = _algebra([layers[index] for index in indices])
-        return held + shuffled + algebra + sum(taken(statistic, units, pairs) for statistic in statistics)
+        return held + beside(units) + algebra + sum(taken(statistic, units, pairs) for statistic in statistics)
+
+    def beside(units: list[int]) -> int:
+        if sure.nulls is None:
+            return 0
+        if sure.nulls.method == "drawn":
+            return drawn.bytes_of(units)
+        return sum(one.shuffled_bytes(units, words) for one in statistics if isinstance(one, Shuffleable))
 
     def taken(statistic: Any, units: list[int], pairs: list[Pair]) -> int:
         if sure.intervals and isinstance(statistic, Foldable):
@@ -135,6 +142,14 @@ def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure
         return int(statistic.bytes(units, pairs))
 
     return cost
+
+
+def _needed(asked: Sequence[N], sure: Uncertainty) -> dict[N, Statistic]:
+    """Return what to gather for each measure or figure, with what draws take."""
+    needed = statistics_of(asked)
+    if sure.nulls is None or sure.nulls.method == "permuted":
+        return needed
+    return {one: found.to_draw() if isinstance(found, Drawable) else found for one, found in needed.items()}
 
 
 def _algebra(layers: Sequence[Source]) -> int:
@@ -174,7 +189,7 @@ def compare_tile(
             tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
         if how.sure.nulls and local:
             with follow("meeting by chance", how.sure.nulls.permutations) as done:
-                chance = _chance(read, gathered, how.sure.nulls, each, done)
+                chance = chances(read, gathered, how.sure.nulls, each, done)
         for outcomes in gathered.compared(local, each):
             yield [
                 replace(one, pairs=[(used[a], used[b]) for a, b in one.pairs],
@@ -184,7 +199,7 @@ def compare_tile(
             ]  # fmt: skip
 
 
-def _replicates(read: _Reading, asked: Intervals, each: SideBySide, done: Callable[[int], None]) -> Replicates:
+def _replicates(read: Reading, asked: Intervals, each: SideBySide, done: Callable[[int], None]) -> Replicates:
     """Compare all pairs of a tile again and again, with some blocks of the corpus left out, or counted twice."""
     found = Replicates(asked, read.sizes)
     sure = []
@@ -200,33 +215,10 @@ def _replicates(read: _Reading, asked: Intervals, each: SideBySide, done: Callab
     return found
 
 
-def _chance(read: _Reading, gathered: _Gathered, asked: Nulls, each: SideBySide, done: Callable[[int], None]) -> Chance:
-    """Compare all pairs of a tile again and again, b's text in another order; what is known of each layer stays."""
-    found = Chance(asked.permutations)
-    for measure in read.measures:
-        if not gathered.shuffles(measure):
-            found.refuse(measure, read.pairs, f"what {measure.name} needs is not kept so that text can be shuffled")
-    if read.held is None or not any(map(gathered.shuffles, read.measures)):
-        return found
-    gathered.prepare(each)
-    try:
-        for number, order in enumerate(orders(asked, read.layers[0].sentences())):  # type: ignore[attr-defined]
-            for outcomes in gathered.shuffled(read.held, torch.from_numpy(order)).compared(read.pairs, each):
-                found.take(number, outcomes)
-            done(1)
-        if asked.permuted == "words":  # any word meets any: what is expected is known
-            for measure, pairs, means in gathered.expected(read.pairs):
-                found.expect(measure, pairs, means)
-    except TooFewWords as refusal:
-        for measure in read.measures:
-            found.refuse(measure, read.pairs, str(refusal))
-    return found
-
-
 def _read(
     kind: str, layers: Sequence[Source], pairs: list[Pair], measures: Sequence[Measure],
     *, figures: Sequence[tuple[int, Figure]], how: How, advance: Callable[[int], None],
-) -> _Reading:  # fmt: skip
+) -> Reading:  # fmt: skip
     """Read the layers once, and let every statistic take what it needs; of pairs only what measures need."""
     source, folds, whole = source_of(kind), how.sure.intervals.blocks if how.sure.intervals and pairs else 0, ""
     edges: list[int] = []
@@ -237,7 +229,7 @@ def _read(
             whole = str(refusal)
     feed = source.feed(layers, how.dtype, how.device, edges)
     asked: list[Measure | Figure] = [*measures, *dict.fromkeys(one for _, one in figures)]
-    needed = statistics_of(asked)
+    needed = _needed(asked, how.sure)
     of_pairs = {needed[measure] for measure in measures}
     statistics: dict[Statistic, Any] = {}
     for statistic in dict.fromkeys(needed.values()):
@@ -248,20 +240,22 @@ def _read(
             statistics[statistic] = statistic.begin(layers, own, how)
     sizes = [0] * folds
     held: list[Any] = []
+    shuffled = bool(pairs) and how.sure.nulls is not None and how.sure.nulls.method == "permuted"
+    hold = shuffled and any(isinstance(one, Shuffleable) and one.needs_words for one in statistics)
     for block in feed.blocks():
         for gathering in statistics.values():
             gathering.add(block)
         if edges:
             sizes[block.fold] += block.words
-        if how.sure.nulls and pairs and isinstance(block, Block):
+        if hold:
             held.append(replace(block, centred=block.centred.clone()))
         advance(block.words)
     together = Block(torch.cat([one.centred for one in held]), held[0].pivot) if held else None
-    return _Reading(layers, pairs, list(measures), needed, statistics, feed.refused, sizes, whole, together)
+    return Reading(layers, pairs, list(measures), needed, statistics, feed.refused, sizes, whole, together)
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
     """What one pass gathered; needed: which statistic serves which measure or figure.
 
     sizes: of the corpus's blocks, in words; uncut: why it has none.
@@ -284,7 +278,7 @@ class _Reading:
             return f"what {measure.name} needs is not kept block by block"
         return self.uncut or (statistic.only_once if asked.method == "bootstrap" else "")
 
-    def gathered(self, measures: Sequence[Measure] | None = None, weights: Sequence[int] = ()) -> _Gathered:
+    def gathered(self, measures: Sequence[Measure] | None = None, weights: Sequence[int] = ()) -> Gathered:
         """Return what all words give; or, for some measures, what the blocks give, each counted so often."""
         chosen = self.measures if measures is None else measures
         figures = [one for one in self.needed if isinstance(one, Figure)] if measures is None else []
@@ -292,7 +286,7 @@ class _Reading:
             statistic: self._gathering(statistic, weights)
             for statistic in dict.fromkeys(self.needed[one] for one in (*chosen, *figures))
         }
-        return _Gathered(
+        return Gathered(
             self.layers, self.pairs, {one: used[self.needed[one]] for one in chosen},
             {one: used[self.needed[one]] for one in figures}, self.refused,
         )  # fmt: skip
@@ -311,7 +305,7 @@ class SideBySide(Protocol):
         """Do some work for every item."""
 
 
-class _Gathered:
+class Gathered:
     """The statistics of one tile, and what each measure prepared of each layer."""
 
     def __init__(
@@ -369,42 +363,49 @@ class _Gathered:
         except MeasureError as refusal:
             return refusal
 
-    def shuffles(self, measure: Measure) -> bool:
-        """Tell whether what a measure needs can be met again in another order."""
-        return isinstance(self._statistics[measure], Shuffling)
+    def gathering(self, measure: Measure) -> Any:
+        """Return what was gathered for a measure."""
+        return self._statistics[measure]
+
+    def drawn(self, measures: Sequence[Measure], seed: int) -> Gathered:
+        """Return the same layers under these measures, whose pairs are drawn; of no draw as yet."""
+        one_each: dict[Any, Any] = {one: one.drawn(seed) for one in {self._statistics[measure] for measure in measures}}  # type: ignore[attr-defined]
+        return self.met({measure: one_each[self._statistics[measure]] for measure in measures})
+
+    def draws(self, numbers: Sequence[int]) -> Gathered:
+        """Return these draws."""
+        one_each = {one: one.draws(numbers) for one in set(self._statistics.values())}  # type: ignore[attr-defined]
+        return self.met({measure: one_each[one] for measure, one in self._statistics.items()})
 
     def expected(self, pairs: list[Pair]) -> Iterator[tuple[Measure, list[Pair], Any]]:
         """Give the means over all ways in which words can meet, of measures that know them."""
         for batch in self.batches(pairs):
-            for measure in filter(self.shuffles, self._statistics):
-                group = self._statistics[measure].group(*batch[0])
+            for measure, statistic in self._statistics.items():
+                group = statistic.group(*batch[0])
                 ends = [[self._prepared[measure, pair[end], group] for pair in batch] for end in (0, 1)]
-                if any(isinstance(one, MeasureError) for some in ends for one in some):
+                refused = any(isinstance(one, MeasureError) for some in ends for one in some)
+                if refused or not isinstance(statistic, Shuffling):
                     continue
                 a, b = map(batched, ends)
-                words = self._statistics[measure].words  # type: ignore[attr-defined]
+                words = statistic.words
                 back = _turned(batch)
                 for some, means in ((batch, measure.expected(a, b, words)), (back, measure.expected(b, a, words))):
                     if means is not None:
                         yield measure, some, means
 
-    def shuffled(self, held: Any, order: Any) -> _Gathered:
-        """Return the same layers, prepared as they are, with the words of every pair's second in another order."""
-        one_each = {
-            statistic: statistic.shuffled(held, order)
-            for statistic in dict.fromkeys(self._statistics.values()) if isinstance(statistic, Shuffling)
-        }  # fmt: skip
-        of_measure = {
-            measure: one_each[statistic] for measure, statistic in self._statistics.items() if statistic in one_each
-        }
-        found = _Gathered(self._layers, self._pairs, of_measure, {}, self._refused)
-        found._prepared = {key: value for key, value in self._prepared.items() if key[0] in of_measure}
+    def met(self, statistics: dict[Measure, Gathering]) -> Gathered:
+        """Return the same layers, as they are prepared, with other statistics of pairs."""
+        found = Gathered(self._layers, self._pairs, statistics, {}, self._refused)
+        found._prepared = {key: value for key, value in self._prepared.items() if key[0] in statistics}
         return found
 
     def compared(self, pairs: list[Pair], each: SideBySide) -> Iterator[list[Outcomes]]:
         """Prepare all layers, and give the outcomes of pairs, batch by batch."""
         self.prepare(each)
-        batches = self.batches(pairs)
+        return self.compared_as(self.batches(pairs), each)
+
+    def compared_as(self, batches: list[list[Pair]], each: SideBySide) -> Iterator[list[Outcomes]]:
+        """Give the outcomes of batches, in the order of their first layers."""
         for batch, outcomes in zip(batches, each(self.compare, batches), strict=True):
             self.release(min(a for a, _ in batch))
             yield outcomes

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.folds import lengths_of
 from layeratlas.measures.resampling import Collected, Pair, Values
 from layeratlas.measures.score import TooFewWords
+from layeratlas.measures.statistics import drawn
+from layeratlas.measures.statistics.folds import Drawable, Shuffleable, Shuffling
 from layeratlas.measures.statistics.sampled import mixed
 from layeratlas.store.uncertainty import Nulls
 
 if TYPE_CHECKING:
-    from layeratlas.measures.engine import Outcomes
+    from layeratlas.measures.engine import Gathered, Outcomes, Reading, SideBySide
 
 Order = npt.NDArray[np.int64]
 _AT_HOME = 0.05  # the share of words that may stay where they are
@@ -90,8 +93,9 @@ def _numbers(count: int, asked: Nulls, k: int) -> npt.NDArray[np.uint64]:
 class Chance(Collected):
     """What shuffled text gives, measure by measure, until the scores themselves are there."""
 
-    def __init__(self, times: int) -> None:
-        super().__init__(times)
+    def __init__(self, asked: Nulls) -> None:
+        self.asked = asked
+        super().__init__(asked.permutations)
         self._expected: dict[tuple[Measure, Pair], float] = {}
 
     def expect(self, measure: Measure, pairs: Sequence[Pair], means: Any) -> None:  # means [pairs]
@@ -104,3 +108,73 @@ class Chance(Collected):
         return self.each(
             outcomes, lambda pair, value, values: null(measure, value, values, self._expected.get((measure, pair)))
         )
+
+
+def chances(
+    read: Reading, gathered: Gathered, asked: Nulls, each: SideBySide, done: Callable[[int], None]
+) -> Chance:  # fmt: skip
+    """Compare all pairs of a tile again and again; what is known of each layer stays. done: called with how often."""
+    found = Chance(asked)
+    gathered.prepare(each)
+    if asked.method == "drawn":
+        _draw(found, read, gathered, each, done)
+    else:
+        _shuffle(found, read, gathered, each, done)
+    if asked.permuted == "words":  # any word meets any: what is expected is known
+        for measure, pairs, means in gathered.expected(read.pairs):
+            found.expect(measure, pairs, means)
+    return found
+
+
+def _shuffle(
+    found: Chance, read: Reading, gathered: Gathered, each: SideBySide, done: Callable[[int], None]
+) -> None:  # fmt: skip
+    """Compare all pairs, b's text in another order."""
+    of_statistic: dict[Shuffling, list[Measure]] = {}
+    for measure in read.measures:
+        statistic: Any = measure.statistic
+        if not isinstance(statistic, Shuffleable):
+            found.refuse(measure, read.pairs, f"what {measure.name} needs is not kept so that text can be shuffled")
+        elif statistic.unshuffled:
+            found.refuse(measure, read.pairs, f"{measure.name}: {statistic.unshuffled}")
+        else:
+            of_statistic.setdefault(gathered.gathering(measure), []).append(measure)
+    sentences = read.layers[0].sentences() if of_statistic else None  # type: ignore[attr-defined]
+    of_words = {one: orders(found.asked, one.of_words(sentences)) for one in of_statistic}
+    for number in range(found.asked.permutations):
+        for gathering, ways in list(of_words.items()):
+            measures = of_statistic[gathering]
+            try:
+                met = gathering.shuffled(read.held, torch.from_numpy(next(ways)))
+            except TooFewWords as refusal:
+                del of_words[gathering]
+                for measure in measures:
+                    found.refuse(measure, read.pairs, str(refusal))
+                continue
+            for outcomes in gathered.met(dict.fromkeys(measures, met)).compared(read.pairs, each):
+                found.take(number, outcomes)
+        done(1)
+
+
+def _draw(
+    found: Chance, read: Reading, gathered: Gathered, each: SideBySide, done: Callable[[int], None]
+) -> None:  # fmt: skip
+    """Compare all pairs, what b's words in any order would give, some draws at a time."""
+    chosen = []
+    for measure in read.measures:
+        statistic: Any = measure.statistic
+        reason = f"what {measure.name} needs cannot be drawn: ask for --null permuted"
+        if isinstance(statistic, Drawable):
+            reason = statistic.undrawn
+        if reason:
+            found.refuse(measure, read.pairs, reason)
+        else:
+            chosen.append(measure)
+    gathering = gathered.drawn(chosen, found.asked.seed)
+    step = drawn.at_once([layer.units for layer in read.layers])
+    for first in range(0, found.asked.permutations, step):
+        numbers = range(first, min(first + step, found.asked.permutations))
+        batches = [[pair] * len(numbers) for pair in read.pairs] if chosen else []
+        for outcomes in gathering.draws(numbers).compared_as(batches, each):
+            found.take_each(numbers, outcomes)
+        done(len(numbers))

@@ -77,18 +77,26 @@ class Collected:
         self.refused: dict[tuple[Measure, Pair], str] = {}
 
     def take(self, number: int, outcomes: Iterable[Outcomes]) -> None:
-        """Take what is said the number-th time."""
+        """Take what is said of several pairs the number-th time."""
         for one in outcomes:
-            values = one.scores.values.double().cpu().numpy() if isinstance(one.scores, Scores) else None
-            for place, pair in enumerate(one.pairs):
-                key = one.measure, pair
-                if key not in self.values:
-                    self.values[key] = np.full(self._times, np.nan)
-                score = values[place] if values is not None else one.scores[place]
-                if isinstance(score, MeasureError):
-                    self.refused.setdefault(key, str(score))
-                else:
-                    self.values[key][number] = score.value if isinstance(score, Score) else score
+            self._take([number] * len(one.pairs), one)
+
+    def take_each(self, numbers: Sequence[int], outcomes: Iterable[Outcomes]) -> None:
+        """Take what is said of one pair each of these times."""
+        for one in outcomes:
+            self._take(numbers, one)
+
+    def _take(self, numbers: Sequence[int], one: Outcomes) -> None:
+        values = one.scores.values.double().cpu().numpy() if isinstance(one.scores, Scores) else None
+        for place, (number, pair) in enumerate(zip(numbers, one.pairs, strict=True)):
+            key = one.measure, pair
+            if key not in self.values:
+                self.values[key] = np.full(self._times, np.nan)
+            score = values[place] if values is not None else one.scores[place]
+            if isinstance(score, MeasureError):
+                self.refused.setdefault(key, str(score))
+            else:
+                self.values[key][number] = score.value if isinstance(score, Score) else score
 
     def refuse(self, measure: Measure, pairs: Iterable[Pair], reason: str) -> None:
         """Note that a measure has no answer here."""

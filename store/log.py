@@ -76,9 +76,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "nulls": {
         "configuration": "string", "artifact_a": "string", "artifact_b": "string", "settings": "string",
-        "permuted": "string", "permutations": "int32", "seed": "int64", "value": "double", "mean": "double",
-        "deviation": "double", "low": "double", "median": "double", "high": "double", "calibrated": "double",
-        "p": "double", "refused": "string", "run": "string", "store": "string",
+        "method": "string", "permuted": "string", "permutations": "int32", "seed": "int64", "value": "double",
+        "mean": "double", "deviation": "double", "low": "double", "median": "double", "high": "double",
+        "calibrated": "double", "p": "double", "refused": "string", "run": "string", "store": "string",
     },
 }  # fmt: skip
 for _columns in COLUMNS.values():

@@ -330,7 +330,7 @@ WHERE place = 1 ORDER BY artifact, figure, version;
 #: The same of what stands beside scores, of each that was asked for.
 _FOLD_BESIDE = """
 DELETE FROM base.{table};
-INSERT INTO base.{table}
+INSERT INTO base.{table} BY NAME
 SELECT * EXCLUDE (place) FROM (
     SELECT s.*, row_number() OVER (
         PARTITION BY s.configuration, s.artifact_a, s.artifact_b, s.settings

@@ -2,7 +2,7 @@
 
 figures = "all"                   # optional, of each layer alone: "usual" otherwise, or "none", or a list of names
 uncertainty = { method = "jackknife", blocks = 20 }   # optional: an interval for every score (store/uncertainty.py)
-null = { permuted = "sentences", permutations = 100 } # optional: what chance alone gives
+null = { permuted = "sentences", permutations = 100 } # optional: what chance alone gives; or method = "drawn"
 
 [[models]]
 id = "bert-base-cased"            # hub id, folder, or package:NAME/FOLDER

@@ -6,13 +6,14 @@ A request is known in the log and in the catalog by its `settings`, canonical JS
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.identity import canonical_json
 
 METHODS = ("jackknife", "bootstrap")
 UNITS = ("sentences", "words")
+NULLS = ("permuted", "drawn")
 _BLOCKS = (4, 1000)
 _DRAWS = (20, 10_000)
 _SEEDS = (0, 2**31 - 1)
@@ -58,20 +59,35 @@ class Nulls(_Asked):
     """What a score would be if the layers had nothing to do with each other: b's text is shuffled, again and again.
 
     `sentences`: which sentence goes with which, among those of one length; `words`: which word with which, whatever the
-    sentence. Raises BadRequest.
+    sentence. `drawn` is what `words` would give, drawn from its distribution and not from words. Raises BadRequest.
     """
 
     table: ClassVar[str] = "nulls"
 
-    permuted: str = "sentences"
+    permuted: str = ""
     permutations: int = 100
     seed: int = 0
+    method: str = "permuted"
 
     def __post_init__(self) -> None:
+        if self.method not in NULLS:
+            raise BadRequest(f"method must be {' or '.join(NULLS)}, got '{self.method}'")
+        if not self.permuted:
+            object.__setattr__(self, "permuted", UNITS[self.method == "drawn"])
+        if self.method == "drawn" and self.permuted != "words":
+            raise BadRequest(f"what is drawn is what words in another order give, got permuted = '{self.permuted}'")
         if self.permuted not in UNITS:
             raise BadRequest(f"permuted must be {' or '.join(UNITS)}, got '{self.permuted}'")
         _check("permutations", self.permutations, (1, 10_000))
         _check("seed", self.seed, _SEEDS)
+
+    @property
+    def settings(self) -> str:
+        """Every field, as the catalog knows it; `permuted` was all there was once."""
+        said = asdict(self)
+        if self.method == "permuted":
+            del said["method"]
+        return canonical_json(said)
 
 
 @dataclass(frozen=True)
@@ -101,18 +117,20 @@ def intervals_of(text: str) -> Intervals:
 
 
 def nulls_of(text: str) -> Nulls:
-    """Return what `permuted`, `permuted:words` or `permuted:sentences,permutations=200,seed=3` asks for.
+    """Return what `permuted`, `permuted:sentences,permutations=200,seed=3` or `drawn:permutations=200` asks for.
 
     Raises BadRequest.
     """
     name, _, rest = text.partition(":")
+    if name == "drawn":
+        return Nulls(method="drawn", **_numbers(rest, ("permutations", "seed"), text))
     if name != "permuted":
-        raise BadRequest(f"a null is permuted, or as permuted:words,permutations=200,seed=3, got '{text}'")
+        raise BadRequest(f"a null is permuted, drawn, or as permuted:words,permutations=200,seed=3, got '{text}'")
     unit, _, numbers = rest.partition(",") if rest and "=" not in rest.split(",")[0] else (UNITS[0], "", rest)
     return Nulls(unit, **_numbers(numbers, ("permutations", "seed"), text))
 
 
-def _numbers(text: str, allowed: tuple[str, ...], whole: str) -> dict[str, int]:
+def _numbers(text: str, allowed: tuple[str, ...], whole: str) -> dict[str, Any]:
     found = {}
     for part in filter(None, text.split(",")):
         name, _, value = part.partition("=")

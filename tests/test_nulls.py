@@ -20,8 +20,16 @@ from layeratlas.measures.engine import How, compare_pairs, compare_tile
 from layeratlas.measures.nulls import Null, null, orders
 from layeratlas.measures.registry import configure
 from layeratlas.measures.sources.activations import ArrayRows
-from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty
+from layeratlas.measures.statistics import haar
+from layeratlas.measures.statistics.sampled import draw
+from layeratlas.store.errors import BadRequest
+from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, nulls_of
 
+OF_SAMPLES = [
+    ("rsa", {}), ("rsa", {"compare_by": "kendall"}), ("cka_rbf", {}), ("distance_correlation", {}), ("mutual_knn", {}),
+    ("jaccard_knn", {}), ("rank_similarity", {}), ("cknna", {}), ("second_order_cosine", {}), ("rsm_difference", {}),
+]  # fmt: skip
+OF_SAMPLED = list(dict.fromkeys(name for name, _ in OF_SAMPLES))
 LENGTHS = np.random.default_rng(3).integers(2, 9, 60)
 SENTENCES = np.repeat(np.arange(60, dtype=np.int32), LENGTHS)
 WORDS = len(SENTENCES)
@@ -54,15 +62,15 @@ def nulls(arrays: list[Any], chosen: list[Measure], asked: Nulls, sentences: Any
     return found
 
 
-@pytest.mark.parametrize("name", SHUFFLED)
-def test_chance_is_the_measure_on_shuffled_text(name: str) -> None:
+@pytest.mark.parametrize(("name", "parameters"), [*((name, {}) for name in SHUFFLED), *OF_SAMPLES])
+def test_chance_is_the_measure_on_shuffled_text(name: str, parameters: dict[str, Any]) -> None:
     """One permutation: what the measure says of a and of b with its words in that order."""
     asked, arrays = Nulls("sentences", 1, seed=4), layers()
     [order] = orders(asked, SENTENCES)
-    for (_, (a, b)), (_, found) in nulls(arrays, [configure(name)], asked).items():
+    for (_, (a, b)), (_, found) in nulls(arrays, [configure(name, parameters=parameters)], asked).items():
         first, second = min(a, b), max(a, b)
         met = {first: arrays[first], second: arrays[second][order]}
-        expected = measures.compare(met[a], met[b], measure=name).value
+        expected = measures.compare(met[a], met[b], measure=name, **parameters).value
         assert found.mean == pytest.approx(expected, rel=1e-8, abs=1e-10)
 
 
@@ -137,7 +145,8 @@ def test_calibrated_values_are_0_of_noise_and_1_of_the_same(words: int) -> None:
         assert found[measure.name, (0, 2)][1].p == 1 / 51
 
 
-def test_whoever_watches_sees_every_time() -> None:
+@pytest.mark.parametrize("method", ["permuted", "drawn"])
+def test_whoever_watches_sees_every_time(method: str) -> None:
     seen: list[tuple[str, int]] = []
 
     @contextmanager
@@ -147,16 +156,24 @@ def test_whoever_watches_sees_every_time() -> None:
         assert sum(done) == times
         seen.append((title, times))
 
-    sure = Uncertainty(Intervals(blocks=4), Nulls("words", 3))
+    sure = Uncertainty(Intervals(blocks=4), Nulls("words", 3, method=method))
     rows = [ArrayRows(str(place), array, SENTENCES) for place, array in enumerate(layers(2))]
-    list(compare_tile("activations", rows, [(0, 1)], [configure("ckasim")], How(sure=sure), follow=follow))
+    chosen = [configure(name) for name in ("ckasim", "rsa", "imd")]
+    list(compare_tile("activations", rows, [(0, 1)], chosen, How(sure=sure), follow=follow))
     assert [times for _, times in seen] == [4, 3]
 
 
 def test_others_say_by_name_that_they_have_none() -> None:
-    found = nulls(layers(2), [configure("rsa"), configure("ckasim")], Nulls("words", 2))
-    assert found["rsa", (0, 1)][1].startswith("what rsa needs is not kept")
+    chosen = [configure(name) for name in ("magnitude_difference", "imd", "ckasim")]
+    found = nulls(layers(2), chosen, Nulls("words", 2))
+    assert found["magnitude_difference", (0, 1)][1].startswith("what magnitude_difference needs is not kept")
+    assert found["imd", (0, 1)][1].startswith("imd: it says the same whichever word")
     assert isinstance(found["ckasim", (0, 1)][1], Null)
+    chosen = [configure(name) for name in ("rsa", "aligned_cosine", "ckasim")]
+    drawn = nulls(layers(2), chosen, Nulls(permutations=2, method="drawn"))
+    for name in ("rsa", "aligned_cosine"):
+        assert drawn[name, (0, 1)][1].endswith("cannot be drawn: ask for --null permuted")
+    assert isinstance(drawn["ckasim", (0, 1)][1], Null)
 
 
 def test_chance_is_the_same_in_any_tiles_and_in_float32() -> None:
@@ -170,15 +187,126 @@ def test_chance_is_the_same_in_any_tiles_and_in_float32() -> None:
         assert narrow[key][1].mean == pytest.approx(chance.mean, abs=2e-5)
 
 
+def test_sampled_words_stay_with_those_of_their_sentence() -> None:
+    """Of 100 of the words: those of one sentence meet those of another that has as many in the sample."""
+    asked, arrays, chosen = Nulls("sentences", 1, seed=2), layers(2), configure("cka_rbf", parameters={"words": 100})
+    sampled = draw(WORDS, 100, 0)
+    [order] = orders(asked, SENTENCES[sampled])
+    expected = measures.compare(arrays[0][sampled], arrays[1][sampled][order], measure="cka_rbf", words=100).value
+    assert nulls(arrays, [chosen], asked)["cka_rbf", (0, 1)][1].mean == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", [name for name in SHUFFLED if name != "aligned_cosine"])
+def test_draws_are_what_shuffled_words_give(name: str) -> None:
+    """Means, deviations and the ends of the middle 95 %, of layers of unlike widths, within four times their error."""
+    rng, times, words = np.random.default_rng(0), 400, 300
+    common = rng.standard_normal((words, 4))
+    arrays = [common @ rng.standard_normal((4, n)) + rng.standard_normal((words, n)) + 2 for n in (6, 6, 9)]
+    pairs = [arrays[:2], arrays[1:]] if configure(name).equal_widths is False else [arrays[:2]]
+    for pair in pairs:
+        permuted, drawn = (
+            nulls(pair, [configure(name)], Nulls("words", times, method=method), sentences=None)
+            for method in ("permuted", "drawn")
+        )
+        for key, (_, chance) in permuted.items():
+            other, deviation = drawn[key][1], chance.deviation
+            assert abs(chance.mean - other.mean) < 4 * deviation * (2 / times) ** 0.5, key
+            assert abs(np.log(other.deviation / deviation)) < 4.5 * (1 / times) ** 0.5, key
+            for end in ("low", "high"):  # quantiles of tails are off by 2.7 times what means are, and more
+                assert abs(getattr(chance, end) - getattr(other, end)) < 12 * deviation * (2 / times) ** 0.5, (key, end)
+
+
+def test_draws_do_not_depend_on_tiles_on_how_many_are_made_at_once_or_on_dtype(monkeypatch: Any) -> None:
+    chosen = [configure(name) for name in ("neuronsim", "mixedsim", "svsim", "pwsim", "ckasim", "cka_debiased")]
+    asked, arrays = Nulls(permutations=7, method="drawn"), layers(4)
+    whole, tiled, narrow = (
+        nulls(arrays, chosen, asked, **how) for how in ({}, {"memory": 30_000}, {"dtype": torch.float32})
+    )
+    monkeypatch.setattr("layeratlas.measures.statistics.drawn.at_once", lambda widths: 3)
+    threes = nulls(arrays, chosen, asked)
+    for key, (_, chance) in whole.items():
+        for other in (tiled, threes):
+            assert other[key][1].mean == pytest.approx(chance.mean, rel=1e-9, abs=1e-11)
+        assert narrow[key][1].mean == pytest.approx(chance.mean, abs=2e-6)
+
+
+def test_draws_are_refused_where_they_would_mislead() -> None:
+    rng, asked, chosen = np.random.default_rng(0), Nulls(permutations=2, method="drawn"), [configure("ckasim")]
+    few = nulls(list(rng.standard_normal((2, 119, 6))), chosen, asked, sentences=None)
+    assert few["ckasim", (0, 1)][1].startswith("draws take 20 words a neuron, 120 for 0, there are 119: ask for")
+    tails = rng.standard_normal((2, 2000, 6)) * np.exp(rng.standard_normal((2, 2000, 1)))
+    found = nulls(list(tails), chosen, asked, sentences=None)["ckasim", (0, 1)][1]
+    assert found.startswith("words' lengths in 0 and 1 differ so much") and found.endswith(
+        "ask for --null permuted:words"
+    )
+
+
+@pytest.mark.parametrize(("rows", "columns", "size"), [(3, 5, 20), (5, 3, 20), (5, 5, 7), (1, 4, 9), (3, 7, 7)])
+def test_singular_values_are_those_of_blocks_of_rotations(rows: int, columns: int, size: int) -> None:
+    def of_blocks(random: np.random.RandomState) -> Any:
+        return np.linalg.svd(haar.block(random, rows, columns, size), compute_uv=False)
+
+    def of_rotations(random: np.random.RandomState) -> Any:
+        return np.linalg.svd(haar.rotation(random, size, columns)[:rows], compute_uv=False)
+
+    def directly(random: np.random.RandomState) -> Any:
+        return haar.correlations(random, rows, columns, size)
+
+    values, *others = (
+        np.array([make(haar.stream(which, k)) for k in range(800)]).round(9)
+        for which, make in enumerate((directly, of_blocks, of_rotations))
+    )
+    for place in range(min(rows, columns)):
+        for other in others:
+            assert stats.ks_2samp(values[:, place], other[:, place]).pvalue > 1e-4, place
+
+
+def test_asking_for_draws() -> None:
+    assert nulls_of("drawn:permutations=200,seed=1") == Nulls("words", 200, 1, "drawn")
+    assert Nulls("words").settings == '{"permutations":100,"permuted":"words","seed":0}'  # as before there were draws
+    assert '"method":"drawn"' in Nulls(method="drawn").settings
+    with pytest.raises(BadRequest, match="permuted, drawn"):
+        nulls_of("guessed")
+    with pytest.raises(BadRequest, match="what words in another order give"):
+        Nulls("sentences", method="drawn")
+
+
 @pytest.mark.proof
-def test_under_the_null_p_values_are_uniform() -> None:
-    """1,000 draws of unrelated layers, 19 permutations each: ranks of the score among them are uniform."""
-    chosen = [configure(name) for name in SHUFFLED if name != "match_transport"]
-    rng, asked = np.random.default_rng(5), Nulls("words", 19)
+@pytest.mark.parametrize("method", ["permuted", "drawn"])
+def test_unrelated_layers_are_0_within_the_error_at_any_number_of_words(method: str) -> None:
+    """The mean of 60 calibrated values is less than four standard errors from 0; at 150, 500 and 5,000 words."""
+    names = [name for name in SHUFFLED if name != "match_transport"] + (OF_SAMPLED if method == "permuted" else [])
+    chosen = [
+        measure for name in names if (measure := configure(name)).self_value is not None
+        and (method == "permuted" or name != "aligned_cosine")
+    ]  # fmt: skip
+    for words in (150, 500, 5000):
+        rng, values = np.random.default_rng(words), {}
+        for seed in range(60):  # what is drawn depends on the seed alone
+            asked = Nulls("words", 20, seed, method)
+            for key, (_, chance) in nulls(
+                list(rng.standard_normal((2, words, 6))), chosen, asked, sentences=None
+            ).items():
+                values.setdefault(key, []).append(chance.calibrated)
+        for key, of_key in values.items():
+            assert abs(np.mean(of_key)) < 4 * np.std(of_key, ddof=1) / 60**0.5, (words, key)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("method", ["permuted", "drawn"])
+def test_under_the_null_p_values_are_uniform(method: str) -> None:
+    """1,000 draws of unrelated layers, 19 permutations each: ranks of the score among them are uniform.
+
+    Pairs of the same widths share what is drawn, so that each has a seed of its own here.
+    """
+    names = [*SHUFFLED, *OF_SAMPLED] if method == "permuted" else [one for one in SHUFFLED if one != "aligned_cosine"]
+    chosen = [configure(name) for name in names if name != "match_transport"]
+    rng, at_once = np.random.default_rng(5), 100 if method == "permuted" else 1
     found: dict[str, list[float]] = {measure.name: [] for measure in chosen}
-    for _ in range(10):
-        rows = [ArrayRows(str(place), rng.standard_normal((100, 4))) for place in range(200)]
-        pairs = [(2 * place, 2 * place + 1) for place in range(100)]
+    for seed in range(1000 // at_once):
+        asked = Nulls("words", 19, seed, method)
+        rows = [ArrayRows(str(place), rng.standard_normal((100, 4))) for place in range(2 * at_once)]
+        pairs = [(2 * place, 2 * place + 1) for place in range(at_once)]
         for some in compare_pairs(
             "activations", rows, pairs, chosen, How(torch.float64, sure=Uncertainty(nulls=asked))
         ):

@@ -21,13 +21,17 @@ class CrossMoments:
     """Each layer's own covariance in float64, and the products of every pair, centred.
 
     norms: also the moments of words' squared lengths, one more column a layer, which unbiased measures need.
+    spectra: layers keep theirs after all measures have prepared them.
     directions: also the products of every pair's rows of length one, about the origin, which means of cosines need.
     """
 
     only_once: ClassVar[str] = ""
+    needs_words: ClassVar[bool] = True
+    unshuffled: ClassVar[str] = ""
 
     norms: bool = False
     directions: bool = False
+    spectra: bool = False
 
     @property
     def shared(self) -> Hashable:
@@ -36,7 +40,22 @@ class CrossMoments:
 
     def joined(self, other: CrossMoments) -> CrossMoments:
         """Return what gives all that both give."""
-        return CrossMoments(self.norms or other.norms, self.directions or other.directions)
+        return CrossMoments(
+            self.norms or other.norms, self.directions or other.directions, self.spectra or other.spectra
+        )
+
+    @property
+    def undrawn(self) -> str:
+        """Rows of length one are another layer, whose moments with the layer itself are not gathered."""
+        return "rows of length one cannot be drawn: ask for --null permuted" if self.directions else ""
+
+    def to_draw(self) -> CrossMoments:
+        """Return the same with words' lengths, which tell whether a few words decide."""
+        return CrossMoments(True, self.directions, spectra=True)
+
+    def shuffled_bytes(self, units: list[int], words: int) -> int:
+        """Return what all words take, twice as float32: as they are, and what reading leaves of them."""
+        return 8 * sum(units) * words
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take."""
@@ -62,4 +81,5 @@ class CrossMoments:
         from layeratlas.measures.statistics.moments import Moments
 
         names, units = [layer.name for layer in layers], [layer.units for layer in layers]
-        return Moments(names, units, pairs, how.dtype, how.device, norms=self.norms, directions=self.directions)
+        return Moments(names, units, pairs, how.dtype, how.device, norms=self.norms, directions=self.directions,
+                       spectra=self.spectra)  # fmt: skip

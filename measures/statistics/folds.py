@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from layeratlas.measures.declaration import Gathering
+from layeratlas.measures.declaration import Gathering, Statistic
 
 
 class Folded(Protocol):
@@ -38,11 +38,44 @@ class Foldable(Protocol):
 class Shuffling(Protocol):
     """A gathering whose pairs can be met again, with b's words in another order."""
 
+    @property
+    def words(self) -> int:
+        """How many words there are."""
+
+    def of_words(self, sentences: Any) -> Any:
+        """Return, of the sentence that each word is of, those of the words that enter."""
+
     def shuffled(self, held: Any, order: Any) -> Gathering:
         """Return what a's words with b's in another order give; what is known of each layer alone stays.
 
-        held [words, neurons of all layers]: all that was added, side by side; order [words].
+        held [words, neurons of all layers]: all that was added, side by side; order: of the words that enter.
         """
+
+
+@runtime_checkable
+class Shuffleable(Protocol):
+    """A statistic whose gathering is Shuffling. needs_words: whether it takes all words that were added."""
+
+    needs_words: ClassVar[bool]
+
+    @property
+    def unshuffled(self) -> str:
+        """Why text in another order says nothing of the measures that need it; "" where it does."""
+
+    def shuffled_bytes(self, units: list[int], words: int) -> int:
+        """Return how many bytes one order more takes."""
+
+
+@runtime_checkable
+class Drawable(Protocol):
+    """A statistic from which can be drawn what b's words in any order would give."""
+
+    @property
+    def undrawn(self) -> str:
+        """Why the measures that need it cannot have that; "" where they can."""
+
+    def to_draw(self) -> Statistic:
+        """Return the same with what draws take."""
 
 
 class Additive(Gathering, Protocol):

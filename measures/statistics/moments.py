@@ -22,7 +22,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -46,6 +46,9 @@ from layeratlas.measures.statistics.directions import Directions
 from layeratlas.measures.statistics.folds import summed
 from layeratlas.measures.statistics.norms import CrossNorms, Norms, OwnNorms
 from layeratlas.measures.statistics.strips import Strip, strips
+
+if TYPE_CHECKING:
+    from layeratlas.measures.statistics.drawn import Drawn
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
 _ROUNDED = torch.finfo(torch.float64).eps  # of the largest eigenvalue and a neuron: what sums in float64 leave of 0
@@ -195,14 +198,19 @@ class Cross:
     def __init__(self, words: int, correlation: Tensor) -> None:
         self.words = words
         self.counts = {"words": words}  # what the diagnostics of every score say
-        self.correlation = correlation  # [pairs, neurons_a, neurons_b]
+        self._correlation = correlation
         self._made, self._made_flipped = _Made(), _Made()
+
+    @property
+    def correlation(self) -> Tensor:  # [pairs, neurons_a, neurons_b]
+        """Pearson correlations of neurons; 0 of dead ones."""
+        return self._correlation
 
     @property
     def flipped(self) -> Cross:
         """The same, seen from b. No cycle: that would keep a batch's memory until somebody searches for it."""
         other = Cross.__new__(Cross)
-        other.words, other.counts, other.correlation = self.words, self.counts, self.correlation.mT
+        other.words, other.counts, other._correlation = self.words, self.counts, self._correlation.mT
         other._made, other._made_flipped = self._made_flipped, self._made
         return other
 
@@ -332,6 +340,7 @@ class Moments:
     def __init__(
         self, names: list[str], units: list[int], pairs: Iterable[tuple[int, int]], dtype: torch.dtype,
         device: torch.device, *, norms: bool = False, directions: bool = False,
+        spectra: bool = False,
     ) -> None:  # fmt: skip
         self._names, self._units, self._dtype, self._device = names, units, dtype, device
         edges = torch.tensor([0, *units]).cumsum(0).tolist()
@@ -352,6 +361,7 @@ class Moments:
         largest = max((products.numel() for products in self._cross.values()), default=0)
         self._product = torch.empty(largest, dtype=self._dtype, device=self._device)  # reused: fresh pages cost more
         self._layers: dict[int, Layer] = {}
+        self._spectra = spectra
         self._lock = threading.Lock()
         self.words = 0
 
@@ -413,6 +423,10 @@ class Moments:
         found._layers, found._lock = {}, threading.Lock()
         return found
 
+    def of_words(self, sentences: Any) -> Any:  # [words]
+        """Every word enters."""
+        return sentences
+
     def shuffled(self, held: Block, order: Tensor) -> Moments:  # order [words]
         """Return what a's words with b's in another order give, for pairs (a, b), a < b; layers stay as they are.
 
@@ -434,6 +448,12 @@ class Moments:
             if found._directions is not None:
                 found._directions.add_pair(a + held.pivot, b + held.pivot, out)
         return found
+
+    def drawn(self, seed: int) -> Drawn:
+        """Return what makes draws of what b's words in any order would give; layers stay as they are."""
+        from layeratlas.measures.statistics.drawn import Drawn
+
+        return Drawn(self, seed, self._dtype, self._device)
 
     def group(self, a: int, b: int) -> None:
         """A layer's moments are the same in all pairs."""
@@ -459,7 +479,7 @@ class Moments:
 
     def settle(self, index: int) -> None:
         """Give up what only preparing a layer needs."""
-        if index in self._layers:
+        if index in self._layers and not self._spectra:
             self._layers[index].settle()
 
     def pair(self, pairs: Sequence[tuple[int, int]]) -> Cross:

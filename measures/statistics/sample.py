@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from layeratlas.measures.engine import How
     from layeratlas.measures.sources.activations import Rows
+    from layeratlas.measures.statistics.reordered import Reordering
     from layeratlas.measures.statistics.sampled import Sampled, SampledFolds
     from layeratlas.measures.statistics.wordwise import Wordwise
 
@@ -37,6 +38,9 @@ class View(Protocol):
 
     def of(self, rows: Wordwise, dtype: Any) -> Any:
         """Make it. dtype: of numpy, for what is kept. Raises MeasureError where there is none."""
+
+    def reordered(self, made: Any, to: Reordering) -> Any:
+        """Return what would have been made with the words in another order; the same where none matters."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class Entries:
 
         return entries(self.matrix.matrix(rows), self.form, rows, dtype)
 
+    def reordered(self, made: Any, to: Reordering) -> Any:
+        """Look the entries up."""
+        return to.entries(made)
+
 
 @dataclass(frozen=True)
 class Order:
@@ -104,6 +112,10 @@ class Order:
         rows.need(3, "an order of pairs of words")
         return Ordered.of(in_an_order(condensed(self.matrix.matrix(rows)), rows.name))
 
+    def reordered(self, made: Any, to: Reordering) -> Any:
+        """Look pairs up."""
+        return to.ordered(made)
+
 
 @dataclass(frozen=True)
 class Square:
@@ -118,6 +130,10 @@ class Square:
     def of(self, rows: Wordwise, dtype: Any) -> Any:
         """Keep it."""
         return self.matrix.matrix(rows).astype(dtype)
+
+    def reordered(self, made: Any, to: Reordering) -> Any:
+        """Look rows and columns up."""
+        return to.square(made)
 
 
 @dataclass(frozen=True)
@@ -139,6 +155,10 @@ class Neighbours:
         """Find them."""
         return rows.neighbours(self.k, self.near, self.clip)
 
+    def reordered(self, made: Any, to: Reordering) -> Any:
+        """Look words up."""
+        return to.nearest(made)
+
 
 @dataclass(frozen=True)
 class HeatTrace:
@@ -155,6 +175,10 @@ class HeatTrace:
         from layeratlas.measures.statistics.heat import heat_trace
 
         return heat_trace(rows.neighbours(self.k, "euclidean", 1.0).lists)
+
+    def reordered(self, made: Any, to: Reordering) -> Any:
+        """No word has a place in it."""
+        return made
 
 
 @dataclass(frozen=True)
@@ -176,6 +200,10 @@ class Uniformity:
         """Compute it."""
         return rows.uniformity(self.t, unit_rows=self.unit_rows, with_self=self.with_self)
 
+    def reordered(self, made: Any, to: Reordering) -> Any:
+        """No word has a place in it."""
+        return made
+
 
 @dataclass(frozen=True)
 class TwoNearest:
@@ -193,6 +221,10 @@ class TwoNearest:
 
         return two_nn(rows.two_nearest(), self.kept, rows.name)
 
+    def reordered(self, made: Any, to: Reordering) -> Any:
+        """No word has a place in it."""
+        return made
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -207,9 +239,22 @@ class Sample:
         "jackknife alone"
     )
 
+    needs_words: ClassVar[bool] = False
+
     words: int = 1000
     seed: int = 0
     views: frozenset[View] = frozenset()
+
+    @property
+    def unshuffled(self) -> str:
+        """Why text in another order says nothing; "" where it does."""
+        if any(isinstance(view, HeatTrace | Uniformity | TwoNearest) for view in self.views):
+            return "it says the same whichever word goes with which, so that text in another order is no null"
+        return ""
+
+    def shuffled_bytes(self, units: list[int], words: int) -> int:
+        """Return what views with words in another order take."""
+        return len(units) * sum(view.bytes(min(words, self.words)) for view in self.views) + 3 * 8 * self.words**2
 
     @property
     def shared(self) -> Hashable:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from layeratlas.measures.score import MeasureError, TooFewWords
 from layeratlas.measures.statistics.centring import Block
+from layeratlas.measures.statistics.reordered import Reordering
 from layeratlas.measures.statistics.sample import AT_ONCE, Sample, View
 from layeratlas.measures.statistics.wordwise import Matrix, Wordwise
 
@@ -97,7 +98,11 @@ class SampleCross:
 
     def each(self, view: View | tuple[View, ...], compare: Callable[[Any, Any], float]) -> Tensor:  # [pairs], float64
         """Return what a function says of a view (or several) of a and of b, pair by pair."""
-        found = [compare(self._of.view(a, view), self._of.view(b, view)) for a, b in self._pairs]
+        of = self._of
+        found = [
+            compare(of.view(a, view), of.met(b, view)) if a < b else compare(of.met(a, view), of.view(b, view))
+            for a, b in self._pairs
+        ]
         return torch.tensor(found, dtype=torch.float64)
 
 
@@ -119,6 +124,9 @@ class Sampled:
         self._layers: dict[int, SampledLayer | MeasureError] = {}
         self._locks = [threading.Lock() for _ in layers]
         self._products: dict[View, Matrix] = {}
+        self._order: Reordering | None = None  # of the second of two layers
+        self._own = self  # with the words in their own order
+        self._reordered: dict[tuple[int, View], Any] = {}
         self._product_locks = {view: threading.Lock() for view in sample.views}
         spare = how.memory - sample.bytes([layer.units for layer in layers], [])
         self._room = threading.BoundedSemaphore(AT_ONCE + max(0, spare // max(1, sample.working())))
@@ -146,6 +154,19 @@ class Sampled:
         found._layers, found._products = {}, {}
         return found
 
+    def of_words(self, sentences: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:  # [words] -> [sampled]
+        """Return the sentences of the sampled words."""
+        found: npt.NDArray[np.int32] = sentences[self._chosen.numpy()]
+        return found
+
+    def shuffled(self, held: Any, order: Tensor) -> Sampled:  # order [sampled]
+        """Return the same views, in pairs (a, b), a < b, those of b with its words in another order."""
+        found = copy(self)
+        found._order, found._own = Reordering(order.numpy()), self
+        found._layers, found._reordered, found._products = {**self._layers}, {}, {}
+        found._product_locks = {view: threading.Lock() for view in self._product_locks}
+        return found
+
     def group(self, a: int, b: int) -> None:
         """A layer's sample is the same in all pairs."""
 
@@ -169,6 +190,17 @@ class Sampled:
         """Return one view of a layer, or several."""
         layer = self.made(index)
         return tuple(layer.view(one) for one in view) if isinstance(view, tuple) else layer.view(view)
+
+    def met(self, index: int, view: View | tuple[View, ...]) -> Any:
+        """Return one view of the second of two layers, or several: in another order, where there is one."""
+        if self._order is None:
+            return self.view(index, view)
+        if isinstance(view, tuple):
+            return tuple(self.met(index, one) for one in view)
+        with self._locks[index]:
+            if (index, view) not in self._reordered:
+                self._reordered[index, view] = view.reordered(self.view(index, view), self._order)
+        return self._reordered[index, view]
 
     def _views(self, index: int) -> SampledLayer | MeasureError:
         name = self._names[index]
@@ -211,7 +243,17 @@ class Sampled:
             part = np.zeros((len(self._names), min(_CHUNK, length - start)))
             for index, vector in vectors.items():
                 part[index] = vector[start : start + _CHUNK]
-            found += part @ part.T
+            found += part @ (part if self._order is None else self._met(part, vectors, self._order, start)).T
+        if self._order is None:
+            return found
+        found = np.triu(found, 1)
+        return found + found.T + np.diag(self._own.products(view).diagonal())
+
+    def _met(self, part: Matrix, vectors: dict[int, Any], order: Reordering, start: int) -> Matrix:  # as part
+        """Return this part of the second layers' vectors: in another order."""
+        found = np.zeros_like(part)
+        for index, vector in vectors.items():
+            found[index] = vector[order.places[: len(vector)][start : start + _CHUNK]]
         return found
 
     def release(self, row: int) -> None:

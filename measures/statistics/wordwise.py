@@ -200,9 +200,15 @@ def _nearest(remoteness: Matrix, k: int, near: str) -> NearestWords:
     values = np.take_along_axis(remoteness, lists, axis=1)
     order = np.argsort(values, axis=1, kind="stable")
     lists, values = np.take_along_axis(lists, order, axis=1), np.take_along_axis(values, order, axis=1)
+    similar = {"cosine": 1 - values, "dot": -values}.get(near, values)
+    return nearest_words(lists, similar)
+
+
+def nearest_words(lists: npt.NDArray[np.intp], values: Matrix) -> NearestWords:  # each [words, k]
+    """Return neighbours with their places."""
+    words, k = lists.shape
     own = np.arange(words)[:, None]
     there, back = (own * words + lists).ravel(), (lists * words + own).ravel()
     places: npt.NDArray[Any] = np.zeros(words**2, np.uint8 if k < 2**8 else np.uint16)
     places[there] = np.broadcast_to(np.arange(1, k + 1), lists.shape).ravel()
-    similar = {"cosine": 1 - values, "dot": -values}.get(near, values)
-    return NearestWords(lists, similar, there, back, places)
+    return NearestWords(lists, values, there, back, places)

@@ -2,6 +2,8 @@
 
     python bench/intervals.py                       # 14 layers × 384 neurons × 25,147 words, 20 blocks
     python bench/intervals.py --layers 6 --neurons 128 --words 5000
+    python bench/intervals.py --blocks 0 --draws 100                       # nulls alone
+    python bench/intervals.py --blocks 0 --permutations 50 --measure rsa   # of other measures than the five
 
 Synthetic activations with the spectrum of real layers, from memory, the paper's five measures of all pairs: the scores
 alone, then with intervals, in processor time and in wall time; with --permutations and --draws also against chance.
@@ -22,7 +24,7 @@ import torch
 
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.engine import How, compare_pairs
-from layeratlas.measures.registry import usual_measures
+from layeratlas.measures.registry import configure, usual_measures
 from layeratlas.measures.sources.activations import ArrayRows
 from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
 
@@ -35,19 +37,28 @@ def main() -> None:
     five = usual_measures(("activations",))
     print(f"{options.layers} layers × {options.neurons} neurons × {options.words:,} words, {options.blocks} blocks, "
           f"{options.threads} threads")  # fmt: skip
-    chosen = [("all five", five), *(((one.name, [one]) for one in five) if options.each else ())]
+    named = [("", [configure(name)]) for name in options.measure]
+    chosen = named or [("all five", five), *((("", [one]) for one in five) if options.each else ())]
+    asked = [
+        (f"{times} {method} (target 15 for 100)", Uncertainty(nulls=Nulls(permutations=times, method=method)))
+        for method, times in (("permuted", options.permutations), ("drawn", options.draws)) if times
+    ]  # fmt: skip
+    if options.blocks:
+        said = f"intervals, {options.blocks} blocks (target 6)"
+        asked.insert(0, (said, Uncertainty(Intervals(blocks=options.blocks))))
     for title, measures in chosen:
-        plain, sure = ([took(rows, measures, asked) for _ in range(options.repeat)]
-                       for asked in (NOTHING, Uncertainty(Intervals(blocks=options.blocks))))  # fmt: skip
-        wall, processor = (min(one[place] for one in sure) / min(one[place] for one in plain) for place in (0, 1))
-        print(f"{title:10s} scores {min(plain)[0]:7.1f} s, with intervals {min(sure)[0]:7.1f} s: {wall:.2f} × wall, "
-              f"{processor:.2f} × processor (target at most 6)", flush=True)  # fmt: skip
-        for method, times in (("permuted", options.permutations), ("drawn", options.draws)):
-            if times:
-                chance = took(rows, measures, Uncertainty(nulls=Nulls(permutations=times, method=method)))
-                wall, processor = (chance[place] / min(one[place] for one in plain) for place in (0, 1))
-                said = f"{wall:.2f} × wall, {processor:.2f} × processor (target at most 15 for 100)"
-                print(f"{'':10s} {times} {method} {chance[0]:7.1f} s: {said}", flush=True)
+        plain = _least(rows, measures, NOTHING, options.repeat)
+        print(f"{title or measures[0].name:20s} scores {plain[0]:7.1f} s", flush=True)
+        for what, sure in asked:
+            found = _least(rows, measures, sure, options.repeat)
+            wall, processor = (one / other for one, other in zip(found, plain, strict=True))
+            print(f"{'':20s} {what}: {wall:.2f} × wall, {processor:.2f} × processor", flush=True)
+
+
+def _least(rows: list[ArrayRows], measures: list[Measure], asked: Uncertainty, repeat: int) -> tuple[float, float]:
+    """The least seconds of several runs, on the wall and of processors."""
+    wall, processor = zip(*(took(rows, measures, asked) for _ in range(repeat)), strict=True)
+    return min(wall), min(processor)
 
 
 def layers(count: int, neurons: int, words: int) -> list[ArrayRows]:
@@ -79,7 +90,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=14)
     parser.add_argument("--neurons", type=int, default=384)
     parser.add_argument("--words", type=int, default=25_147)
-    parser.add_argument("--blocks", type=int, default=20)
+    parser.add_argument("--blocks", type=int, default=20, help="0: no intervals")
+    parser.add_argument("--measure", action="append", default=[], help="in place of the paper's five")
     parser.add_argument("--permutations", type=int, default=0, help="of sentences; 0: none")
     parser.add_argument("--draws", type=int, default=0, help="of what words in any order give; 0: none")
     parser.add_argument("--repeat", type=int, default=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import catalogs
@@ -11,6 +12,7 @@ import pytest
 
 from layeratlas import running
 from layeratlas.queries.core.scope import Asked, find
+from layeratlas.queries.core.sure import Known
 from layeratlas.queries.core.words import replicated, wider
 from layeratlas.queries.figures.finetuning import chart
 from layeratlas.queries.questions.families import families
@@ -71,6 +73,12 @@ def test_what_is_not_there_cannot_be_said(tmp_path: Path) -> None:
     assert found[0].seen is False, "no layers of two families reach 0.5"
 
 
+def test_draws_of_other_seeds_are_of_other_text() -> None:
+    one = Known(0.5, 0.1, 0.3, 0.7, 0.5, "bootstrap", 1, [0.4, 0.6], [10, 10])
+    assert one.minus(replace(one, value=0.4)) is not None
+    assert one.minus(replace(one, seed=2)) is None and one.minus(replace(one, sizes=[9, 11])) is None
+
+
 @pytest.mark.parametrize("method", ["jackknife", "bootstrap"])
 def test_intervals_of_families_are_over_models_and_words(method: str, tmp_path: Path) -> None:
     rng, root = np.random.default_rng(0), tmp_path / "store"
@@ -90,7 +98,7 @@ def test_intervals_of_families_are_over_models_and_words(method: str, tmp_path: 
     running.measure(store, running.Means("cpu", sure=sure), names=["ckasim"], figures=["none"])
     with reading(root) as catalog:
         answer = families(catalog)
-        assert len(replicated(catalog, find(catalog, Asked()))["ckasim"].means) == (6 if method == "jackknife" else 20)
+        assert len(replicated(catalog, find(catalog, Asked()))["ckasim"].totals) == (6 if method == "jackknife" else 20)
         pairs = catalog.execute(
             "SELECT model_a[1:2] = model_b[1:2], replicates, sizes FROM intervals WHERE measure = 'ckasim'"
         ).fetchall()

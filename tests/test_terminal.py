@@ -51,7 +51,7 @@ def test_the_terminal_shows_what_it_showed(stores: dict[str, Path], name: str, c
     assert done.returncode == 0 and done.stderr == "" and "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= columns
     golden = GOLDEN / f"{name}-{columns}.txt"
-    if os.environ.get("SIMCAT_GOLDEN") == "write":
+    if os.environ.get("LAYERATLAS_GOLDEN") == "write":
         golden.write_text(done.stdout, encoding="utf-8")
     assert done.stdout == golden.read_text(encoding="utf-8")
 

@@ -53,8 +53,9 @@ def run(
     for name in names:
         copy = replace(FINETUNED[name], epochs=epochs or FINETUNED[name].epochs)
         train, test = load_task(copy.task, "train"), load_task(copy.task, "test")
+        most = layers_of(pretrained(copy, train.names())[0])
         for seed in range(seeds):
-            for layers in range(layers_of(pretrained(copy, train.names())[0]) + 1):
+            for layers in range(most + 1):
                 key = {"copy": name, "frozen": layers, "seed": seed, "epochs": copy.epochs}
                 known = load(results)
                 if any(key.items() <= record.items() for record in known):

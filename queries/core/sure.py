@@ -33,12 +33,18 @@ class Known:
     high: float | None
     corrected: float | None
     method: str
+    seed: int
     replicates: list[float]
     sizes: list[int]
 
+    @property
+    def _cutting(self) -> tuple[object, ...]:
+        """Of which text each replicate is."""
+        return self.method, self.seed, self.sizes, len(self.replicates)
+
     def minus(self, other: Known) -> Spread | None:
         """Return how this score differs from another over the same blocks; None where theirs are others."""
-        if (self.method, self.sizes, len(self.replicates)) != (other.method, other.sizes, len(other.replicates)):
+        if self._cutting != other._cutting:
             return None
         differences = [one - two for one, two in zip(self.replicates, other.replicates, strict=True)]
         return spread(self.method, self.value - other.value, differences, self.sizes)

@@ -1,8 +1,8 @@
 -- Grain: one row a score that has an interval, of $pairs (each "model_a:layer_a model_b:layer_b").
--- Columns: measure, pair, value, error, low, high, corrected (NULL where the measure has no interval), method, replicates,
--- sizes.
+-- Columns: measure, pair, value, error, low, high, corrected (NULL where the measure has no interval), method, seed,
+-- replicates, sizes.
 SELECT measure, model_a || ':' || layer_a || ' ' || model_b || ':' || layer_b AS pair, value, error, low, high, corrected,
-       method, replicates, sizes, direction
+       method, seed, replicates, sizes, direction
 FROM intervals
 WHERE list_contains($measures, measure) AND (configuration = $configuration OR list_contains(presets, $configuration))
   AND source = $source AND corpus = $corpus AND list_contains($poolings, pooling) AND error IS NOT NULL

@@ -12,9 +12,10 @@ from math import hypot
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from layeratlas.queries.core.ask import ask, load
-from layeratlas.queries.core.permutation import Means, model_means
+from layeratlas.queries.core.permutation import Means
 from layeratlas.store.spread import spread
 
 if TYPE_CHECKING:
@@ -28,60 +29,66 @@ Figure = Callable[[Mapping[str, Means]], float | None]
 
 @dataclass(frozen=True)
 class Replicated:
-    """What each replicate says of the means of one measure, over blocks of text of these sizes."""
+    """What each replicate says of one measure: of pairs of models, sums over pairs of layers, and how many these are.
 
-    method: str
-    sizes: tuple[int, ...]
-    means: list[Means]
+    cutting: method and seed, and the sizes of the blocks; replicates of another one are of other text.
+    """
+
+    cutting: tuple[str, int, tuple[int, ...]]
+    models: list[str]
+    totals: npt.NDArray[np.float64]  # [replicates, models, models]
+    pairs: npt.NDArray[np.float64]  # [models, models]
+
+    def of(self, means: Means) -> npt.NDArray[np.float64] | None:
+        """Return the sums of the same models in their order; None where some of their pairs of layers lack them."""
+        if not set(means.models) <= set(self.models):
+            return None
+        place = [self.models.index(model) for model in means.models]
+        others = ~np.eye(len(place), dtype=bool)
+        if (self.pairs[np.ix_(place, place)] != means.pairs)[others].any():
+            return None
+        return self.totals[np.ix_(range(len(self.totals)), place, place)]
 
 
 def replicated(catalog: DuckDBPyConnection, scope: Scope) -> dict[str, Replicated]:
     """Return the replicates of the measures of a scope, those that have intervals over one cutting of the text."""
     if not catalog.execute("SELECT 1 FROM base.intervals LIMIT 1").fetchone():
         return {}
-    rows = ask(catalog, load(__package__, "replicates"), scope.values)
+    table = ask(catalog, load(__package__, "replicates"), scope.values)
     found: dict[str, Replicated] = {}
     for measure in scope.names:
-        of_one = rows.where("measure", measure)
-        cuttings = {(row["method"], tuple(row["sizes"])) for row in of_one.records()}
+        rows = table.where("measure", measure).records()
+        cuttings = {((row["method"], row["seed"], tuple(row["sizes"])), len(row["totals"])) for row in rows}
         if len(cuttings) == 1:
-            [(method, sizes)] = cuttings
-            numbers = sorted(set(of_one.column("number")))
-            found[measure] = Replicated(method, sizes, [model_means(of_one.where("number", one)) for one in numbers])
+            [(cutting, times)] = cuttings
+            models = sorted({row[f"model_{side}"] for row in rows for side in "ab"})
+            place = {model: index for index, model in enumerate(models)}
+            totals, pairs = np.zeros((times, len(models), len(models))), np.zeros((len(models), len(models)))
+            for row in rows:
+                at = place[row["model_a"]], place[row["model_b"]]
+                totals[:, *at], pairs[at] = row["totals"], row["pairs"]
+            found[measure] = Replicated(cutting, models, totals, pairs)
     return found
 
 
 def reach(known: Mapping[str, Replicated], means: Mapping[str, Means], figure: Figure) -> float | None:
     """Return half of the 95 % interval of a figure over text; None where not all its scores have replicates alike."""
-    if not means or any(name not in known for name in means):
+    told = {name: known[name].of(one) for name, one in means.items() if name in known}
+    value, cuttings = figure(means), {(known[name].cutting, len(known[name].totals)) for name in told}
+    if value is None or len(told) < len(means) or len(cuttings) != 1:
         return None
-    [first, *others] = (known[name] for name in means)
-    value = figure(means)
-    if value is None or any((one.method, one.sizes) != (first.method, first.sizes) for one in others):
-        return None
+    [((method, _, sizes), times)] = cuttings
     said = []
-    for number in range(len(first.means)):
-        told = {name: _same_pairs(known[name].means[number], of) for name, of in means.items()}
-        whole = {name: one for name, one in told.items() if one is not None}
-        found = figure(whole) if len(whole) == len(told) else None
+    for number in range(times):
+        one = {name: replace(means[name], total=of[number]) for name, of in told.items() if of is not None}
+        found = figure(one) if len(one) == len(means) else None
         if found is None:
             return None
         said.append(found)
-    return spread(first.method, value, said, first.sizes).reach
+    return spread(method, value, said, sizes).reach
 
 
 def wider(value: float, interval: tuple[float, float], more: float | None) -> tuple[float, float]:
     """Return an interval with half of another one, of what is independent of it, added to both sides."""
     low, high = interval
     return value - hypot(value - low, more or 0.0), value + hypot(high - value, more or 0.0)
-
-
-def _same_pairs(told: Means, of: Means) -> Means | None:
-    """Return a replicate of the same models in their order; None where some of their pairs of layers lack it."""
-    if not set(of.models) <= set(told.models):
-        return None
-    place = [told.models.index(model) for model in of.models]
-    grid = np.ix_(place, place)
-    same = replace(of, total=told.total[grid], pairs=told.pairs[grid])
-    off = ~np.eye(len(place), dtype=bool)
-    return same if (same.pairs[off] == of.pairs[off]).all() else None

@@ -68,7 +68,7 @@ def _draw_numbers(console: Console, cells: Cells, rows: Block, columns: Block) -
         line = Text(f"{layer:>5} ")
         for other in columns.layers:
             value = cells.get((rows.model, layer, columns.model, other))
-            mark = " " if value is None or _in_colour(console) else _shade(value)
+            mark = " " if value is None or in_colour(console) else _shade(value)
             line.append("    ·" if value is None else f"{mark}{value:4.2f}", _colour(value))
         console.print(line, soft_wrap=True)
 
@@ -84,7 +84,7 @@ def _draw_blocks(console: Console, cells: Cells, rows: Sequence[Block], columns:
         grid.rule(rows, place)
         for layer in group.layers:
             grid.line(group, layer)
-    console.print(Text(f"{'':{_LABEL}}").append(legend(low, high)), soft_wrap=True)
+    console.print(Text(f"{'':{_LABEL}}").append(legend(low, high, coloured=grid.coloured)), soft_wrap=True)
 
 
 class _Grid:
@@ -92,6 +92,7 @@ class _Grid:
 
     def __init__(self, console: Console, scaled: Cells, columns: Sequence[Block]) -> None:
         self._console, self._scaled, self._columns = console, scaled, columns
+        self.coloured = in_colour(console)
         cells = [len(group.layers) for group in columns]
         self._wide = 2 if 2 * sum(cells) + len(columns) - 1 <= room() else 1
         self._narrow = not has_model_borders(cells)  # then only families get a border
@@ -136,7 +137,8 @@ class _Grid:
         for place, column in enumerate(self._columns):
             line.append(self._border(place))
             for other in column.layers:
-                line.append(*cell(self._scaled.get((group.model, layer, column.model, other)), self._wide))
+                value = self._scaled.get((group.model, layer, column.model, other))
+                line.append(*cell(value, self._wide, coloured=self.coloured))
         self._print(line)
 
     def _border(self, place: int) -> str:
@@ -151,26 +153,27 @@ class _Grid:
         self._console.print(line, soft_wrap=True, markup=False)
 
 
-def cell(value: float | None, wide: int) -> tuple[str, str]:
+def cell(value: float | None, wide: int, *, coloured: bool) -> tuple[str, str]:
     """Return the text and the style of a cell so many columns wide; value: 0 to 1, or None where there is no score."""
     if value is None:
         return "·" * wide, "dim"
-    if _in_colour(terminal()):
+    if coloured:
         return " " * wide, _colour(value)
     return _shade(value) * wide, ""
 
 
-def legend(low: float, high: float) -> Text:
+def legend(low: float, high: float, *, coloured: bool) -> Text:
     """Return what colours or shades mean, from the lowest to the highest score."""
     from rich.text import Text
 
     line = Text(f"{low:.2f} ")
     for step in range(20):
-        line.append(*cell(step / 19, 1))
+        line.append(*cell(step / 19, 1, coloured=coloured))
     return line.append(f" {high:.2f}")
 
 
-def _in_colour(console: Console) -> bool:
+def in_colour(console: Console) -> bool:
+    """Tell whether cells are coloured; else they are shaded."""
     return console.color_system is not None and not console.no_color
 
 

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.visible import visible
 from layeratlas.queries.terminal.fit import padded, shortened, wide
-from layeratlas.queries.terminal.heat import cell, legend
+from layeratlas.queries.terminal.heat import cell, in_colour, legend
 from layeratlas.queries.terminal.render import print_lines, terminal, title, width
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from layeratlas.queries.core.matrix import Matrix
 
 _PIPE = 100  # columns of a drawing that goes to no terminal
@@ -44,7 +44,10 @@ class _Branch:
 
 def draw(table: Table) -> None:
     """Draw rows of model, family, cluster, joins and their scores to stdout, with the title and what it means."""
+    from rich.text import Text
+
     rows, console = table.records(), terminal()
+    coloured = in_colour(console)
     names = [visible(_name(row)) for row in rows]
     family = [visible(row["family"]) for row in rows]
     sizes = min(_NAME, max(map(wide, names))), min(_NAME, max(map(wide, family)))
@@ -61,7 +64,7 @@ def draw(table: Table) -> None:
         begins = padded(shortened(name, sizes[0]), sizes[0]) + "  " + padded(shortened(of, sizes[1]), sizes[1])
         whole = Text(f"{begins} {row['cluster']:>{number}} ")
         if cells:
-            whole.append(cells.line(place)).append(" ")
+            whole.append(cells.line(place, coloured=coloured)).append(" ")
         whole.append(line)
         whole.rstrip()
         console.print(whole, soft_wrap=True)
@@ -69,7 +72,8 @@ def draw(table: Table) -> None:
     before = sum(sizes) + number + 4 + (cells.columns + 1 if cells else 0)
     console.print(f"{'':{before}}0{f'{highest:.2f}':>{room - 1}}", soft_wrap=True, markup=False)
     if cells:
-        console.print(Text(f"{'':{sum(sizes) + number + 4}}").append(legend(cells.low, cells.high)), soft_wrap=True)
+        shades = legend(cells.low, cells.high, coloured=coloured)
+        console.print(Text(f"{'':{sum(sizes) + number + 4}}").append(shades), soft_wrap=True)
     print_lines(f"=> {table.says}" if table.says else "")
 
 
@@ -92,12 +96,13 @@ class _Cells:
         found = [value for line in self._values for value in line if value is not None]
         self.low, self.high, self.columns = min(found), max(found), len(starts) * self._wide
 
-    def line(self, place: int) -> Text:
+    def line(self, place: int, *, coloured: bool) -> Text:
         """The cells of one leaf."""
+        from rich.text import Text
+
         span = (self.high - self.low) or 1.0
-        return Text.assemble(
-            *(cell(None if value is None else (value - self.low) / span, self._wide) for value in self._values[place])
-        )
+        scaled = (None if value is None else (value - self.low) / span for value in self._values[place])
+        return Text.assemble(*(cell(value, self._wide, coloured=coloured) for value in scaled))
 
 
 def _what(table: Table) -> str:

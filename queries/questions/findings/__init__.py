@@ -18,7 +18,7 @@ from layeratlas.queries.core.origins import THIS_STORE, find_origin
 from layeratlas.queries.core.scope import Asked, Scope, find
 from layeratlas.queries.core.sure import with_intervals
 from layeratlas.queries.core.table import Table
-from layeratlas.queries.core.usual import OWN
+from layeratlas.queries.core.usual import FIRST, OWN
 from layeratlas.queries.questions import QUESTIONS as ASKED
 from layeratlas.store.errors import NothingYet
 from layeratlas.store.student import quantile
@@ -85,6 +85,7 @@ class _Asked:
 
     @classmethod
     def of(cls, catalog: DuckDBPyConnection, origin: str | None) -> _Asked:
+        """Find them. Raises NothingYet, BadRequest."""
         from layeratlas.queries.core.permutation import model_means
         from layeratlas.queries.core.words import replicated
 
@@ -93,7 +94,7 @@ class _Asked:
             raise of.nothing(
                 "the catalog has no scores of our own yet: run `layeratlas run STUDY.toml` or `layeratlas measure`"
             )
-        scope = find(catalog, Asked(source=OWN, origin=origin), every_measure=True)
+        scope = find(catalog, Asked(kind=FIRST, source=OWN, origin=origin), every_measure=True)
         scope = replace(scope, measures=tuple(one for one in scope.measures if one.name in MEASURES))
         models = described(catalog, scope.source)
         pairs = ask(catalog, load("layeratlas.queries.questions", "families"), scope.values) if scope.measures else None
@@ -146,8 +147,8 @@ class _Asked:
 
 def _verdict(intervals: Sequence[Interval | None]) -> bool | None:
     """Whether what is claimed, each above 0, is seen; None where it is undecided."""
-    if not intervals or any(one is not None and one[1] < 0 for one in intervals):
-        return False if intervals else None
+    if any(one is not None and one[1] < 0 for one in intervals):
+        return False
     return True if all(one is not None and one[0] > 0 for one in intervals) else None
 
 
@@ -210,7 +211,7 @@ def _family(asked: _Asked) -> Finding:
 def _again(scope: Scope) -> Asked:
     """What asks for this scope once more."""
     origin = OWN if scope.origin.name == THIS_STORE else scope.origin.name
-    return Asked(tuple(scope.names), None, corpus=scope.corpus, source=scope.source,
+    return Asked(tuple(scope.names), FIRST, corpus=scope.corpus, source=scope.source,
                  configuration=scope.configuration, origin=origin)  # fmt: skip
 
 

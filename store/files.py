@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,6 @@ from urllib.parse import quote
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
-    from _typeshed import SupportsRead
 
 _Thing = TypeVar("_Thing")
 TEMPORARY = ".tmp-"  # then <process>@<host>-<random>-<name>: process_name()
@@ -122,13 +122,24 @@ class HashedFile(io.BufferedWriter):
         return self._sha256.hexdigest()
 
 
-def receive(source: SupportsRead[bytes], path: Path) -> str:
-    """Write to a file, and to disk, what a stream gives; return its SHA-256, taken as the bytes pass."""
-    digest = hashlib.sha256()
+class _Buffer(threading.local):
+    def __init__(self) -> None:
+        self.of_thread = memoryview(bytearray(_CHUNK))
+
+
+_BUFFER = _Buffer()
+
+
+def receive(source: io.BufferedIOBase, path: Path) -> str:
+    """Write to a file, and to disk, what a stream gives; return its SHA-256, taken as the bytes pass.
+
+    A thread uses one buffer for all of its streams: fresh memory for each would cost as much time as the copy.
+    """
+    digest, buffer = hashlib.sha256(), _BUFFER.of_thread
     with path.open("wb", buffering=0) as target:
-        while chunk := source.read(_CHUNK):
-            digest.update(chunk)
-            target.write(chunk)
+        while count := source.readinto(buffer):
+            digest.update(buffer[:count])
+            target.write(buffer[:count])
         os.fsync(target.fileno())
     return digest.hexdigest()
 

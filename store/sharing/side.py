@@ -24,7 +24,7 @@ from layeratlas.store.sharing.selection import Holdings
 from layeratlas.store.store import Store
 
 SMALL = tuple(table for table in COLUMNS if table != "scores")
-AT_ONCE = 8  # transfers
+AT_ONCE = min(8, 2 * max(2, os.cpu_count() or 1))  # transfers: each hashes what it copies
 _TOGETHER = 2**28  # bytes of segments that are checked together
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +12,6 @@ from layeratlas.store.errors import BadRequest
 from layeratlas.store.store import Store
 
 _KNOWN = ("cpu", "cuda", "mps", "xpu")
-_M_MMAP_THRESHOLD, _LARGE = -3, 4_000_000  # of glibc's malloc.h; bytes
 
 
 def device_named(name: str) -> torch.device:
@@ -66,15 +64,3 @@ def share_of_cores(store: Store) -> Iterator[None]:
 def _available() -> list[str]:
     cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
-
-
-def give_large_blocks_back() -> None:
-    """Have the C library return each large block of memory at once, where it is glibc.
-
-    By default its threshold follows the largest block that was freed, up to 32 MB; then matrices of pairs and sums of
-    tiles share one heap, which shrinks only from its end. Measured over 325 pairs of 768 × 768: 3.1 GiB against 2.65.
-    """
-    try:
-        ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, _LARGE)
-    except (OSError, AttributeError):  # another C library
-        return

@@ -375,7 +375,8 @@ def open_extractor(
 
 def open_filler(address: str, place: int, *, device: str, run: str, memory: int, sure: Uncertainty = NOTHING) -> Filler:
     """Return what measures in a worker, whatever process it is."""
-    from layeratlas.devices import device_of_place, give_large_blocks_back
+    from layeratlas.allocator import give_large_blocks_back
+    from layeratlas.devices import device_of_place
     from layeratlas.measures.runner import Filler
 
     give_large_blocks_back()
@@ -387,7 +388,8 @@ def _working(store: Store, means: Means) -> Iterator[_Work]:
     """Record a run, on the device that was asked for."""
     import torch
 
-    from layeratlas.devices import device_named, give_large_blocks_back
+    from layeratlas.allocator import give_large_blocks_back
+    from layeratlas.devices import device_named
 
     device = device_named(means.device)
     give_large_blocks_back()

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from layeratlas.devices import give_large_blocks_back
+from layeratlas.allocator import give_large_blocks_back
 from layeratlas.measures.engine import How, compare_pairs
 from layeratlas.measures.registry import usual_measures
 from layeratlas.measures.sources.activations import ArrayRows

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from layeratlas.allocator import large_blocks_kept
 from layeratlas.executors.base import InProcess
 from layeratlas.extract import corpora, vocabulary
 from layeratlas.extract.foreign import is_out_of_memory, reason_of
@@ -173,7 +174,7 @@ class Extractor:
             if not held:
                 return None
             try:
-                with _out_of_memory(task):
+                with _out_of_memory(task), large_blocks_kept():
                     self._task(task)
             except LayeratlasError as error:
                 self._progress.note(f"{task.title} failed: {error}")

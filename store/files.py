@@ -136,10 +136,11 @@ def receive(source: io.BufferedIOBase, path: Path) -> str:
     A thread uses one buffer for all of its streams: fresh memory for each would cost as much time as the copy.
     """
     digest, buffer = hashlib.sha256(), _BUFFER.of_thread
-    with path.open("wb", buffering=0) as target:
+    with path.open("wb") as target:  # buffered: writes all of a part, or raises
         while count := source.readinto(buffer):
             digest.update(buffer[:count])
             target.write(buffer[:count])
+        target.flush()
         os.fsync(target.fileno())
     return digest.hexdigest()
 

@@ -100,3 +100,14 @@ def test_an_answer_that_nobody_has_room_for_is_one_line(tmp_path: Path, form: st
         )  # fmt: skip
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("layeratlas: the disk is full: No space left on device")
+
+
+def test_what_the_disk_has_no_room_for_is_an_error_and_not_a_shorter_file(tmp_path: Path) -> None:
+    """A write may take a part, and say so by a number alone: here the last one, in a process with a limit."""
+    code = (
+        "import io, resource, signal, sys; from pathlib import Path; from layeratlas.store.files import receive\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "receive(io.BytesIO(bytes(20_000)), Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "file"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "File too large" in done.stderr

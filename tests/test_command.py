@@ -298,8 +298,8 @@ def test_ctrl_c_inside_a_query_is_an_interrupt_not_a_bug(finished: Path) -> None
     process = start("sql", "SELECT count(*) FROM range(4_000_000_000) a WHERE sqrt(range) < 0", "--store", finished)
     until_at_work(process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)  # DuckDB may notice late where others keep the processors busy
-    assert process.returncode == 130 and len(err.splitlines()) == 1, err
+    _, err = process.communicate(timeout=10)  # DuckDB by itself may notice at the end of the query alone
+    assert process.returncode == 130 and len(err.strip().splitlines()) == 1, err  # below what the terminal shows as ^C
 
 
 @pytest.mark.proof  # beside `test_full_disk.py`

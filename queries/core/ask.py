@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -30,13 +31,24 @@ def ask(
     """
     sql = measured_by(sql, values or {})
     bound = bindings(sql, values or {})
-    cursor = catalog.execute(sql, bound)
+    cursor = interruptible(catalog, sql, bound)
     columns = tuple(column[0] for column in cursor.description or ())
     rows: list[tuple[Any, ...]] = []
     most = limit if limit is not None else sys.maxsize
     while len(rows) < most and (some := cursor.fetchmany(min(_ROWS, most - len(rows)))):
         rows += some
     return Table(what, columns, rows, scope, sql=written_out(sql, bound))
+
+
+def interruptible(catalog: DuckDBPyConnection, sql: str, bound: Mapping[str, Any]) -> DuckDBPyConnection:
+    """Execute a statement in a thread beside the one that hears of Ctrl-C: DuckDB may hear of it at the end alone."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(catalog.execute, sql, bound)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            catalog.interrupt()
+            raise
 
 
 def load(package: str, name: str, **words: str) -> str:

@@ -362,7 +362,7 @@ def add_activations(
 def _sure(intervals: str | None, null: str | None) -> Uncertainty:
     from layeratlas.store.uncertainty import Uncertainty, intervals_of, nulls_of
 
-    return Uncertainty(
+    return Uncertainty.of(
         None if intervals is None else intervals_of(intervals), None if null is None else nulls_of(null)
     )  # fmt: skip
 

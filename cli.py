@@ -28,7 +28,7 @@ from layeratlas.store.errors import BadRequest, LayeratlasError, NothingYet, unw
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import Store
 from layeratlas.store.study import CHOICES, ResultsSpec, corpus_spec, study_of
-from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, intervals_of, nulls_of
+from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, Untrained, intervals_of, nulls_of
 
 if TYPE_CHECKING:
     from layeratlas.running import Outcome
@@ -72,7 +72,7 @@ intervals_option = click.option(
 )  # fmt: skip
 null_option = click.option(
     "--null", type=Beside(nulls_of), metavar="KIND",
-    help="What chance gives: permuted, or permuted:words,permutations=100,seed=0; or drawn, faster.",
+    help="What chance gives: permuted, or permuted:words,permutations=100,seed=0; drawn, faster; rotated; untrained.",
 )  # fmt: skip
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), help="Processes that share the work: one, or on Ray as many as fit."
@@ -115,7 +115,7 @@ def cli(context: click.Context) -> None:
 @store_option
 def run(
     store: Store, study: Path, *, dry_run: bool, layers: int | None, words: int | None, intervals: Intervals | None,
-    null: Nulls | None, workers: int | None, ray: str | None, **means: Any,
+    null: Nulls | Untrained | None, workers: int | None, ray: str | None, **means: Any,
 ) -> None:  # fmt: skip
     """Extract and measure whatever a study names and the store lacks.
 
@@ -126,7 +126,7 @@ def run(
     from layeratlas import planning, running
     from layeratlas.store.study import load_study
 
-    chosen, sure = planning.within(load_study(study), words=words, layers=layers), Uncertainty(intervals, null)
+    chosen, sure = planning.within(load_study(study), words=words, layers=layers), Uncertainty.of(intervals, null)
     if dry_run:
         del means["refresh"]
         given = {"sure": sure, "workers": [workers or 1, 8], "progress": _progress(), **means}
@@ -275,8 +275,8 @@ def _computable(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
 @store_option
 def measure(
     store: Store, names: tuple[str, ...], groups: tuple[str, ...], preset: str, *, models: tuple[str, ...],
-    figures: tuple[str, ...], intervals: Intervals | None, null: Nulls | None, workers: int | None, ray: str | None,
-    **how: Any,
+    figures: tuple[str, ...], intervals: Intervals | None, null: Nulls | Untrained | None,
+    workers: int | None, ray: str | None, **how: Any,
 ) -> None:  # fmt: skip
     """Measure all pairs of extracted layers that have no score yet. `layeratlas measures` lists the measures.
 
@@ -285,7 +285,7 @@ def measure(
     from layeratlas import running
 
     executor = running.executor_of(workers, ray, how["memory"])
-    means = running.Means(progress=_progress(), sure=Uncertainty(intervals, null), executor=executor, **how)
+    means = running.Means(progress=_progress(), sure=Uncertainty.of(intervals, null), executor=executor, **how)
     _finish(running.measure(store, means, names=names, groups=groups, preset=preset, models=models, figures=figures))
 
 

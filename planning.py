@@ -17,7 +17,7 @@ from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import readable_size
 from layeratlas.store.progress import Progress
 from layeratlas.store.store import ArtifactRow, Store
-from layeratlas.store.study import CorpusSpec, Study
+from layeratlas.store.study import CorpusSpec, Study, with_controls
 from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 _SCORE_BYTES = 40  # of a score in the log, its neurons not counted
@@ -76,6 +76,7 @@ def forecast(
 
     store.merge()
     sure = sure.over(study.sure)
+    study = with_controls(study, sure.untrained)
     measures = [one for one in measuring.chosen_measures(study.measures, study.kinds) if one.kind == "activations"]
     tasks, present = extraction.plan(store, study), extraction.present(store, study)
     found = [(task, expected(task)) for task in tasks]

@@ -16,15 +16,16 @@ from layeratlas.executors.base import Executor, InProcess, Opening
 from layeratlas.executors.processes import Processes
 from layeratlas.extract import runner as extraction
 from layeratlas.measures import plan as measuring
+from layeratlas.measures import untrained
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.figure import Figure, chosen_figures
-from layeratlas.measures.registry import SYMMETRIC, VERSIONS, asked
+from layeratlas.measures.registry import SYMMETRIC, VERSIONS, asked, configuration
 from layeratlas.measures.tiles import Tile
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
 from layeratlas.store.store import ArtifactRow, Store, default_root, store_at
-from layeratlas.store.study import CorpusSpec, MeasureSpec, ResultsSpec, Study, corpus_spec, load_study
+from layeratlas.store.study import CorpusSpec, MeasureSpec, ResultsSpec, Study, corpus_spec, load_study, with_controls
 from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def run(
         device, memory, refresh, sure.over(chosen.sure), progress or Silent(),
         executor_of(executor) if isinstance(executor, int) else executor,
     )  # fmt: skip
-    return _run(open_store(store), chosen, means)
+    return _run(open_store(store), with_controls(chosen, means.sure.untrained), means)
 
 
 def executor_of(workers: int | None = None, ray: str | None = None, memory: int = 0) -> Executor:
@@ -136,7 +137,8 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
     said = (*said, *extraction.restate(store, study))
     figures = chosen_figures(study.figures)
     lacking = measuring.missing_figures(store, known, figures)
-    if not (means.refresh or tasks or lacking or measuring.plan(store, known, measures, sure=means.sure)):
+    missing = measuring.plan(store, known, measures, sure=means.sure)
+    if not (means.refresh or tasks or lacking or missing or _unset(store, known, measures, means)):
         return Outcome((*said, f"nothing to do: {len(known)} layers are extracted and every pair is measured"))
     with _working(store, means) as work:
         extracted, measured = work.study(study, tasks, measures, figures)
@@ -177,12 +179,25 @@ def measure(
     missing = measuring.plan(store, artifacts, measures, refresh=means.refresh, sure=means.sure)
     chosen = chosen_figures(figures)
     lacking = measuring.missing_figures(store, artifacts, chosen, refresh=means.refresh)
-    if not (missing or lacking):
+    if not (_unset(store, artifacts, measures, means) or missing or lacking):
         return Outcome((f"nothing to do: every pair of {len(artifacts)} layers is measured",))
     _require_devices({one.kind for one in measures}, means.device)
     with _working(store, means) as work:
         measured = work.measure(artifacts, measures, missing, chosen, lacking)
     return Outcome(parts=(measured,), waiting=store.waiting())
+
+
+def _unset(store: Store, artifacts: Sequence[ArtifactRow], measures: Sequence[Measure], means: Means) -> bool:
+    """Tell whether scores lack those of untrained copies beside them, where that is asked; note models without any."""
+    if means.sure.untrained is None:
+        return False
+    if names := untrained.without_copies(store, artifacts):
+        means.progress.note(
+            f"{', '.join(names)}: no untrained copy here, so that scores stand against none: extract one with "
+            "`layeratlas extract MODEL --untrained --seed 1`, or `run` a study with `--null untrained`"
+        )
+    known = {configuration(measure).configuration: measure for measure in measures}
+    return bool(untrained.missing(store, artifacts, known))
 
 
 def audit(

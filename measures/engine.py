@@ -27,9 +27,8 @@ from layeratlas.measures.registry import in_order
 from layeratlas.measures.resampling import Interval, Replicates
 from layeratlas.measures.score import MeasureError, Score, Scores, TooFewWords, UnequalWidths
 from layeratlas.measures.sources.base import Source
-from layeratlas.measures.statistics import drawn
-from layeratlas.measures.statistics.centring import Block
-from layeratlas.measures.statistics.folds import Drawable, Foldable, Shuffleable, Shuffling
+from layeratlas.measures.statistics import drawn, rotated
+from layeratlas.measures.statistics.folds import Drawable, Foldable, Rotatable, Shuffleable, Shuffling
 from layeratlas.measures.tiles import Cost, Pair, cut
 from layeratlas.store.uncertainty import NOTHING, Intervals, Uncertainty
 
@@ -39,6 +38,7 @@ R = TypeVar("R")
 N = TypeVar("N", bound=Needs)
 _BATCH_BYTES = 2**22  # of the pairs' correlations in float64: their small algebra then stays in a core's cache
 _ALGEBRA = 5 * 8  # bytes a squared neuron that the decomposition of a layer takes, or the algebra of a pair
+_BYTES = {"drawn": drawn.bytes_of, "rotated": rotated.bytes_of}  # of the widths: what a null takes beside the sums
 Follow = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 _SLACK = 1e-6  # how far rounding may carry a value out of its range
 
@@ -122,7 +122,7 @@ def memory_of(
 
 def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure: Uncertainty) -> Cost:
     source, statistics = source_of(kind), set(_needed(measures, sure).values())
-    words = max((getattr(layer, "words", 0) for layer in layers), default=0)
+    rows = source.rows(layers) if sure.nulls and sure.nulls.method == "permuted" else 0
 
     def cost(indices: Sequence[int], units: list[int], pairs: list[Pair]) -> int:
         held: int = source.held([layers[index] for index in indices])
@@ -132,9 +132,9 @@ def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure
     def beside(units: list[int]) -> int:
         if sure.nulls is None:
             return 0
-        if sure.nulls.method == "drawn":
-            return drawn.bytes_of(units)
-        return sum(one.shuffled_bytes(units, words) for one in statistics if isinstance(one, Shuffleable))
+        if sure.nulls.method in _BYTES:
+            return _BYTES[sure.nulls.method](units)
+        return sum(one.shuffled_bytes(units, rows) for one in statistics if isinstance(one, Shuffleable))
 
     def taken(statistic: Any, units: list[int], pairs: list[Pair]) -> int:
         if sure.intervals and isinstance(statistic, Foldable):
@@ -146,10 +146,12 @@ def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure
 
 def _needed(asked: Sequence[N], sure: Uncertainty) -> dict[N, Statistic]:
     """Return what to gather for each measure or figure, with what draws take."""
-    needed = statistics_of(asked)
-    if sure.nulls is None or sure.nulls.method == "permuted":
-        return needed
-    return {one: found.to_draw() if isinstance(found, Drawable) else found for one, found in needed.items()}
+    needed, method = statistics_of(asked), sure.nulls.method if sure.nulls else ""
+    if method == "drawn":
+        return {one: found.to_draw() if isinstance(found, Drawable) else found for one, found in needed.items()}
+    if method == "rotated":
+        return {one: found.to_rotate() if isinstance(found, Rotatable) else found for one, found in needed.items()}
+    return needed
 
 
 def _algebra(layers: Sequence[Source]) -> int:
@@ -182,8 +184,9 @@ def compare_tile(
     with _side_by_side(how.device, 1 + spare // _algebra([layers[index] for index in used])) as each:
         replicates = chance = None
         if how.sure.intervals and local:
-            with follow("leaving out blocks", how.sure.intervals.draws) as done:
-                replicates = _replicates(read, how.sure.intervals, each, done)
+            replicates = Replicates(how.sure.intervals, read.sizes)
+            with follow("leaving out blocks", replicates.times) as done:
+                _replicate(replicates, read, how.sure.intervals, each, done)
         gathered = read.gathered()
         if own:
             tell([replace(one, layer=used[one.layer]) for one in gathered.state(own, each)])
@@ -199,20 +202,20 @@ def compare_tile(
             ]  # fmt: skip
 
 
-def _replicates(read: Reading, asked: Intervals, each: SideBySide, done: Callable[[int], None]) -> Replicates:
+def _replicate(
+    found: Replicates, read: Reading, asked: Intervals, each: SideBySide, done: Callable[[int], None]
+) -> None:  # fmt: skip
     """Compare all pairs of a tile again and again, with some blocks of the corpus left out, or counted twice."""
-    found = Replicates(asked, read.sizes)
     sure = []
     for measure in read.measures:
         if reason := read.unsure(measure, asked):
             found.refuse(measure, read.pairs, reason)
         else:
             sure.append(measure)
-    for number, weights in found if sure else ():
+    for taking, number, weights in found if sure else ():
         for outcomes in read.gathered(sure, weights).compared(read.pairs, each):
-            found.take(number, outcomes)
+            taking.take(number, outcomes)
         done(1)
-    return found
 
 
 def _read(
@@ -248,17 +251,20 @@ def _read(
         if edges:
             sizes[block.fold] += block.words
         if hold:
-            held.append(replace(block, centred=block.centred.clone()))
+            held.append(source.kept(block))
         advance(block.words)
-    together = Block(torch.cat([one.centred for one in held]), held[0].pivot) if held else None
-    return Reading(layers, pairs, list(measures), needed, statistics, feed.refused, sizes, whole, together)
+    together, left_out = source.together(held) if held else (None, 0)
+    return Reading(
+        layers, pairs, list(measures), needed, statistics, feed.refused, sizes, whole, together, left_out, how
+    )
 
 
 @dataclass(frozen=True)
 class Reading:
     """What one pass gathered; needed: which statistic serves which measure or figure.
 
-    sizes: of the corpus's blocks, in words; uncut: why it has none.
+    sizes: of the corpus's blocks, in words; uncut: why it has none. held: all that was read, where text is to be
+    shuffled, but for so many words as are left out because there is nothing that could go with them.
     """
 
     layers: Sequence[Source]
@@ -269,7 +275,9 @@ class Reading:
     refused: dict[int, MeasureError]
     sizes: list[int]
     uncut: str
-    held: Block | None  # all words, where text is to be shuffled
+    held: Any
+    left_out: int
+    how: How
 
     def unsure(self, measure: Measure, asked: Intervals) -> str:
         """Return why a measure has no interval here; "" where it has."""
@@ -290,6 +298,16 @@ class Reading:
             self.layers, self.pairs, {one: used[self.needed[one]] for one in chosen},
             {one: used[self.needed[one]] for one in figures}, self.refused,
         )  # fmt: skip
+
+    def again(self) -> Gathered:
+        """Return what is held gives, of measures that can be met with shuffled text, and all words of the others."""
+        statistics: dict[Statistic, Any] = {}
+        for measure in self.measures:
+            statistic = self.needed[measure]
+            if isinstance(statistic, Shuffleable) and statistic not in statistics:
+                statistics[statistic] = statistic.begin(self.layers, self.pairs, self.how)
+                statistics[statistic].add(self.held)
+        return replace(self, statistics={**self.statistics, **statistics}).gathered()
 
     def _gathering(self, statistic: Statistic, weights: Sequence[int]) -> Gathering:
         found = self.statistics[statistic]
@@ -312,7 +330,7 @@ class Gathered:
         self, layers: Sequence[Source], pairs: list[Pair], statistics: dict[Measure, Gathering],
         of_figures: dict[Figure, Gathering], refused: dict[int, MeasureError],
     ) -> None:  # fmt: skip
-        self._layers, self._pairs, self._statistics, self._of_figures = layers, pairs, statistics, of_figures
+        self._layers, self.pairs, self._statistics, self._of_figures = layers, pairs, statistics, of_figures
         self._refused = refused
         self._prepared: dict[tuple[Measure, int, Hashable], Any] = {}  # or the MeasureError that speaks against it
 
@@ -342,7 +360,7 @@ class Gathered:
             return
         views = dict.fromkeys(
             (statistic, end, statistic.group(*pair))
-            for statistic in dict.fromkeys(self._statistics.values()) for pair in self._pairs for end in pair
+            for statistic in dict.fromkeys(self._statistics.values()) for pair in self.pairs for end in pair
         )  # fmt: skip
         for prepared in each(self._prepare, list(views)):
             self._prepared.update(prepared)
@@ -369,8 +387,24 @@ class Gathered:
 
     def drawn(self, measures: Sequence[Measure], seed: int) -> Gathered:
         """Return the same layers under these measures, whose pairs are drawn; of no draw as yet."""
-        one_each: dict[Any, Any] = {one: one.drawn(seed) for one in {self._statistics[measure] for measure in measures}}  # type: ignore[attr-defined]
+        of_measures: set[Any] = {self._statistics[measure] for measure in measures}
+        one_each = {one: one.drawn(seed) for one in of_measures}
         return self.met({measure: one_each[self._statistics[measure]] for measure in measures})
+
+    def rotated(self, measures: Sequence[Measure], seed: int, draw: int, each: SideBySide) -> Gathered:
+        """Return these layers, and after them the same with their neurons turned; of each pair, either end turned."""
+        count = len(self._layers)
+        of_measures: set[Any] = {self._statistics[measure] for measure in measures}
+        gathering = {one: one.rotated(seed, draw) for one in of_measures}
+        pairs = [pair for a, b in self.pairs for pair in ((a, b + count), (b, a + count))]
+        refused = {**self._refused, **{index + count: why for index, why in self._refused.items()}}
+        statistics = {measure: gathering[self._statistics[measure]] for measure in measures}
+        found = Gathered([*self._layers, *self._layers], pairs, statistics, {}, refused)
+        found._prepared = {key: value for key, value in self._prepared.items() if key[0] in statistics}
+        turned = [(one, index, None) for one in gathering.values() for index in range(count, 2 * count)]
+        for prepared in each(found._prepare, turned):
+            found._prepared.update(prepared)
+        return found
 
     def draws(self, numbers: Sequence[int]) -> Gathered:
         """Return these draws."""
@@ -395,7 +429,7 @@ class Gathered:
 
     def met(self, statistics: dict[Measure, Gathering]) -> Gathered:
         """Return the same layers, as they are prepared, with other statistics of pairs."""
-        found = Gathered(self._layers, self._pairs, statistics, {}, self._refused)
+        found = Gathered(self._layers, self.pairs, statistics, {}, self._refused)
         found._prepared = {key: value for key, value in self._prepared.items() if key[0] in statistics}
         return found
 

@@ -1,29 +1,23 @@
-"""What chance alone gives: the score of a layer with another whose text is shuffled, again and again."""
+"""What chance alone gives: a layer's score with another whose text is shuffled, or neurons turned, again and again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from layeratlas.measures.declaration import Measure
-from layeratlas.measures.folds import lengths_of
 from layeratlas.measures.resampling import Collected, Pair, Values
-from layeratlas.measures.score import TooFewWords
+from layeratlas.measures.score import MeasureError, Score
 from layeratlas.measures.statistics import drawn
-from layeratlas.measures.statistics.folds import Drawable, Shuffleable, Shuffling
-from layeratlas.measures.statistics.sampled import mixed
+from layeratlas.measures.statistics.folds import Drawable, Rotatable, Shuffleable, Shuffling
 from layeratlas.store.uncertainty import Nulls
 
 if TYPE_CHECKING:
     from layeratlas.measures.engine import Gathered, Outcomes, Reading, SideBySide
-
-Order = npt.NDArray[np.int64]
-_AT_HOME = 0.05  # the share of words that may stay where they are
 
 
 @dataclass(frozen=True)
@@ -56,40 +50,6 @@ def null(measure: Measure, value: float, chance: Values, expected: float | None 
     )  # fmt: skip
 
 
-def orders(asked: Nulls, sentences: npt.NDArray[np.int32]) -> Iterator[Order]:  # [words] -> each [words]
-    """Give the orders in which b's words are met by a's.
-
-    Sentences go with sentences of their length. Those of a length that no other has are strung together, and turned
-    round by some number of words. Raises TooFewWords where a single such sentence is so long that it matters.
-    """
-    if asked.permuted == "words":
-        yield from (np.argsort(_numbers(len(sentences), asked, k), kind="stable") for k in range(asked.permutations))
-        return
-    lengths = lengths_of(sentences)
-    starts, sentence = np.r_[0, np.cumsum(lengths)[:-1]], np.repeat(np.arange(len(lengths)), lengths)
-    within = np.arange(len(sentences)) - starts[sentence]
-    alike = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
-    single = np.array([some[0] for some in alike if len(some) == 1], np.int64)
-    strung = np.flatnonzero(np.isin(sentence, single))  # words
-    if len(single) == 1 and len(strung) > _AT_HOME * len(sentences):
-        raise TooFewWords(
-            f"one sentence has {len(strung):,} of {len(sentences):,} words and there is none to go with it: ask for "
-            "--null permuted:words, or extract more text"
-        )
-    for k in range(asked.permutations):
-        numbers, from_where = _numbers(len(lengths) + 1, asked, k), np.arange(len(lengths))
-        for some in alike:
-            from_where[some] = some[np.argsort(numbers[some], kind="stable")]
-        order = starts[from_where[sentence]] + within
-        if len(single) > 1:
-            order[strung] = np.roll(strung, int(numbers[-1] % np.uint64(len(strung))))
-        yield order
-
-
-def _numbers(count: int, asked: Nulls, k: int) -> npt.NDArray[np.uint64]:
-    return mixed(count, asked.seed << 20 | k)
-
-
 class Chance(Collected):
     """What shuffled text gives, measure by measure, until the scores themselves are there."""
 
@@ -97,17 +57,28 @@ class Chance(Collected):
         self.asked = asked
         super().__init__(asked.permutations)
         self._expected: dict[tuple[Measure, Pair], float] = {}
+        self._seen: dict[tuple[Measure, Pair], float] = {}
 
     def expect(self, measure: Measure, pairs: Sequence[Pair], means: Any) -> None:  # means [pairs]
         """Take what theory says of the mean."""
         self._expected.update({(measure, pair): mean for pair, mean in zip(pairs, means.tolist(), strict=True)})
 
+    def see(self, outcomes: Iterable[Outcomes]) -> None:
+        """Take the scores that are set against chance, where they are of less than all text."""
+        for one in outcomes:
+            self._seen.update(
+                {(one.measure, pair): score.value for pair, score in one.single() if isinstance(score, Score)}
+            )
+
     def nulls(self, outcomes: Outcomes) -> list[Null | str | None]:
         """Return where each score stands, or why that is not known; None where there is no score."""
         measure = outcomes.measure
-        return self.each(
-            outcomes, lambda pair, value, values: null(measure, value, values, self._expected.get((measure, pair)))
-        )
+
+        def stands(pair: Pair, value: float, values: Values) -> Null:
+            one = measure, pair
+            return null(measure, self._seen.get(one, value), values, self._expected.get(one))
+
+        return self.each(outcomes, stands)
 
 
 def chances(
@@ -116,10 +87,17 @@ def chances(
     """Compare all pairs of a tile again and again; what is known of each layer stays. done: called with how often."""
     found = Chance(asked)
     gathered.prepare(each)
-    if asked.method == "drawn":
-        _draw(found, read, gathered, each, done)
-    else:
-        _shuffle(found, read, gathered, each, done)
+    if read.left_out and asked.method == "permuted":  # then scores, too, are of what has something to go with
+        words = read.layers[0].words  # type: ignore[attr-defined]
+        if read.left_out > words / 2:
+            for measure in read.measures:
+                found.refuse(measure, read.pairs, f"{read.left_out:,} of {words:,} words are of sentences of a length "
+                             "that no other has: extract more text")  # fmt: skip
+            return found
+        gathered = read.again()
+        for outcomes in gathered.compared(read.pairs, each):
+            found.see(outcomes)
+    _WAYS[asked.method](found, read, gathered, each, done)
     if asked.permuted == "words":  # any word meets any: what is expected is known
         for measure, pairs, means in gathered.expected(read.pairs):
             found.expect(measure, pairs, means)
@@ -139,15 +117,14 @@ def _shuffle(
             found.refuse(measure, read.pairs, f"{measure.name}: {statistic.unshuffled}")
         else:
             of_statistic.setdefault(gathered.gathering(measure), []).append(measure)
-    sentences = read.layers[0].sentences() if of_statistic else None  # type: ignore[attr-defined]
-    of_words = {one: orders(found.asked, one.of_words(sentences)) for one in of_statistic}
+    orders = {one: one.orders(found.asked, read.layers[0], read.held) for one in of_statistic}
     for number in range(found.asked.permutations):
-        for gathering, ways in list(of_words.items()):
+        for gathering, ways in list(orders.items()):
             measures = of_statistic[gathering]
             try:
                 met = gathering.shuffled(read.held, torch.from_numpy(next(ways)))
-            except TooFewWords as refusal:
-                del of_words[gathering]
+            except MeasureError as refusal:
+                del orders[gathering]
                 for measure in measures:
                     found.refuse(measure, read.pairs, str(refusal))
                 continue
@@ -178,3 +155,30 @@ def _draw(
         for outcomes in gathering.draws(numbers).compared_as(batches, each):
             found.take_each(numbers, outcomes)
         done(len(numbers))
+
+
+def _rotate(
+    found: Chance, read: Reading, gathered: Gathered, each: SideBySide, done: Callable[[int], None]
+) -> None:  # fmt: skip
+    """Compare all pairs (a, b), both ways, with b's neurons turned."""
+    chosen = []
+    for measure in read.measures:
+        statistic: Any = measure.statistic
+        reason = statistic.unrotated if isinstance(statistic, Rotatable) else (
+            f"what {measure.name} needs is not kept so that neurons can be turned")  # fmt: skip
+        if measure.level != "neuron":
+            reason = f"{measure.name} does not ask which neuron holds what, so that turning them says nothing of it"
+        if reason:
+            found.refuse(measure, read.pairs, reason)
+        else:
+            chosen.append(measure)
+    count = len(read.layers)
+    for number in range(found.asked.permutations):
+        turned = gathered.rotated(chosen, found.asked.seed, number, each)
+        for outcomes in turned.compared(turned.pairs, each) if chosen else ():
+            there = [one for one in outcomes if one.pairs[0][1] >= count]
+            found.take(number, [replace(one, pairs=[(a, b - count) for a, b in one.pairs]) for one in there])
+        done(1)
+
+
+_WAYS = {"permuted": _shuffle, "drawn": _draw, "rotated": _rotate}

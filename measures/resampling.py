@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -28,6 +29,7 @@ class Interval:
     """How far a score would differ on other text: standard error, 95 % interval, value less its bias.
 
     replicates: what each choice of blocks gives; sizes: of the blocks, in words. refused: why there are no bounds.
+    curve: what parts of the text give, on average over parts of `curve_words` words.
     """
 
     error: float
@@ -37,6 +39,20 @@ class Interval:
     replicates: list[float]
     sizes: list[int]
     refused: str | None = None
+    curve_words: list[int] = field(default_factory=list)
+    curve: list[float] = field(default_factory=list)
+
+
+def parts(blocks: int) -> list[list[list[int]]]:  # [sizes][parts][blocks]
+    """Return parts of the text, smallest first: a tenth of its blocks, a quarter, a half; up to four that are apart.
+
+    Each says of every block how often it counts.
+    """
+    found = []
+    for size in sorted({blocks // share for share in (10, 4, 2)} - {0}):
+        starts = [(place * blocks) // min(4, blocks // size) for place in range(min(4, blocks // size))]
+        found.append([[int(start <= block < start + size) for block in range(blocks)] for start in starts])
+    return found
 
 
 def weights(asked: Intervals) -> list[list[int]]:  # [replicates][blocks]
@@ -116,18 +132,46 @@ class Collected:
 
 
 class Replicates(Collected):
-    """What every replicate says of ordered pairs, measure by measure, until the scores themselves are there."""
+    """What every replicate says of ordered pairs, measure by measure, until the scores themselves are there.
+
+    grown: what parts of the text say, which may be too short for some measures.
+    """
 
     def __init__(self, asked: Intervals, sizes: Sequence[int]) -> None:
         self._asked, self._sizes = asked, list(sizes)
-        self._weights = weights(asked)
+        self._weights, self._parts = weights(asked), parts(asked.blocks)
         super().__init__(len(self._weights))
+        self.grown = Collected(sum(map(len, self._parts)))
 
-    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
-        return iter(enumerate(self._weights))
+    def __iter__(self) -> Iterator[tuple[Collected, int, list[int]]]:
+        """Give what to take down, under which number, with which blocks."""
+        yield from ((self, number, one) for number, one in enumerate(self._weights))
+        yield from ((self.grown, number, one) for number, one in enumerate(chain.from_iterable(self._parts)))
+
+    @property
+    def times(self) -> int:
+        """How often all pairs are compared."""
+        return len(self._weights) + sum(map(len, self._parts))
 
     def intervals(self, outcomes: Outcomes) -> list[Interval | str | None]:
         """Return the interval of each score, or why it has none; None where there is no score."""
-        return self.each(
-            outcomes, lambda _, value, values: interval(self._asked, value, values, self._sizes, outcomes.measure)
-        )
+
+        def of(pair: Pair, value: float, values: Values) -> Interval:
+            found = interval(self._asked, value, values, self._sizes, outcomes.measure)
+            words, curve = self._curve((outcomes.measure, pair))
+            return replace(found, curve_words=words, curve=curve)
+
+        return self.each(outcomes, of)
+
+    def _curve(self, key: tuple[Measure, Pair]) -> tuple[list[int], list[float]]:
+        """Return words, and the mean over parts of so many, of the sizes at which all parts have a score."""
+        values, first = self.grown.values.get(key), 0
+        words: list[int] = []
+        curve: list[float] = []
+        for some in self._parts:
+            last = first + len(some)
+            if values is not None and np.isfinite(values[first:last]).all():
+                words.append(round(sum(np.dot(one, self._sizes) for one in some) / len(some)))
+                curve.append(float(values[first:last].mean()))
+            first = last
+        return words, curve

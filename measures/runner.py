@@ -125,24 +125,42 @@ class Session:
         missing, lacking: what `plan` and `missing_figures` say of these artifacts; what another process does meanwhile
         is left to it. figures: of every layer, where it has none yet.
         """
-        from layeratlas.measures.remaining import Remaining
-
         by_identity = {configuration(measure).configuration: measure for measure in measures}
         self.store.write("configurations", [configuration_row(measure) for measure in measures])
         self.store.merge()
         read = {artifact for tile in missing for artifact in tile.artifacts} | {artifact for artifact, _ in lacking}
         rows = [row for row in artifacts if row.artifact in read]
-        if rows:
-            remaining = Remaining(
-                self.store, rows, by_identity, figures, run=self.run, memory=self.memory, refresh=self.refresh,
-                sure=self.sure, workers=self.executor.workers,
-            )  # fmt: skip
-            jobs = Measuring(remaining, rows, by_identity, self.progress, self.executor.workers)
-            with closing(remaining):
-                self.executor.run(self.opening, jobs, self.progress)
-            self.store.merge()
-            return jobs.summary
-        return Summary()
+        summary = self._measured(rows, by_identity, figures) if rows else Summary()
+        if self.sure.untrained:
+            self._set_against_copies(artifacts, by_identity, summary)
+        return summary
+
+    def _measured(
+        self, rows: Sequence[ArtifactRow], measures: Mapping[str, Measure], figures: Sequence[Figure]
+    ) -> Summary:
+        """Have workers compute what is left."""
+        from layeratlas.measures.remaining import Remaining
+
+        remaining = Remaining(
+            self.store, rows, measures, figures, run=self.run, memory=self.memory, refresh=self.refresh,
+            sure=self.sure, workers=self.executor.workers,
+        )  # fmt: skip
+        jobs = Measuring(remaining, rows, measures, self.progress, self.executor.workers)
+        with closing(remaining):
+            self.executor.run(self.opening, jobs, self.progress)
+        self.store.merge()
+        return jobs.summary
+
+    def _set_against_copies(
+        self, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure], summary: Summary
+    ) -> None:
+        """Say of scores what they would be if b had never been trained, where untrained copies are in the store."""
+        from layeratlas.measures import untrained
+
+        rows = untrained.rows_of(untrained.missing(self.store, artifacts, measures), measures, self.run)
+        self.store.write("nulls", rows)
+        summary.count_beside("nulls", rows)
+        self.store.merge()
 
 
 class Measuring:

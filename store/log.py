@@ -71,8 +71,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "intervals": {
         "configuration": "string", "artifact_a": "string", "artifact_b": "string", "settings": "string",
         "method": "string", "blocks": "int32", "seed": "int64", "value": "double", "error": "double", "low": "double",
-        "high": "double", "corrected": "double", "replicates": "doubles", "sizes": "ints", "refused": "string",
-        "run": "string", "store": "string",
+        "high": "double", "corrected": "double", "replicates": "doubles", "sizes": "ints", "curve_words": "ints",
+        "curve": "doubles", "refused": "string", "run": "string", "store": "string",
     },
     "nulls": {
         "configuration": "string", "artifact_a": "string", "artifact_b": "string", "settings": "string",

@@ -46,9 +46,9 @@ from layeratlas.store.identity import AnySettings, Settings, SpecialTokens
 from layeratlas.store.kinds import KINDS, kind_of
 from layeratlas.store.shipped import find_study
 from layeratlas.store.toml import INTEGERS, read_toml, shown
-from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
+from layeratlas.store.uncertainty import NOTHING, UNTRAINED, Intervals, Nulls, Uncertainty, Untrained
 
-B = TypeVar("B", Intervals, Nulls)
+B = TypeVar("B", Untrained, Intervals, Nulls)
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "pooling": ("last", "first", "mean", "sentence-mean", "cls"),
@@ -254,6 +254,24 @@ def study_of(
     )  # fmt: skip
 
 
+def with_controls(study: Study, asked: Untrained | None) -> Study:
+    """Return a study with untrained copies of its models, where they are asked for; of a copy its base's will do."""
+    if asked is None:
+        return study
+    names, known = (
+        {spec.name for spec in study.models},
+        {(spec.id, spec.seed) for spec in study.models if spec.untrained},
+    )
+    copied = [spec for spec in study.models if not (spec.untrained or spec.finetuned_from in names)]
+    controls = [
+        replace(
+            spec, name=f"{spec.name}-{UNTRAINED}-{seed}", finetuned_from=None, untrained=True, seed=seed, licence=None
+        )
+        for spec in copied for seed in range(1, asked.seeds + 1) if (spec.id, seed) not in known
+    ]  # fmt: skip
+    return replace(study, models=(*study.models, *controls))
+
+
 def model_name(identifier: str, *, untrained: bool = False, seed: int = 0, part: str | None = None) -> str:
     """Return the name a model has when none is given: the last part of its id, marked when untrained or a decoder."""
     name = identifier.removeprefix("hub:").rstrip("/").rsplit("/", 1)[-1] or identifier
@@ -310,11 +328,15 @@ class _Reader:
             self._unique(table, [entry.name for entry in entries])
         return Study(
             models, corpora, measures=measures, results=results, figures=self._figures(data.get("figures", [])),
-            sure=Uncertainty(
-                self._beside(data, "uncertainty", Intervals), self._beside(data, "null", Nulls)
-            ),
+            sure=Uncertainty.of(self._beside(data, "uncertainty", Intervals), self._null(data)),
             **self._extraction(data.get("extraction", {})),
         )  # fmt: skip
+
+    def _null(self, data: dict[str, Any]) -> Nulls | Untrained | None:
+        given = data.get("null")
+        if isinstance(given, dict) and given.get("method") == UNTRAINED:
+            return self._beside({"null": {key: given[key] for key in given if key != "method"}}, "null", Untrained)
+        return self._beside(data, "null", Nulls)
 
     def _beside(self, data: dict[str, Any], key: str, asked: type[B]) -> B | None:
         """Return what is asked beside scores."""

@@ -12,8 +12,12 @@ from layeratlas.store.errors import BadRequest
 from layeratlas.store.identity import canonical_json
 
 METHODS = ("jackknife", "bootstrap")
-UNITS = ("sentences", "words")
-NULLS = ("permuted", "drawn")
+NULLS = {
+    "permuted": ("sentences", "words"),
+    "drawn": ("words",),
+    "rotated": ("neurons",),
+}  # of what, the first as a rule
+UNTRAINED = "untrained"
 _BLOCKS = (4, 1000)
 _DRAWS = (20, 10_000)
 _SEEDS = (0, 2**31 - 1)
@@ -56,10 +60,11 @@ class Intervals(_Asked):
 
 @dataclass(frozen=True)
 class Nulls(_Asked):
-    """What a score would be if the layers had nothing to do with each other: b's text is shuffled, again and again.
+    """What a score would be by chance. `permuted`: the layers have nothing to do with each other, b's text is shuffled.
 
     `sentences`: which sentence goes with which, among those of one length; `words`: which word with which, whatever the
-    sentence. `drawn` is what `words` would give, drawn from its distribution and not from words. Raises BadRequest.
+    sentence. `drawn` is what `words` would give, drawn from its distribution and not from words. `rotated`: b holds
+    what it holds, but no neuron stands for anything: its `neurons` are turned at random. Raises BadRequest.
     """
 
     table: ClassVar[str] = "nulls"
@@ -72,12 +77,11 @@ class Nulls(_Asked):
     def __post_init__(self) -> None:
         if self.method not in NULLS:
             raise BadRequest(f"method must be {' or '.join(NULLS)}, got '{self.method}'")
+        units = NULLS[self.method]
         if not self.permuted:
-            object.__setattr__(self, "permuted", UNITS[self.method == "drawn"])
-        if self.method == "drawn" and self.permuted != "words":
-            raise BadRequest(f"what is drawn is what words in another order give, got permuted = '{self.permuted}'")
-        if self.permuted not in UNITS:
-            raise BadRequest(f"permuted must be {' or '.join(UNITS)}, got '{self.permuted}'")
+            object.__setattr__(self, "permuted", units[0])
+        if self.permuted not in units:
+            raise BadRequest(f"permuted must be {' or '.join(units)} of {self.method}, got '{self.permuted}'")
         _check("permutations", self.permutations, (1, 10_000))
         _check("seed", self.seed, _SEEDS)
 
@@ -91,20 +95,48 @@ class Nulls(_Asked):
 
 
 @dataclass(frozen=True)
+class Untrained(_Asked):
+    """What a score would be if b had never been trained: those of a with untrained copies of b's model.
+
+    seeds: how many such copies a study gets of each of its models. Nothing is compared for it but layers as ever, so
+    that it takes all copies that there are. Raises BadRequest.
+    """
+
+    table: ClassVar[str] = "nulls"
+
+    seeds: int = 3
+
+    def __post_init__(self) -> None:
+        _check("seeds", self.seeds, (1, 100))
+
+    @property
+    def settings(self) -> str:
+        """How the catalog knows it, however many copies there are."""
+        return canonical_json({"method": UNTRAINED})
+
+
+@dataclass(frozen=True)
 class Uncertainty:
     """What is asked beside scores; nothing, as a rule."""
 
     intervals: Intervals | None = None
     nulls: Nulls | None = None
+    untrained: Untrained | None = None
+
+    @classmethod
+    def of(cls, intervals: Intervals | None, null: Nulls | Untrained | None) -> Uncertainty:
+        """Return what these ask."""
+        return cls(intervals, None, null) if isinstance(null, Untrained) else cls(intervals, null)
 
     @property
     def asked(self) -> tuple[Intervals | Nulls, ...]:
-        """What there is."""
+        """What is computed with the scores themselves."""
         return tuple(one for one in (self.intervals, self.nulls) if one is not None)
 
     def over(self, other: Uncertainty) -> Uncertainty:
         """Return this, and of what it does not ask what another does."""
-        return Uncertainty(self.intervals or other.intervals, self.nulls or other.nulls)
+        ours = self if self.nulls or self.untrained else other
+        return Uncertainty(self.intervals or other.intervals, ours.nulls, ours.untrained)
 
 
 NOTHING = Uncertainty()
@@ -116,18 +148,19 @@ def intervals_of(text: str) -> Intervals:
     return Intervals(method, **_numbers(rest, ("blocks", "seed", "draws"), text))
 
 
-def nulls_of(text: str) -> Nulls:
-    """Return what `permuted`, `permuted:sentences,permutations=200,seed=3` or `drawn:permutations=200` asks for.
+def nulls_of(text: str) -> Nulls | Untrained:
+    """Return what `permuted`, `permuted:sentences,permutations=200,seed=3` or `untrained:seeds=5` asks for.
 
     Raises BadRequest.
     """
     name, _, rest = text.partition(":")
-    if name == "drawn":
-        return Nulls(method="drawn", **_numbers(rest, ("permutations", "seed"), text))
-    if name != "permuted":
-        raise BadRequest(f"a null is permuted, drawn, or as permuted:words,permutations=200,seed=3, got '{text}'")
-    unit, _, numbers = rest.partition(",") if rest and "=" not in rest.split(",")[0] else (UNITS[0], "", rest)
-    return Nulls(unit, **_numbers(numbers, ("permutations", "seed"), text))
+    if name == UNTRAINED:
+        return Untrained(**_numbers(rest, ("seeds",), text))
+    if name not in NULLS:
+        known = ", ".join((*NULLS, UNTRAINED))
+        raise BadRequest(f"a null is {known}, or as permuted:words,permutations=200,seed=3, got '{text}'")
+    unit, _, numbers = rest.partition(",") if rest and "=" not in rest.split(",")[0] else ("", "", rest)
+    return Nulls(unit, method=name, **_numbers(numbers, ("permutations", "seed"), text))
 
 
 def _numbers(text: str, allowed: tuple[str, ...], whole: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from layeratlas.measures.declaration import Measure
 from layeratlas.measures.engine import How, compare_pairs, tiles_of
 from layeratlas.measures.folds import cut, lengths_of
 from layeratlas.measures.registry import configure
-from layeratlas.measures.resampling import Interval, weights
+from layeratlas.measures.resampling import Interval, parts, weights
 from layeratlas.measures.sources.activations import ArrayRows
 from layeratlas.measures.sources.attention import ArraySentences
 from layeratlas.store.errors import BadRequest
@@ -56,6 +56,23 @@ def outcomes(sources: list[Any], measure: Measure, asked: Intervals | None, **ho
             for place, (pair, score) in enumerate(one.single()):
                 found[pair] = score, one.intervals[place] if one.intervals else None
     return found
+
+
+def test_the_curve_is_the_measure_over_parts_of_the_text() -> None:
+    """Of 20 blocks: four parts of 2, four of 5, two of 10; a mean is over what the measure says of their words."""
+    layers, measure = activations(), configure("svsim")
+    ends = np.r_[0, np.cumsum(LENGTHS)]
+    edges = [int(ends[sentence]) for sentence in cut(LENGTHS, 20)]
+    sources = [ArrayRows(str(place), layer, SENTENCES) for place, layer in enumerate(layers)]
+    _, found = outcomes(sources, measure, Intervals())[0, 1]
+    expected = []
+    for size, starts in ((2, (0, 5, 10, 15)), (5, (0, 5, 10, 15)), (10, (0, 10))):
+        spans = [slice(edges[start], edges[start + size]) for start in starts]
+        values = [measures.compare(layers[0][one], layers[1][one], measure="svsim").value for one in spans]
+        expected.append((round(np.mean([one.stop - one.start for one in spans])), np.mean(values)))
+    words, curve = zip(*expected, strict=True)
+    assert found.curve_words == list(words) and found.curve == pytest.approx(curve, abs=1e-9)
+    assert [len(some) for some in parts(20)] == [4, 4, 2] and parts(4)[0][3] == [0, 0, 0, 1]
 
 
 @pytest.mark.parametrize("name", list(MEASURES))

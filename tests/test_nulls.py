@@ -17,19 +17,21 @@ from layeratlas import measures
 from layeratlas.measures import MEASURES, TooFewWords
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.engine import How, compare_pairs, compare_tile
-from layeratlas.measures.nulls import Null, null, orders
+from layeratlas.measures.nulls import Null, null
 from layeratlas.measures.registry import configure
 from layeratlas.measures.sources.activations import ArrayRows
 from layeratlas.measures.statistics import haar
+from layeratlas.measures.statistics.orders import of_words as orders
 from layeratlas.measures.statistics.sampled import draw
 from layeratlas.store.errors import BadRequest
-from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, nulls_of
+from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, Untrained, nulls_of
 
 OF_SAMPLES = [
     ("rsa", {}), ("rsa", {"compare_by": "kendall"}), ("cka_rbf", {}), ("distance_correlation", {}), ("mutual_knn", {}),
     ("jaccard_knn", {}), ("rank_similarity", {}), ("cknna", {}), ("second_order_cosine", {}), ("rsm_difference", {}),
 ]  # fmt: skip
 OF_SAMPLED = list(dict.fromkeys(name for name, _ in OF_SAMPLES))
+OF_NEURONS = ("neuronsim", "match_hard", "match_soft", "match_transport", "permutation_shape")
 LENGTHS = np.random.default_rng(3).integers(2, 9, 60)
 SENTENCES = np.repeat(np.arange(60, dtype=np.int32), LENGTHS)
 WORDS = len(SENTENCES)
@@ -160,7 +162,7 @@ def test_whoever_watches_sees_every_time(method: str) -> None:
     rows = [ArrayRows(str(place), array, SENTENCES) for place, array in enumerate(layers(2))]
     chosen = [configure(name) for name in ("ckasim", "rsa", "imd")]
     list(compare_tile("activations", rows, [(0, 1)], chosen, How(sure=sure), follow=follow))
-    assert [times for _, times in seen] == [4, 3]
+    assert [times for _, times in seen] == [4 + 4 + 2, 3]  # blocks left out, quarters, halves; orders
 
 
 def test_others_say_by_name_that_they_have_none() -> None:
@@ -216,6 +218,58 @@ def test_draws_are_what_shuffled_words_give(name: str) -> None:
                 assert abs(getattr(chance, end) - getattr(other, end)) < 12 * deviation * (2 / times) ** 0.5, (key, end)
 
 
+def turn(array: Any, draw: int, seed: int) -> Any:
+    """The neurons of an array that vary, about their means, as the draw-th rotation turns them."""
+    turned, alive = array.copy(), array.std(axis=0) > 0
+    count = int(alive.sum())
+    turned[:, alive] = (array - array.mean(axis=0))[:, alive] @ haar.rotation(
+        haar.stream(seed, draw, 3, count), count, count
+    )
+    return turned
+
+
+@pytest.mark.parametrize("name", OF_NEURONS)
+def test_chance_is_the_measure_on_turned_neurons(name: str) -> None:
+    """Of x towards y it is y that is turned, whichever comes first; what does not vary stays as it is."""
+    asked, arrays = Nulls(permutations=1, seed=4, method="rotated"), layers()
+    arrays[1][:, 2] = 3.5
+    arrays[2] *= np.geomspace(0.01, 100, 6)
+    for (_, (a, b)), (_, found) in nulls(arrays, [configure(name)], asked).items():
+        expected = measures.compare(arrays[a], turn(arrays[b], 0, 4), measure=name).value
+        assert found.mean == pytest.approx(expected, rel=1e-8, abs=1e-10)
+
+
+def test_turning_tells_single_neurons_from_what_is_spread_over_many() -> None:
+    """The same neurons in another order: no turn comes near. The same layer turned: as near as any."""
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((400, 8))
+    near = a[:, rng.permutation(8)] + 0.3 * rng.standard_normal((400, 8))
+    asked, chosen = Nulls(permutations=50, method="rotated"), [configure(name) for name in OF_NEURONS]
+    aligned, spread = nulls([a, near], chosen, asked), nulls([a, turn(near, 99, 1)], chosen, asked)
+    for name in OF_NEURONS:
+        assert aligned[name, (0, 1)][1].p == 1 / 51 and aligned[name, (0, 1)][1].calibrated > 0.4
+        assert spread[name, (0, 1)][1].p > 0.05 and abs(spread[name, (0, 1)][1].calibrated) < 0.3
+
+
+def test_turns_do_not_depend_on_tiles_or_dtype() -> None:
+    chosen = [configure(name) for name in ("neuronsim", "match_soft")]
+    asked, arrays = Nulls(permutations=5, method="rotated"), layers(4)
+    whole, tiled, narrow = (
+        nulls(arrays, chosen, asked, **how) for how in ({}, {"memory": 1}, {"dtype": torch.float32})
+    )
+    for key, (_, chance) in whole.items():
+        assert tiled[key][1].mean == pytest.approx(chance.mean, rel=1e-9, abs=1e-11)
+        assert narrow[key][1].mean == pytest.approx(chance.mean, abs=2e-6)
+
+
+def test_measures_of_whole_layers_say_that_turning_is_nothing_to_them() -> None:
+    chosen = [configure(name) for name in ("ckasim", "mixedsim", "rsa", "neuronsim")]
+    found = nulls(layers(2), chosen, Nulls(permutations=2, method="rotated"))
+    for name in ("ckasim", "mixedsim", "rsa"):
+        assert found[name, (0, 1)][1].startswith(f"{name} does not ask which neuron holds what")
+    assert isinstance(found["neuronsim", (0, 1)][1], Null)
+
+
 def test_draws_do_not_depend_on_tiles_on_how_many_are_made_at_once_or_on_dtype(monkeypatch: Any) -> None:
     chosen = [configure(name) for name in ("neuronsim", "mixedsim", "svsim", "pwsim", "ckasim", "cka_debiased")]
     asked, arrays = Nulls(permutations=7, method="drawn"), layers(4)
@@ -265,10 +319,11 @@ def test_asking_for_draws() -> None:
     assert nulls_of("drawn:permutations=200,seed=1") == Nulls("words", 200, 1, "drawn")
     assert Nulls("words").settings == '{"permutations":100,"permuted":"words","seed":0}'  # as before there were draws
     assert '"method":"drawn"' in Nulls(method="drawn").settings
-    with pytest.raises(BadRequest, match="permuted, drawn"):
-        nulls_of("guessed")
-    with pytest.raises(BadRequest, match="what words in another order give"):
-        Nulls("sentences", method="drawn")
+    assert nulls_of("rotated") == Nulls("neurons", 100, 0, "rotated") and nulls_of("untrained:seeds=2") == Untrained(2)
+    for wrong, said in (("guessed", "permuted, drawn"), ("rotated:words", "neurons of rotated"), ("untrained:9", "9"),
+                        ("untrained:seeds=0", "from 1 to 100"), ("drawn:sentences", "words of drawn")):  # fmt: skip
+        with pytest.raises(BadRequest, match=said):
+            nulls_of(wrong)
 
 
 @pytest.mark.proof
@@ -320,4 +375,20 @@ def test_under_the_null_p_values_are_uniform(method: str) -> None:
         assert len(p) == 1000
         counts = np.bincount(np.rint(np.array(p) * 20).astype(int) - 1, minlength=20)
         assert stats.chisquare(counts).pvalue > 1e-3, (name, counts)
+        assert stats.kstest(np.array(p) - rng.random(1000) / 20, "uniform").pvalue > 1e-3, name
+
+
+@pytest.mark.proof
+def test_under_the_null_of_turning_p_values_are_uniform() -> None:
+    """1,000 draws of a layer and the same turned at random, 19 turns each: ranks are uniform."""
+    rng, chosen = np.random.default_rng(6), [configure(name) for name in ("neuronsim", "match_hard", "match_soft")]
+    found: dict[str, list[float]] = {measure.name: [] for measure in chosen}
+    for seed in range(1000):
+        a = rng.standard_normal((60, 4)) * (1, 2, 3, 4)
+        b = turn(a + rng.standard_normal((60, 4)), seed, 12345)
+        asked = Nulls(permutations=19, seed=seed, method="rotated")
+        for (name, (first, _)), (_, chance) in nulls([a, b], chosen, asked).items():
+            if first == 0:
+                found[name].append(chance.p)
+    for name, p in found.items():
         assert stats.kstest(np.array(p) - rng.random(1000) / 20, "uniform").pvalue > 1e-3, name

@@ -83,3 +83,42 @@ def test_importing_brings_neither_torch_nor_the_catalog() -> None:
     code = "import sys, layeratlas; print({'torch', 'duckdb', 'pyarrow', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_scores_stand_against_those_of_untrained_copies(study: Path, tmp_path: Path) -> None:
+    """`--null untrained` adds copies of each model, compares them as any others, and puts scores side by side."""
+    outcome = layeratlas.run(study, store=tmp_path / "s", null="untrained:seeds=2", progress=Silent())
+    assert outcome.exit_code == 0 and outcome.lines()[0] == "extracted 18 layers"
+    assert "against chance" in outcome.lines()[1]
+    store = layeratlas.open(tmp_path / "s")
+    names = {row["model"]: row["untrained_seed"] for row in store.sql("SELECT * FROM models").records()}
+    assert names == {f"{name}{tail}": seed for name in ("bert-a", "gpt2-a")
+                     for tail, seed in (("", None), ("-untrained-1", 1), ("-untrained-2", 2))}  # fmt: skip
+    pairs = {(row["model_a"], row["layer_a"], row["model_b"], row["layer_b"]): row["value"]
+             for row in store.sql("SELECT * FROM layer_pairs").records()}  # fmt: skip
+    rows = store.sql("SELECT * FROM nulls").records()
+    assert {row["model_b"] for row in rows} == {"bert-a", "gpt2-a"} and {row["method"] for row in rows} == {"untrained"}
+    compared = 0
+    for row in rows:
+        first, layer = (row["model_a"], row["layer_a"]), row["layer_b"]
+        copies = [
+            pairs[key] for seed in (1, 2) if (key := (*first, f"{row['model_b']}-untrained-{seed}", layer)) in pairs
+        ]
+        assert row["mean"] == pytest.approx(sum(copies) / len(copies)) and row["permutations"] == len(copies)
+        as_close = sum(one >= row["value"] for one in copies)
+        assert row["p"] == pytest.approx((1 + as_close) / (1 + len(copies)))
+        compared += len(copies) == 2
+    assert compared >= 30
+    answer = store.top_pairs(across="models", measure="ckasim", null="untrained", limit=200)
+    assert any("2 untrained copies" in note for note in answer.table.notes)
+    assert "nothing to do" in layeratlas.run(study, store=tmp_path / "s", null="untrained:seeds=2").lines()[-1]
+    more = layeratlas.run(study, store=tmp_path / "s", null="untrained:seeds=3", progress=Silent())
+    assert more.lines()[0] == "extracted 6 layers"
+    assert {3} <= {row["permutations"] for row in layeratlas.open(tmp_path / "s").sql("SELECT * FROM nulls").records()}
+
+
+def test_a_model_without_an_untrained_copy_is_named(study: Path, tmp_path: Path) -> None:
+    layeratlas.run(study, store=tmp_path / "s")
+    progress = Silent()
+    done = layeratlas.open(tmp_path / "s").measure(null="untrained", progress=progress)
+    assert done.exit_code == 0 and any("bert-a, gpt2-a: no untrained copy here" in note for note in progress.notes)

@@ -37,7 +37,7 @@ def scattered(root: Path, whole: Path) -> None:
         store.write("runs", [{"run": f"r{row}", "command": "x", "host": "y"}])
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(60, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.proof)])
 def test_whatever_is_killed_is_done_once_more(kills: int, whole: Path, bucket: str, tmp_path: Path) -> None:  # noqa: F811
     rng, complete = random.Random(kills), values(whole)
     bundle = tmp_path / "whole.atlas.zip"

@@ -119,12 +119,21 @@ def test_power_says_what_more_words_would_give(asked: Path) -> None:
     rows = json.loads(run(asked, "query", "power", "a:0", "c:0", "--measure", "ckasim", "--format", "json"))
     widths = [row["high"] - row["low"] for row in rows]
     words = [row["words"] for row in rows]
-    assert words == sorted(words) and len(rows) == 7
+    assert words == sorted(words) and len(rows) == 6  # 6 blocks: a quarter of them is one, a half three
+    measured = [row["measured"] for row in rows]
+    assert None not in measured[:3] and measured[3:] == [None] * 3
+    of_svsim = json.loads(run(asked, "query", "power", "a:0", "c:0", "--measure", "svsim", "--format", "json"))
+    assert [row["words"] for row in of_svsim] == words[:3] and {row["expected"] for row in of_svsim} == {None}
+    assert of_svsim[0]["measured"] > of_svsim[-1]["measured"] == pytest.approx(
+        layeratlas.open(asked).sql("SELECT value FROM layer_pairs WHERE measure = 'svsim' AND model_a = 'a' "
+                                   "AND layer_a = 0 AND model_b = 'c' AND layer_b = 0").records()[0]["value"]
+    )  # fmt: skip
+    assert "not settled" in run(asked, "query", "power", "a:0", "c:0", "--measure", "svsim", "--within", "0.00001")
     assert all(wide * many**0.5 == pytest.approx(widths[0] * words[0] ** 0.5, rel=0.02)
                for wide, many in zip(widths, words, strict=True))  # fmt: skip
     assert abs(rows[0]["bias"]) > abs(rows[-1]["bias"])
     assert "words on" in " ".join(run(asked, "query", "power", "a:0", "c:0", "--measure", "ckasim").split())
-    for wrong, said in ((["a:0"], "name two layers"), (["a:0", "b:0", "--measure", "svsim"], "has no interval")):
+    for wrong, said in ((["a:0"], "name two layers"), (["a:0", "b:0", "--within", "-1"], "above 0")):
         failed = CliRunner().invoke(cli, ["query", "power", *wrong, "--store", str(asked)])
         assert failed.exit_code and said in str(failed.exception)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 from pathlib import Path
@@ -177,6 +177,21 @@ def edges(layers: Sequence[Rows], folds: int) -> list[int]:
     lengths = lengths_of(layers[0].sentences())
     ends = np.r_[0, np.cumsum(lengths)]
     return [int(ends[sentence]) for sentence in cut(lengths, folds)]
+
+
+def rows(layers: Sequence[Rows]) -> int:
+    """Return how many words there are."""
+    return layers[0].words if layers else 0
+
+
+def kept(block: Block) -> Block:
+    """Return a block that reading does not overwrite."""
+    return replace(block, centred=block.centred.clone())
+
+
+def together(blocks: Sequence[Block]) -> tuple[Block, int]:
+    """Return blocks as one, and how many words are not in it: none."""
+    return Block(torch.cat([one.centred for one in blocks]), blocks[0].pivot), 0
 
 
 def held(layers: Sequence[Rows]) -> int:

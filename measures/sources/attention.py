@@ -225,6 +225,36 @@ def edges(layers: Sequence[Sentences], folds: int) -> list[int]:
     return cut(layers[0].lengths(), folds)
 
 
+def rows(layers: Sequence[Sentences]) -> int:
+    """Return how many positions, query × key, there are."""
+    return sum(words**2 for words in layers[0].lengths()) if layers else 0
+
+
+def kept(block: Stretch) -> Stretch:
+    """Return a stretch that reading does not overwrite: itself."""
+    return block
+
+
+def together(blocks: Sequence[Stretch]) -> tuple[Stretch, int]:
+    """Return the sentences of which there are others of that length, and how many words the others have."""
+    of_length: dict[int, list[Weights]] = {}
+    for block in blocks:
+        for run in block.runs:
+            of_length.setdefault(run.words, []).append(block.weights[:, run.start : run.stop])
+    runs: list[Run] = []
+    parts: list[Weights] = []
+    left_out = 0
+    for words in sorted(of_length, reverse=True):
+        sentences = sum(part.shape[1] for part in of_length[words]) // words**2
+        if sentences == 1:
+            left_out += words
+            continue
+        runs.append(Run(runs[-1].stop if runs else 0, words, sentences))
+        parts += of_length[words]
+    weights = np.concatenate(parts, axis=1) if parts else blocks[0].weights[:, :0]
+    return Stretch(weights, tuple(runs)), left_out
+
+
 def held(layers: Sequence[Sentences]) -> int:
     """Return what the longest sentence takes in every copy, and what readers hold."""
     longest = max((layer.longest for layer in layers), default=0)

@@ -57,6 +57,15 @@ class Kind(Protocol):
     def held(self, layers: Sequence[Any]) -> int:
         """Return how many bytes reading these layers side by side takes, beside the statistics."""
 
+    def rows(self, layers: Sequence[Any]) -> int:
+        """Return how many values of each unit there are in all."""
+
+    def kept(self, block: Any) -> Any:
+        """Return a block that stays as it is while others are read."""
+
+    def together(self, blocks: Sequence[Any]) -> tuple[Any, int]:
+        """Return blocks as one, of what can be shuffled; and how many words cannot, so that they are not in it."""
+
     def from_artifacts(self, root: Any, artifacts: Sequence[Any]) -> list[Any]:
         """Return sources that read these artifacts, what all of them have, in the same order."""
 

@@ -76,6 +76,14 @@ class Queries:
         """How many queries of each of the run's sentences enter."""
         return run.words - self.first_left_out
 
+    def parts(self, most: int) -> Iterator[Run]:
+        """Cut the runs, so that the weights of a part take so many bytes at most, or are of one sentence."""
+        for run in self.runs:
+            size = run.words**2
+            step = max(1, most // (self.weights.itemsize * len(self.weights) * size))
+            for first in range(0, run.sentences, step):
+                yield Run(run.start + first * size, run.words, min(step, run.sentences - first))
+
     def positions(self) -> npt.NDArray[np.bool_]:  # [positions]
         """Which positions a query sees."""
         kept = np.ones(self.weights.shape[1], bool)

@@ -53,6 +53,15 @@ class CrossMoments:
         """Return the same with words' lengths, which tell whether a few words decide."""
         return CrossMoments(True, self.directions, spectra=True)
 
+    @property
+    def unrotated(self) -> str:
+        """Rows of length one are another layer, whose moments with the layer itself are not gathered."""
+        return "rows of length one are not kept so that neurons can be turned" if self.directions else ""
+
+    def to_rotate(self) -> CrossMoments:
+        """Return the same with what turned layers are made of."""
+        return CrossMoments(self.norms, self.directions, spectra=True)
+
     def shuffled_bytes(self, units: list[int], words: int) -> int:
         """Return what all words take, twice as float32: as they are, and what reading leaves of them."""
         return 8 * sum(units) * words

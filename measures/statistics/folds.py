@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from layeratlas.measures.declaration import Gathering, Statistic
@@ -42,13 +42,16 @@ class Shuffling(Protocol):
     def words(self) -> int:
         """How many words there are."""
 
-    def of_words(self, sentences: Any) -> Any:
-        """Return, of the sentence that each word is of, those of the words that enter."""
+    def orders(self, asked: Any, layer: Any, held: Any) -> Iterator[Any]:
+        """Give the orders that are asked for, of the words, or what else enters.
+
+        layer: one of the tile's; held: all that was added. Raises MeasureError where there are none.
+        """
 
     def shuffled(self, held: Any, order: Any) -> Gathering:
         """Return what a's words with b's in another order give; what is known of each layer alone stays.
 
-        held [words, neurons of all layers]: all that was added, side by side; order: of the words that enter.
+        held: all that was added, of all layers side by side; order: one of `orders`.
         """
 
 
@@ -62,8 +65,8 @@ class Shuffleable(Protocol):
     def unshuffled(self) -> str:
         """Why text in another order says nothing of the measures that need it; "" where it does."""
 
-    def shuffled_bytes(self, units: list[int], words: int) -> int:
-        """Return how many bytes one order more takes."""
+    def shuffled_bytes(self, units: list[int], rows: int) -> int:
+        """Return how many bytes holding so many rows of each unit takes, and one order more."""
 
 
 @runtime_checkable
@@ -76,6 +79,18 @@ class Drawable(Protocol):
 
     def to_draw(self) -> Statistic:
         """Return the same with what draws take."""
+
+
+@runtime_checkable
+class Rotatable(Protocol):
+    """A statistic from which follows what it is of layers whose neurons are turned at random."""
+
+    @property
+    def unrotated(self) -> str:
+        """Why the measures that need it cannot have that; "" where they can."""
+
+    def to_rotate(self) -> Statistic:
+        """Return the same with what turned layers are made of."""
 
 
 class Additive(Gathering, Protocol):

@@ -23,6 +23,8 @@ class HeadSimilarity:
     """Sums over sentences for every pair of heads (docs/measures.md says what each similarity and convention is)."""
 
     only_once: ClassVar[str] = ""
+    needs_words: ClassVar[bool] = True
+    unshuffled: ClassVar[str] = ""
 
     similarity: Similarity
     convention: Convention
@@ -43,6 +45,10 @@ class HeadSimilarity:
     def folded_bytes(self, units: list[int], pairs: list[tuple[int, int]], folds: int) -> int:
         """Return what the sums of every fold take, of all of them, and of a choice."""
         return (folds + 2) * self.bytes(units, pairs)
+
+    def shuffled_bytes(self, units: list[int], rows: int) -> int:
+        """Return what all positions take in float32: as they are, and with the future hidden or in one piece."""
+        return 8 * sum(units) * rows
 
     def begin(self, layers: Sequence[Sentences], pairs: list[tuple[int, int]], how: How) -> HeadPairs:
         """Make room for the sums."""

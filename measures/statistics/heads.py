@@ -7,10 +7,10 @@ Axes: pairs (of layers, compared at once) · heads · heads_a, heads_b · positi
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 
 from layeratlas.measures.score import TooFewWords
+from layeratlas.measures.sources.attention import STRETCH_BYTES
 from layeratlas.measures.sources.sentences import head_slices
-from layeratlas.measures.statistics.centring import Centring
+from layeratlas.measures.statistics import orders
+from layeratlas.measures.statistics.centring import Block, Centring
 from layeratlas.measures.statistics.folds import summed
 from layeratlas.measures.statistics.moments import Cross, Layer, Moments
 from layeratlas.measures.statistics.similarities import SIMILARITIES, JensenShannon, Total, rectangles
@@ -91,9 +93,7 @@ class HeadPairs:
         self, statistic: HeadSimilarity, layers: Sequence[Sentences], pairs: Sequence[tuple[int, int]]
     ) -> None:
         self._causal, self._single_key = statistic.causal, statistic.single_key
-        self._kind = SIMILARITIES[statistic.similarity](statistic.convention)
-        if isinstance(self._kind, JensenShannon):
-            self._kind.threads = torch.get_num_threads()
+        self._statistic, self._kind = statistic, _similarity_of(statistic)
         self._columns = head_slices(layers)
         self._rectangles = [
             (self._across(a, last_a), self._across(b, last_b)) for a, last_a, b, last_b in rectangles(sorted(pairs))
@@ -124,6 +124,30 @@ class HeadPairs:
             found._kind.constant = summed([constant for constant, _ in some], [weight for _, weight in some])
         return found
 
+    @property
+    def words(self) -> int:
+        """How many words the sentences have that entered."""
+        return self._counted.words
+
+    def orders(
+        self, asked: orders.Asked, layer: Sentences, held: Stretch
+    ) -> Iterator[orders.Order]:  # each [positions]
+        """Give orders of sentences."""
+        return orders.of_positions(asked, held.runs)
+
+    def shuffled(self, held: Stretch, order: Tensor) -> HeadPairs:
+        """Return what a's sentences with b's in another order give; what is known of layers stays."""
+        found, queries = copy(self), held.entering(causal=self._causal, single_key=self._single_key)
+        found._kind, found._totals = _similarity_of(self._statistic), [np.zeros_like(total) for total in self._totals]
+        heads = len(queries.weights)
+        for run in queries.parts(STRETCH_BYTES // 2):
+            own = slice(run.start, run.stop)
+            both = np.concatenate([queries.weights[:, own], queries.weights[:, order[own].numpy()]])
+            prepared = found._kind.prepare(replace(queries, weights=both, runs=(replace(run, start=0),)))
+            for total, (rows, columns) in zip(found._totals, self._rectangles, strict=True):
+                found._kind.add(total, prepared, rows, slice(columns.start + heads, columns.stop + heads))
+        return found
+
     def group(self, a: int, b: int) -> None:
         """A layer's rows are the same in all pairs."""
 
@@ -151,6 +175,13 @@ class HeadPairs:
         """The sums are small, and shared by all pairs of a rectangle."""
 
 
+def _similarity_of(statistic: HeadSimilarity) -> Any:
+    found = SIMILARITIES[statistic.similarity](statistic.convention)
+    if isinstance(found, JensenShannon):
+        found.threads = torch.get_num_threads()
+    return found
+
+
 class Positions:
     """Moments of heads over positions: one set for all layers or, with `drop`, one for each first layer."""
 
@@ -164,6 +195,7 @@ class Positions:
         for pair in pairs:
             grouped.setdefault(self.group(*pair), []).append(pair)
         self._sums = {first: _Sums(layers, some) for first, some in grouped.items()}
+        self._held: tuple[Block, npt.NDArray[np.bool_]] | None = None  # all positions, where they are shuffled
 
     def group(self, a: int, b: int) -> int | None:
         """With `drop`, the words of a pair are the positions that its first layer has."""
@@ -197,6 +229,30 @@ class Positions:
             if kept.any():
                 heads = [weights[self._columns[index]][:, kept] for index in sums.places]
                 sums.add(torch.from_numpy(np.concatenate(heads).astype(np.float64)).T)
+
+    @property
+    def words(self) -> int:
+        """How many words the sentences have that entered."""
+        return self._counted.words
+
+    def orders(
+        self, asked: orders.Asked, layer: Sentences, held: Stretch
+    ) -> Iterator[orders.Order]:  # each [positions]
+        """Give orders of sentences."""
+        return orders.of_positions(asked, held.runs)
+
+    def shuffled(self, held: Stretch, order: Tensor) -> Positions:
+        """Return what a's positions with b's in another order give; layers stay as they are."""
+        found, sums = copy(self), self._sums[None]
+        if self._held is None:
+            queries = held.entering(causal=self._causal, single_key=self._single_key)
+            seen = queries.positions()
+            heads = [queries.weights[self._columns[index]][:, seen] for index in sums.places]
+            self._held = sums.centring.block(torch.from_numpy(np.concatenate(heads).astype(np.float64)).T), seen
+        block, seen = self._held
+        place = np.cumsum(seen) - 1  # of each position that a query sees, among them
+        found._sums = {None: sums.shuffled(block, torch.from_numpy(place[order.numpy()[: len(seen)][seen]]))}
+        return found
 
     def prepare(self, index: int, group: Hashable = None) -> Layer:
         """Return a layer's moments. Raises TooFewWords when no query entered, and what moments raise."""
@@ -236,4 +292,10 @@ class _Sums:
         """Return the sums of parts, each times a weight."""
         found = copy(self)
         found.moments = self.moments.together([part.moments for part in parts], weights)
+        return found
+
+    def shuffled(self, held: Block, order: Tensor) -> _Sums:
+        """Return what a's positions with b's in another order give."""
+        found = copy(self)
+        found.moments = self.moments.shuffled(held, order)
         return found

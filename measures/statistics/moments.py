@@ -17,7 +17,7 @@ them; they are a rotation of the directions, so that products of two layers in t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +39,7 @@ from layeratlas.measures.linalg import (
     weighted_squares,
 )
 from layeratlas.measures.score import ConstantLayer, TooFewWords
+from layeratlas.measures.statistics import orders
 from layeratlas.measures.statistics.bases import PrincipalBasis
 from layeratlas.measures.statistics.canonical import Canonical, canonical
 from layeratlas.measures.statistics.centring import Block
@@ -48,7 +49,9 @@ from layeratlas.measures.statistics.norms import CrossNorms, Norms, OwnNorms
 from layeratlas.measures.statistics.strips import Strip, strips
 
 if TYPE_CHECKING:
+    from layeratlas.measures.sources.activations import Rows
     from layeratlas.measures.statistics.drawn import Drawn
+    from layeratlas.measures.statistics.rotated import Rotated
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
 _ROUNDED = torch.finfo(torch.float64).eps  # of the largest eigenvalue and a neuron: what sums in float64 leave of 0
@@ -92,15 +95,18 @@ class Layer:
         del self._correlation  # a layer keeps one matrix, not two
         return values.clamp(min=0), vectors
 
+    @property
+    def correlations(self) -> Tensor:
+        """The correlations of its neurons with each other, [neurons, neurons] float64; 0 of dead ones."""
+        if "spectrum" in vars(self):
+            values, vectors = self.spectrum
+            return (vectors * values) @ vectors.T
+        return self._correlation
+
     @cached_property
     def shares(self) -> Tensor:
         """Shares of variance [neurons], largest first, of the covariance's own directions; 0 where rounding is all."""
-        if "spectrum" in vars(self):
-            values, vectors = self.spectrum
-            correlation = (vectors * values) @ vectors.T
-        else:
-            correlation = self._correlation
-        found = symmetric_values(correlation * self.relative[:, None] * self.relative).flip(-1)
+        found = symmetric_values(self.correlations * self.relative[:, None] * self.relative).flip(-1)
         found = torch.where(found > _ROUNDED * len(found) * found[0], found, 0.0)
         return found / found.sum()
 
@@ -423,9 +429,9 @@ class Moments:
         found._layers, found._lock = {}, threading.Lock()
         return found
 
-    def of_words(self, sentences: Any) -> Any:  # [words]
-        """Every word enters."""
-        return sentences
+    def orders(self, asked: orders.Asked, layer: Rows, held: Block) -> Iterator[orders.Order]:  # each [words]
+        """Give orders of all words."""
+        return orders.of_words(asked, layer.sentences())
 
     def shuffled(self, held: Block, order: Tensor) -> Moments:  # order [words]
         """Return what a's words with b's in another order give, for pairs (a, b), a < b; layers stay as they are.
@@ -454,6 +460,12 @@ class Moments:
         from layeratlas.measures.statistics.drawn import Drawn
 
         return Drawn(self, seed, self._dtype, self._device)
+
+    def rotated(self, seed: int, draw: int) -> Rotated:
+        """Return the same layers beside themselves with their neurons turned."""
+        from layeratlas.measures.statistics.rotated import Rotated
+
+        return Rotated(self, len(self._units), seed, draw)
 
     def group(self, a: int, b: int) -> None:
         """A layer's moments are the same in all pairs."""

@@ -23,10 +23,22 @@ class PositionMoments:
     """The moments of heads over positions; with `drop`, over those where no head of the first layer is 0."""
 
     only_once: ClassVar[str] = ""
+    needs_words: ClassVar[bool] = True
 
     causal: bool
     single_key: SingleKey
     zeros: Zeros
+
+    @property
+    def unshuffled(self) -> str:
+        """Why text in another order says nothing; "" where it does."""
+        if self.zeros == "drop":
+            return "which positions are dropped depends on which sentences meet: ask with zeros = keep"
+        return ""
+
+    def shuffled_bytes(self, units: list[int], rows: int) -> int:
+        """Return what all positions take, in float32 twice and in float64 twice."""
+        return 24 * sum(units) * rows
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take; with `drop` each first layer has sums of its own for all others."""

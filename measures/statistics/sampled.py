@@ -7,7 +7,7 @@ are made together, and its rows then given up. What compares by cosines of vecto
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -27,6 +27,7 @@ from layeratlas.measures.statistics.wordwise import Matrix, Wordwise
 if TYPE_CHECKING:
     from layeratlas.measures.engine import How
     from layeratlas.measures.sources.activations import Rows
+    from layeratlas.measures.statistics.orders import Asked
 
 _CHUNK = 2**14  # entries of all layers that are multiplied at once, in float64
 
@@ -154,10 +155,11 @@ class Sampled:
         found._layers, found._products = {}, {}
         return found
 
-    def of_words(self, sentences: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:  # [words] -> [sampled]
-        """Return the sentences of the sampled words."""
-        found: npt.NDArray[np.int32] = sentences[self._chosen.numpy()]
-        return found
+    def orders(self, asked: Asked, layer: Rows, held: object) -> Iterator[npt.NDArray[np.int64]]:  # each [sampled]
+        """Give orders of the sampled words."""
+        from layeratlas.measures.statistics.orders import of_words
+
+        return of_words(asked, layer.sentences()[self._chosen.numpy()])
 
     def shuffled(self, held: Any, order: Tensor) -> Sampled:  # order [sampled]
         """Return the same views, in pairs (a, b), a < b, those of b with its words in another order."""

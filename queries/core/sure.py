@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import ask, load
+from layeratlas.queries.core.registry import Option
 from layeratlas.queries.core.table import Table
 from layeratlas.store.spread import Spread, spread
 
@@ -20,6 +21,12 @@ Pair = tuple[str, int, str, int]  # model and layer of a, of b
 #: What answers that list scores say of them where they have intervals.
 COLUMNS = ("error", "low", "high", "corrected")
 CHANCE = ("chance", "calibrated", "p")
+_METHODS = {
+    "permuted": "of {permutations:,} orders of b's {permuted}", "drawn": "of {permutations:,} draws of b's words",
+    "rotated": "of {permutations:,} turns of b's neurons",
+    "untrained": "of {permutations:,} untrained copies of b's model",
+}  # fmt: skip
+NULL = Option("null", tuple(_METHODS), "Which chance to set scores against, where several were asked for.")
 _ONCE = 0.05  # what is less likely than this is no chance
 
 
@@ -36,6 +43,8 @@ class Known:
     seed: int
     replicates: list[float]
     sizes: list[int]
+    curve_words: list[int]
+    curve: list[float]
 
     @property
     def _cutting(self) -> tuple[object, ...]:
@@ -65,14 +74,15 @@ def intervals(
 
 def with_intervals(
     catalog: DuckDBPyConnection, table: Table, scope: Scope, pair: Callable[[Mapping[str, Any]], Pair], *,
-    is_ranked: bool = True,
+    is_ranked: bool = True, null: str | None = None,
 ) -> Table:  # fmt: skip
     """Return an answer that lists scores with what is known beside them; as it is, where nothing is.
 
     Rows have a measure, or are of the scope's only one. is_ranked: whether a row is to be told apart from that above.
+    null: by which method it is to be known what chance gives; None: by the first of `permuted` and `drawn`, or another.
     """
     rows = [{"measure": scope.measure, **row} for row in table.records()]
-    table = _with_chance(catalog, table, scope, [pair(row) for row in rows])
+    table = _with_chance(catalog, table, scope, [pair(row) for row in rows], null)
     if not catalog.execute("SELECT 1 FROM base.intervals LIMIT 1").fetchone():
         return table
     known, _ = intervals(catalog, scope, [pair(row) for row in rows])
@@ -92,23 +102,27 @@ def with_intervals(
     return replace(table, columns=columns, rows=listed, notes=(*table.notes, note))
 
 
-def _with_chance(catalog: DuckDBPyConnection, table: Table, scope: Scope, pairs: Sequence[Pair]) -> Table:
+def _with_chance(
+    catalog: DuckDBPyConnection, table: Table, scope: Scope, pairs: Sequence[Pair], null: str | None
+) -> Table:  # fmt: skip
     """Return an answer with what chance gives in place of its scores, where that is known."""
     if not catalog.execute("SELECT 1 FROM base.nulls LIMIT 1").fetchone():
         return table
     named = [f"{a}:{i} {b}:{j}" for a, i, b, j in pairs]
     sql = load(__package__, "chance")
-    known = {
-        (row["measure"], row["pair"]): (row["mean"], row["calibrated"], row["p"])
-        for row in ask(catalog, sql, {**scope.values, "pairs": named}).records()
-    }
+    given = ask(catalog, sql, {**scope.values, "pairs": named, "method": null}).records()
+    known = {(row["measure"], row["pair"]): row for row in given}
     records = [{"measure": scope.measure, **row} for row in table.records()]
     found = [known.get((row["measure"], name)) for row, name in zip(records, named, strict=True)]
     if not any(found):
         return table
     at = table.columns.index("value") + 1
-    rows = [(*row[:at], *(one or (None,) * len(CHANCE)), *row[at:]) for row, one in zip(table.rows, found, strict=True)]
-    return replace(table, columns=(*table.columns[:at], *CHANCE, *table.columns[at:]), rows=rows)
+    beside = [(row["mean"], row["calibrated"], row["p"]) if row else (None,) * len(CHANCE) for row in found]
+    rows = [(*row[:at], *more, *row[at:]) for row, more in zip(table.rows, beside, strict=True)]
+    said = sorted({_METHODS[row["method"]].format(**row) for row in found if row})
+    note = f"chance: the mean {', or '.join(said)}; calibrated: 0 there, 1 at identity"
+    columns = (*table.columns[:at], *CHANCE, *table.columns[at:])
+    return replace(table, columns=columns, rows=rows, notes=(*table.notes, note))
 
 
 def told_apart(table: Table) -> str:

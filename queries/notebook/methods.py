@@ -38,7 +38,8 @@ class Questions(Asking):
     # [[[cog import docs._generate as g; cog.outl(g.methods()) ]]]
     def top_pairs(
         self, *, across: Literal["families", "models"] | None = None, within: str | None = None,
-        layer: int | None = None, min_words: int = 0, least: bool = False, measure: Names = None,
+        layer: int | None = None, min_words: int = 0, least: bool = False, null: Literal["permuted", "drawn",
+        "rotated", "untrained"] | None = None, measure: Names = None,
         kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
         corpus: str | None = None, source: str | None = None, origin: str | None = None,
         configuration: str | None = None, pooling: str | None = None, limit: int | None = 10,
@@ -50,6 +51,7 @@ class Questions(Asking):
         layer: only pairs with this layer (of model, when given).
         min_words: only scores over at least so many words.
         least: the least similar instead.
+        null: which chance to set scores against, where several were asked for.
         measure: this measure; else ckasim.
         kind: measures of this kind only.
         model: only this model, or these.
@@ -69,10 +71,11 @@ class Questions(Asking):
             source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
         )
         return self._answer("top-pairs", asked, across=across, within=within, layer=layer, min_words=min_words,
-            least=least)
+            least=least, null=null)
 
     def nearest(
-        self, of: str, layer: int | None = None, *, measure: Names = None,
+        self, of: str, layer: int | None = None, *, null: Literal["permuted", "drawn",
+        "rotated", "untrained"] | None = None, measure: Names = None,
         kind: Literal["activations", "attention"] | None = None, model: Names = None, family: Names = None,
         corpus: str | None = None, source: str | None = None, origin: str | None = None,
         configuration: str | None = None, pooling: str | None = None, limit: int | None = 5,
@@ -80,6 +83,7 @@ class Questions(Asking):
         """The layers of other models that are closest to one layer, ranked under each measure.
 
         of, layer: the model and its layer; or MODEL:LAYER, alone.
+        null: which chance to set scores against, where several were asked for.
         measure: this measure; else ckasim.
         kind: measures of this kind only.
         model: only this model, or these.
@@ -98,7 +102,7 @@ class Questions(Asking):
             measures=names(measure), kind=kind, models=names(model), families=names(family), corpus=corpus,
             source=source, origin=origin, configuration=configuration, pooling=pooling, limit=limit,
         )
-        return self._answer("nearest", asked, layer=model_layer(of, layer))
+        return self._answer("nearest", asked, layer=model_layer(of, layer), null=null)
 
     def compare_pairs(
         self, *pairs: str, measure: Names = None, kind: Literal["activations", "attention"] | None = None,
@@ -137,7 +141,7 @@ class Questions(Asking):
         corpus: str | None = None, source: str | None = None, origin: str | None = None,
         configuration: str | None = None, pooling: str | None = None, limit: int | None = None,
     ) -> Answer:
-        """Whether there are enough words for a pair of layers: its score over fewer and more, and where that settles.
+        """Whether there are enough words for a pair of layers: its score over parts and over more, and where it settles.
 
         Scores need intervals: `layeratlas measure intervals jackknife`.
 

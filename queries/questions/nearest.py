@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from layeratlas.queries.core.ask import ask, load
 from layeratlas.queries.core.registry import Argument, question
 from layeratlas.queries.core.scope import Asked, check_layer, find, model_and_layer
-from layeratlas.queries.core.sure import with_intervals
+from layeratlas.queries.core.sure import NULL, with_intervals
 from layeratlas.queries.core.table import Table, union
 from layeratlas.store.errors import NothingYet
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-@question("nearest", Argument("layer", metavar="MODEL:LAYER"), limit=5, limits_each_measure=True)
-def nearest(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, layer: str) -> Table:
+@question("nearest", Argument("layer", metavar="MODEL:LAYER"), NULL, limit=5, limits_each_measure=True)
+def nearest(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, layer: str, null: str | None = None) -> Table:
     """The layers of other models that are closest to one layer, ranked under each measure.
 
     Example: layeratlas query nearest bert-tiny:2
@@ -33,7 +33,8 @@ def nearest(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, layer: str) 
     answer = union(answers, f"Nearest to {model} layer {number}", scope)
     if not answer.rows:
         raise NothingYet(f"no layer of another model is compared with {model} layer {number}: run `layeratlas measure`")
-    answer = with_intervals(catalog, answer, scope, lambda row: (model, number, row["model"], row["layer"]))
+    pairs = lambda row: (model, number, row["model"], row["layer"])  # noqa: E731
+    answer = with_intervals(catalog, answer, scope, pairs, null=null)
     return answer.saying(_meaning(answer))
 
 

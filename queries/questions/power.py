@@ -1,7 +1,8 @@
-"""Are there enough words? What a score would be over fewer and over more, from its bias and its error alone.
+"""Are there enough words? What a score is over parts of the text, and what it would be over more.
 
-Bias falls as 1/words and the standard error as 1/√words: what blocks of text say of both at one number of words says it
-of others. Raises BadRequest for an unknown model or layer, NothingYet where there are no intervals.
+Parts of a tenth, a quarter and a half of the text were measured with the interval. Of more text than there is, bias
+falls as 1/words and the standard error as 1/√words: what blocks of text say of both at one number of words says it of
+others. Raises BadRequest for an unknown model or layer, NothingYet where there are no intervals.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from layeratlas.store.spread import Spread
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_COLUMNS = ("measure", "words", "expected", "bias", "low", "high")
-_TIMES = (0.125, 0.25, 0.5, 1, 2, 4, 8)  # the words that there are
+_COLUMNS = ("measure", "words", "measured", "expected", "bias", "low", "high")
+_TIMES = (0.125, 0.25, 0.5)  # the words that there are, where no parts of these were measured
+_MORE = (2, 4, 8)
 _FEW = 10  # words a neuron: below, chance is a large part of most measures
 
 
@@ -29,7 +31,7 @@ _FEW = 10  # words a neuron: below, chance is a large part of most measures
     Option("within", float, "How near to its value on all text a score is to be.", shows_default=True),
 )  # fmt: skip
 def power(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, ends: tuple[str, ...], within: float = 0.01) -> Table:
-    """Whether there are enough words for a pair of layers: its score over fewer and more, and where that settles.
+    """Whether there are enough words for a pair of layers: its score over parts and over more, and where it settles.
 
     Scores need intervals: `layeratlas measure --intervals jackknife`.
 
@@ -46,8 +48,8 @@ def power(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, ends: tuple[st
     pair: Pair = (a, i, b, j)
     found, sql = intervals(catalog, scope, [pair])
     known = {
-        name: found[name, pair] for name in scope.names
-        if (name, pair) in found and found[name, pair].corrected is not None
+        name: one for name in scope.names
+        if (one := found.get((name, pair))) and (one.corrected is not None or one.curve)
     }  # fmt: skip
     if not known:
         raise NothingYet(
@@ -62,18 +64,34 @@ def power(catalog: DuckDBPyConnection, asked: Asked = Asked(), *, ends: tuple[st
 
 
 def _over_words(one: Known) -> list[tuple[Any, ...]]:
-    """Words, expected score, its bias, and between what 95 of 100 scores would lie."""
-    found, words = [], sum(one.sizes)
-    bias, reach = _bias(one), _reach(one)
-    for times in _TIMES:
-        there = one.value - bias + bias / times
-        off = reach / times**0.5
-        found.append((round(words * times), there, bias / times, there - off, there + off))
-    return found
+    """Words; the score over parts of so many; what is expected there, its bias, between what 95 of 100 would lie."""
+    words = sum(one.sizes)
+    measured = dict(zip(one.curve_words, one.curve, strict=True)) | {words: one.value}
+    fewer = measured if one.curve else [*(round(words * times) for times in _TIMES), words]
+    more = [words * times for times in _MORE] if one.corrected is not None else []
+    return [(count, measured.get(count), *_expected(one, count / words)) for count in (*fewer, *more)]
+
+
+def _expected(one: Known, times: float) -> tuple[float | None, ...]:
+    """The expected score, its bias and bounds over so many times the words; nothing of measures without intervals."""
+    if one.corrected is None:
+        return (None,) * 4
+    bias, off = _bias(one), _reach(one) / times**0.5
+    there = one.value - bias + bias / times
+    return there, bias / times, there - off, there + off
 
 
 def _settles(measure: str, one: Known, within: float) -> str:
     words = sum(one.sizes)
+    if one.corrected is None:
+        steady = words
+        for count, value in sorted(zip(one.curve_words, one.curve, strict=True), reverse=True):
+            if abs(value - one.value) > within:
+                break
+            steady = count
+        if steady < words:
+            return f"{measure} of {steady:,} words is within {within:g} of that of all {words:,}"
+        return f"{measure} of half of the words is off by {abs(one.curve[-1] - one.value):.2g}: it has not settled"
     needed = words * max(abs(_bias(one)) / within, (_reach(one) / within) ** 2)
     if needed <= words:
         return f"{measure} is within {within:g} of its value on all text, as from about {needed:,.0f} words on"

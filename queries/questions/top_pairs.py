@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from layeratlas.queries.core.ask import ask, load
 from layeratlas.queries.core.registry import Option, question
 from layeratlas.queries.core.scope import Asked, Scope, check_model, find
-from layeratlas.queries.core.sure import told_apart, with_intervals
+from layeratlas.queries.core.sure import NULL, told_apart, with_intervals
 from layeratlas.queries.core.table import Table, union
 from layeratlas.store.errors import NothingYet
 
@@ -28,11 +28,12 @@ _PAIR = ("model_a", "layer_a", "model_b", "layer_b")
     Option("layer", int, "Only pairs with this layer (of --model, when given).", least=0),
     Option("min_words", int, "Only scores over at least so many words.", least=0),
     Option("least", bool, "The least similar instead."),
+    NULL,
     limit=10, limits_each_measure=True,
 )  # fmt: skip
 def top_pairs(
     catalog: DuckDBPyConnection, asked: Asked = Asked(), *, across: str | None = None, within: str | None = None,
-    layer: int | None = None, min_words: int = 0, least: bool = False,
+    layer: int | None = None, min_words: int = 0, least: bool = False, null: str | None = None,
 ) -> Table:  # fmt: skip
     """The most similar layer pairs: "of a towards b", symmetric measures each pair once; --limit counts a measure's.
 
@@ -54,7 +55,7 @@ def top_pairs(
     if not answer.rows:
         said = " · ".join([answer.subject, *answer.context])
         raise NothingYet(f"no pair fits: {said[0].lower()}{said[1:]}. `layeratlas status` says what has been measured")
-    answer = with_intervals(catalog, answer, scope, lambda row: tuple(row[name] for name in _PAIR))
+    answer = with_intervals(catalog, answer, scope, lambda row: tuple(row[name] for name in _PAIR), null=null)
     return answer.saying("; ".join(filter(None, [_meaning(answer, scope, least=least), told_apart(answer)])))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from layeratlas.queries.core.ask import ask, load
@@ -43,8 +43,8 @@ class Known:
     seed: int
     replicates: list[float]
     sizes: list[int]
-    curve_words: list[int]
-    curve: list[float]
+    curve_words: list[int] = field(default_factory=list)  # of parts of the text
+    curve: list[float] = field(default_factory=list)  # what they give, on average
 
     @property
     def _cutting(self) -> tuple[object, ...]:
@@ -66,7 +66,7 @@ def intervals(
     named = {f"{a}:{i} {b}:{j}": (a, i, b, j) for a, i, b, j in pairs}
     found = ask(catalog, load(__package__, "sure"), {**scope.values, "pairs": list(named)})
     known = {
-        (row["measure"], named[row["pair"]]): Known(**{field.name: row[field.name] for field in fields(Known)})
+        (row["measure"], named[row["pair"]]): Known(**{one.name: row[one.name] for one in fields(Known)})
         for row in found.records()
     }
     return known, found.sql

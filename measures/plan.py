@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from layeratlas.measures.declaration import Measure
@@ -75,16 +75,24 @@ def plan(
     for kind in dict.fromkeys(measure.kind for measure in measures):
         own = [row for row in artifacts if row.kind == kind and row.damaged is None]
         asked = [configuration(measure).configuration for measure in measures if measure.kind == kind]
-        missing = store.missing_pairs([row.artifact for row in own], asked, known_too=refresh, beside=beside(sure))
+        names = [row.artifact for row in own]
+        missing = store.missing_pairs(names, asked, known_too=refresh, beside=beside(sure))
+        unscored = None if refresh or not sure.asked else _keys(store.missing_pairs(names, asked))
         groups: dict[tuple[Any, ...], list[Pair]] = {}
         for configurations, pairs in missing.items():
             for a, b in pairs:
                 free = _free(configurations, own[a].artifact, own[b].artifact, taken) if taken else configurations
                 if free:
                     words = frozenset((own[a].word_set, own[b].word_set))
-                    groups.setdefault((own[a].corpus, own[a].words_from_tokens, words, free), []).append((a, b))
-        tiles += [_tile(own, group, free) for (*_, free), group in groups.items()]
+                    is_scored = unscored is not None and not any((one, a, b) in unscored for one in free)
+                    group = (own[a].corpus, own[a].words_from_tokens, words, free, is_scored)
+                    groups.setdefault(group, []).append((a, b))
+        tiles += [_tile(own, pairs, free, is_scored) for (*_, free, is_scored), pairs in groups.items()]
     return tiles
+
+
+def _keys(missing: Mapping[tuple[str, ...], Sequence[Pair]]) -> set[tuple[str, int, int]]:
+    return {(one, a, b) for configurations, pairs in missing.items() for a, b in pairs for one in configurations}
 
 
 def beside(sure: Uncertainty) -> list[tuple[str, str]]:
@@ -110,9 +118,12 @@ def _free(configurations: Sequence[str], a: str, b: str, taken: Collection[Key])
     return tuple(one for one in configurations if not ((one, a, b) in taken or (one, b, a) in taken))
 
 
-def _tile(rows: Sequence[ArtifactRow], pairs: Sequence[Pair], configurations: tuple[str, ...]) -> Tile:
+def _tile(
+    rows: Sequence[ArtifactRow], pairs: Sequence[Pair], configurations: tuple[str, ...], is_scored: bool
+) -> Tile:  # fmt: skip
     """Return the tile of pairs of places among these artifacts, in their order."""
     used = sorted({place for pair in pairs for place in pair})
     at = {place: index for index, place in enumerate(used)}
     indices = sorted((min(at[a], at[b]), max(at[a], at[b])) for a, b in pairs)
-    return Tile(rows[used[0]].kind, tuple(rows[place].artifact for place in used), tuple(indices), configurations)
+    artifacts = tuple(rows[place].artifact for place in used)
+    return Tile(rows[used[0]].kind, artifacts, tuple(indices), configurations, is_scored=is_scored)

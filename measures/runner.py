@@ -295,7 +295,8 @@ class Filler:
                 follow=lambda title, times: self.progress.task(f"{title}: {tile.title}", times),
             )
             for some in _every(found, _STAGE_SECONDS):
-                self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
+                if not tile.is_scored:
+                    self.store.write_table("scores", score_table(some, tile.artifacts, self.run))
                 for asked in self.sure.asked:
                     rows_beside = beside_rows(asked, some, tile.artifacts, self.run)
                     self.store.write(asked.table, rows_beside)

@@ -21,6 +21,7 @@ class Tile:
     """Pairs (a, b), a < b, of places in `artifacts`, each lacking the same configurations; all share their words.
 
     figures: of which layers (places) which figures (names) are wanted too. Without pairs, a tile is of figures alone.
+    is_scored: its scores are known, so that only what stands beside them is to be written.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Tile:
     pairs: tuple[Pair, ...]
     configurations: tuple[str, ...]  # fingerprints
     figures: tuple[tuple[int, str], ...] = ()
+    is_scored: bool = False
 
     def description(self) -> dict[str, Any]:
         """Return the tile as JSON has it."""
@@ -39,7 +41,7 @@ class Tile:
         pairs = tuple((int(a), int(b)) for a, b in description["pairs"])
         artifacts, configurations = (tuple(description[key]) for key in ("artifacts", "configurations"))
         figures = tuple((int(place), name) for place, name in description.get("figures", ()))
-        return cls(description["kind"], artifacts, pairs, configurations, figures)
+        return cls(description["kind"], artifacts, pairs, configurations, figures, bool(description.get("is_scored")))
 
     @classmethod
     def claimed(cls, claims: Iterable[Mapping[str, Any]]) -> list[Tile]:

@@ -110,7 +110,7 @@ def test_scores_stand_against_those_of_untrained_copies(study: Path, tmp_path: P
         compared += len(copies) == 2
     assert compared >= 30
     answer = store.top_pairs(across="models", measure="ckasim", null="untrained", limit=200)
-    assert any("2 untrained copies" in note for note in answer.table.notes)
+    assert any("untrained copies of b's model (2)" in note for note in answer.table.notes)
     assert "nothing to do" in layeratlas.run(study, store=tmp_path / "s", null="untrained:seeds=2").lines()[-1]
     more = layeratlas.run(study, store=tmp_path / "s", null="untrained:seeds=3", progress=Silent())
     assert more.lines()[0] == "extracted 6 layers"

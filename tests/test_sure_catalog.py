@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -65,6 +66,8 @@ def test_intervals_are_measured_once_beside_scores_that_are_known(made: Path) ->
     assert (
         "nothing to do" in running.measure(store, running.Means("cpu"), names=["ckasim"], figures=["none"]).lines()[0]
     )
+    logged = sum(pq.read_metadata(one.path).num_rows for one in store.log.segments() if one.table == "scores")
+    assert logged == 60  # what is known is not written again
     other = running.Means("cpu", sure=BOOTSTRAP)
     assert "30 of them" in running.measure(store, other, names=["ckasim"], figures=["none"]).lines()[0]
     known = store.rows("SELECT count(*), count(DISTINCT settings) FROM base.intervals")

@@ -24,7 +24,7 @@ CHANCE = ("chance", "calibrated", "p")
 _METHODS = {
     "permuted": "of {permutations:,} orders of b's {permuted}", "drawn": "of {permutations:,} draws of b's words",
     "rotated": "of {permutations:,} turns of b's neurons",
-    "untrained": "of {permutations:,} untrained copies of b's model",
+    "untrained": "of untrained copies of b's model ({permutations:,})",
 }  # fmt: skip
 NULL = Option("null", tuple(_METHODS), "Which chance to set scores against, where several were asked for.")
 _ONCE = 0.05  # what is less likely than this is no chance

@@ -44,13 +44,13 @@ class Interval:
 
 
 def parts(blocks: int) -> list[list[list[int]]]:  # [sizes][parts][blocks]
-    """Return parts of the text, smallest first: a tenth of its blocks, a quarter, a half; up to four that are apart.
+    """Return parts of the text, smallest first: a tenth of its blocks, a quarter, a half; two of each, apart.
 
     Each says of every block how often it counts.
     """
     found = []
     for size in sorted({blocks // share for share in (10, 4, 2)} - {0}):
-        starts = [(place * blocks) // min(4, blocks // size) for place in range(min(4, blocks // size))]
+        starts = (0, blocks // 2)
         found.append([[int(start <= block < start + size) for block in range(blocks)] for start in starts])
     return found
 

@@ -137,16 +137,14 @@ def _draw(
     found: Chance, read: Reading, gathered: Gathered, each: SideBySide, done: Callable[[int], None]
 ) -> None:  # fmt: skip
     """Compare all pairs, what b's words in any order would give, some draws at a time."""
-    chosen = []
-    for measure in read.measures:
+
+    def undrawn(measure: Measure) -> str:
         statistic: Any = measure.statistic
-        reason = f"what {measure.name} needs cannot be drawn: ask for --null permuted"
         if isinstance(statistic, Drawable):
-            reason = statistic.undrawn
-        if reason:
-            found.refuse(measure, read.pairs, reason)
-        else:
-            chosen.append(measure)
+            return statistic.undrawn
+        return f"what {measure.name} needs cannot be drawn: ask for --null permuted"
+
+    chosen = _chosen(found, read, undrawn)
     gathering = gathered.drawn(chosen, found.asked.seed)
     step = drawn.at_once([layer.units for layer in read.layers])
     for first in range(0, found.asked.permutations, step):
@@ -161,17 +159,16 @@ def _rotate(
     found: Chance, read: Reading, gathered: Gathered, each: SideBySide, done: Callable[[int], None]
 ) -> None:  # fmt: skip
     """Compare all pairs (a, b), both ways, with b's neurons turned."""
-    chosen = []
-    for measure in read.measures:
+
+    def unrotated(measure: Measure) -> str:
         statistic: Any = measure.statistic
-        reason = statistic.unrotated if isinstance(statistic, Rotatable) else (
-            f"what {measure.name} needs is not kept so that neurons can be turned")  # fmt: skip
         if measure.level != "neuron":
-            reason = f"{measure.name} does not ask which neuron holds what, so that turning them says nothing of it"
-        if reason:
-            found.refuse(measure, read.pairs, reason)
-        else:
-            chosen.append(measure)
+            return f"{measure.name} does not ask which neuron holds what, so that turning them says nothing of it"
+        if isinstance(statistic, Rotatable):
+            return statistic.unrotated
+        return f"what {measure.name} needs is not kept so that neurons can be turned"
+
+    chosen = _chosen(found, read, unrotated)
     count = len(read.layers)
     for number in range(found.asked.permutations):
         turned = gathered.rotated(chosen, found.asked.seed, number, each)
@@ -179,6 +176,15 @@ def _rotate(
             there = [one for one in outcomes if one.pairs[0][1] >= count]
             found.take(number, [replace(one, pairs=[(a, b - count) for a, b in one.pairs]) for one in there])
         done(1)
+
+
+def _chosen(found: Chance, read: Reading, reason: Callable[[Measure], str]) -> list[Measure]:
+    """Return the measures that nothing speaks against, and refuse the others."""
+    reasons = {measure: reason(measure) for measure in read.measures}
+    for measure, why in reasons.items():
+        if why:
+            found.refuse(measure, read.pairs, why)
+    return [measure for measure, why in reasons.items() if not why]
 
 
 _WAYS = {"permuted": _shuffle, "drawn": _draw, "rotated": _rotate}

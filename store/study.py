@@ -2,7 +2,7 @@
 
 figures = "all"                   # optional, of each layer alone: "usual" otherwise, or "none", or a list of names
 uncertainty = { method = "jackknife", blocks = 20 }   # optional: an interval for every score (store/uncertainty.py)
-null = { permuted = "sentences", permutations = 100 } # optional: what chance alone gives; or method = "drawn"
+null = { permuted = "sentences", permutations = 100 } # optional: what chance alone gives; or another method = "drawn" …
 
 [[models]]
 id = "bert-base-cased"            # hub id, folder, or package:NAME/FOLDER
@@ -260,14 +260,14 @@ def with_controls(study: Study, asked: Untrained | None) -> Study:
         return study
     names, known = (
         {spec.name for spec in study.models},
-        {(spec.id, spec.seed) for spec in study.models if spec.untrained},
+        {(spec.id, spec.part, spec.seed) for spec in study.models if spec.untrained},
     )
     copied = [spec for spec in study.models if not (spec.untrained or spec.finetuned_from in names)]
     controls = [
         replace(
             spec, name=f"{spec.name}-{UNTRAINED}-{seed}", finetuned_from=None, untrained=True, seed=seed, licence=None
         )
-        for spec in copied for seed in range(1, asked.seeds + 1) if (spec.id, seed) not in known
+        for spec in copied for seed in range(1, asked.seeds + 1) if (spec.id, spec.part, seed) not in known
     ]  # fmt: skip
     return replace(study, models=(*study.models, *controls))
 

@@ -12,11 +12,8 @@ from layeratlas.store.errors import BadRequest
 from layeratlas.store.identity import canonical_json
 
 METHODS = ("jackknife", "bootstrap")
-NULLS = {
-    "permuted": ("sentences", "words"),
-    "drawn": ("words",),
-    "rotated": ("neurons",),
-}  # of what, the first as a rule
+#: What each method shuffles or turns; the first is meant where none is named.
+NULLS = {"permuted": ("sentences", "words"), "drawn": ("words",), "rotated": ("neurons",)}
 UNTRAINED = "untrained"
 _BLOCKS = (4, 1000)
 _DRAWS = (20, 10_000)

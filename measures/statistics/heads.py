@@ -86,7 +86,24 @@ class _Counted:
             )
 
 
-class HeadPairs:
+class _OfSentences:
+    """What is of whole sentences, and so can be met with them in another order."""
+
+    _counted: _Counted
+
+    @property
+    def words(self) -> int:
+        """How many words the sentences have that entered."""
+        return self._counted.words
+
+    def orders(
+        self, asked: orders.Asked, layer: Sentences, held: Stretch
+    ) -> Iterator[orders.Order]:  # each [positions]
+        """Give orders of sentences."""
+        return orders.of_positions(asked, held.runs)
+
+
+class HeadPairs(_OfSentences):
     """The sums of one similarity, for rectangles of layers that cover the pairs."""
 
     def __init__(
@@ -123,17 +140,6 @@ class HeadPairs:
         if some:
             found._kind.constant = summed([constant for constant, _ in some], [weight for _, weight in some])
         return found
-
-    @property
-    def words(self) -> int:
-        """How many words the sentences have that entered."""
-        return self._counted.words
-
-    def orders(
-        self, asked: orders.Asked, layer: Sentences, held: Stretch
-    ) -> Iterator[orders.Order]:  # each [positions]
-        """Give orders of sentences."""
-        return orders.of_positions(asked, held.runs)
 
     def shuffled(self, held: Stretch, order: Tensor) -> HeadPairs:
         """Return what a's sentences with b's in another order give; what is known of layers stays."""
@@ -182,7 +188,7 @@ def _similarity_of(statistic: HeadSimilarity) -> Any:
     return found
 
 
-class Positions:
+class Positions(_OfSentences):
     """Moments of heads over positions: one set for all layers or, with `drop`, one for each first layer."""
 
     def __init__(
@@ -229,17 +235,6 @@ class Positions:
             if kept.any():
                 heads = [weights[self._columns[index]][:, kept] for index in sums.places]
                 sums.add(torch.from_numpy(np.concatenate(heads).astype(np.float64)).T)
-
-    @property
-    def words(self) -> int:
-        """How many words the sentences have that entered."""
-        return self._counted.words
-
-    def orders(
-        self, asked: orders.Asked, layer: Sentences, held: Stretch
-    ) -> Iterator[orders.Order]:  # each [positions]
-        """Give orders of sentences."""
-        return orders.of_positions(asked, held.runs)
 
     def shuffled(self, held: Stretch, order: Tensor) -> Positions:
         """Return what a's positions with b's in another order give; layers stay as they are."""

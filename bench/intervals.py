@@ -22,11 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import torch
 
+from layeratlas.extract.corpora import read
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.engine import How, compare_pairs
 from layeratlas.measures.registry import configure, usual_measures
 from layeratlas.measures.sources.activations import ArrayRows
-from layeratlas.store.uncertainty import NOTHING, Intervals, Nulls, Uncertainty
+from layeratlas.store.study import CorpusSpec
+from layeratlas.store.uncertainty import NOTHING, NULLS, Intervals, Nulls, Uncertainty
+
+TEXT = Path(__file__).resolve().parent.parent / "corpora/ewt/en_ewt-ud-dev.conllu.gz"  # for its sentences' lengths
 
 
 def main() -> None:
@@ -40,8 +44,9 @@ def main() -> None:
     named = [("", [configure(name)]) for name in options.measure]
     chosen = named or [("all five", five), *((("", [one]) for one in five) if options.each else ())]
     asked = [
-        (f"{times} {method} (target 15 for 100)", Uncertainty(nulls=Nulls(permutations=times, method=method)))
+        (f"{times} {method} {unit} (target 15 for 100)", Uncertainty(nulls=Nulls(unit, times, method=method)))
         for method, times in (("permuted", options.permutations), ("drawn", options.draws)) if times
+        for unit in NULLS[method]
     ]  # fmt: skip
     if options.blocks:
         said = f"intervals, {options.blocks} blocks (target 6)"
@@ -66,7 +71,9 @@ def layers(count: int, neurons: int, words: int) -> list[ArrayRows]:
     rng = np.random.default_rng(0)
     scale = np.arange(1, neurons + 1, dtype=np.float32) ** -0.8
     state = rng.standard_normal((words, neurons), dtype=np.float32)
-    sentences = np.repeat(np.arange(words // 12 + 1, dtype=np.int32), 12)[:words]
+
+    lengths = np.resize([len(sentence) for sentence in read(CorpusSpec(TEXT, "ewt"))], words)
+    sentences = np.repeat(np.arange(words, dtype=np.int32), lengths)[:words]
     found = []
     for index in range(count):
         turn = np.linalg.qr(rng.standard_normal((neurons, neurons)))[0].astype(np.float32)
@@ -92,7 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--words", type=int, default=25_147)
     parser.add_argument("--blocks", type=int, default=20, help="0: no intervals")
     parser.add_argument("--measure", action="append", default=[], help="in place of the paper's five")
-    parser.add_argument("--permutations", type=int, default=0, help="of sentences; 0: none")
+    parser.add_argument("--permutations", type=int, default=0, help="of sentences, and of words; 0: none")
     parser.add_argument("--draws", type=int, default=0, help="of what words in any order give; 0: none")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -28,7 +28,7 @@ from layeratlas.measures.resampling import Interval, Replicates
 from layeratlas.measures.score import MeasureError, Score, Scores, TooFewWords, UnequalWidths
 from layeratlas.measures.sources.base import Source
 from layeratlas.measures.statistics import drawn, rotated
-from layeratlas.measures.statistics.folds import Drawable, Foldable, Rotatable, Shuffleable, Shuffling
+from layeratlas.measures.statistics.folds import Dealing, Drawable, Foldable, Rotatable, Shuffleable, Shuffling
 from layeratlas.measures.tiles import Cost, Pair, cut
 from layeratlas.store.uncertainty import NOTHING, Intervals, Uncertainty
 
@@ -134,7 +134,8 @@ def _cost(kind: str, layers: Sequence[Source], measures: Sequence[Measure], sure
             return 0
         if sure.nulls.method in _BYTES:
             return _BYTES[sure.nulls.method](units)
-        return sum(one.shuffled_bytes(units, rows) for one in statistics if isinstance(one, Shuffleable))
+        times = sure.nulls.permutations
+        return sum(one.shuffled_bytes(units, rows, times) for one in statistics if isinstance(one, Shuffleable))
 
     def taken(statistic: Any, units: list[int], pairs: list[Pair]) -> int:
         if sure.intervals and isinstance(statistic, Foldable):
@@ -406,6 +407,11 @@ class Gathered:
             found._prepared.update(prepared)
         return found
 
+    def refuses(self, measures: Sequence[Measure], pair: Pair) -> bool:
+        """Tell whether a layer of a pair is refused under all of these measures, which share what was gathered."""
+        group = self._statistics[measures[0]].group(*pair)
+        return any(all(isinstance(self._prepared[one, end, group], MeasureError) for one in measures) for end in pair)
+
     def draws(self, numbers: Sequence[int]) -> Gathered:
         """Return these draws."""
         one_each = {one: one.draws(numbers) for one in set(self._statistics.values())}  # type: ignore[attr-defined]
@@ -418,7 +424,7 @@ class Gathered:
                 group = statistic.group(*batch[0])
                 ends = [[self._prepared[measure, pair[end], group] for pair in batch] for end in (0, 1)]
                 refused = any(isinstance(one, MeasureError) for some in ends for one in some)
-                if refused or not isinstance(statistic, Shuffling):
+                if refused or not isinstance(statistic, Shuffling | Dealing):
                     continue
                 a, b = map(batched, ends)
                 words = statistic.words

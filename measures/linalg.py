@@ -93,11 +93,11 @@ def _row_sums_of_torch(centred: Tensor, pivot: Tensor) -> tuple[Tensor, float, i
     return torch.stack([torch.ones_like(lengths), scales]) @ rows, float(lengths.sum()), int((lengths == 0).sum())
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:  # [..., rows, shared], [..., shared, columns]
-    """Return left right."""
+def product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return left right, in `out` where there is one: [..., rows, shared], [..., shared, columns]."""
     if _by_numpy(left):
-        return torch.from_numpy(np.matmul(left.numpy(), right.numpy()))
-    return left @ right
+        return torch.from_numpy(np.matmul(left.numpy(), right.numpy(), out=None if out is None else out.numpy()))
+    return torch.matmul(left, right, out=out)
 
 
 def column_norms(matrix: Tensor) -> Tensor:  # [..., rows, columns] -> [..., columns]
@@ -137,11 +137,11 @@ def largest_of_rows(matrix: Tensor) -> tuple[Tensor, Tensor]:  # [..., rows, col
 def standardised(
     products: Tensor, words: int, shifts: tuple[Tensor, Tensor], scales: tuple[Tensor, Tensor], dtype: torch.dtype
 ) -> Tensor:  # products [pairs, neurons_a, neurons_b], shifts and scales [pairs, neurons] of a and of b
-    """Return the correlations that float64 sums of products give: less the products of means, times the scales."""
+    """Return the correlations that sums of products give, in float64: less the products of means, times the scales."""
     found = torch.empty(products.shape, dtype=dtype, device=products.device)
     ends = (_few_rows(end[..., None]) for end in (shifts[0], scales[0]))
     for part, sums, shift, scale in zip(_few_rows(found), _few_rows(products), *ends, strict=True):
-        exact = sums / words
+        exact = sums.double() / words
         exact -= shift * shifts[1][:, None]
         exact *= scale
         exact *= scales[1][:, None]

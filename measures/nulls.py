@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ import torch
 from layeratlas.measures.declaration import Measure
 from layeratlas.measures.resampling import Collected, Pair, Values
 from layeratlas.measures.score import MeasureError, Score
-from layeratlas.measures.statistics import drawn
-from layeratlas.measures.statistics.folds import Drawable, Rotatable, Shuffleable, Shuffling
+from layeratlas.measures.statistics import dealt, drawn, orders
+from layeratlas.measures.statistics.folds import Dealing, Drawable, Rotatable, Shuffleable
 from layeratlas.store.uncertainty import Nulls
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _shuffle(
     found: Chance, read: Reading, gathered: Gathered, each: SideBySide, done: Callable[[int], None]
 ) -> None:  # fmt: skip
     """Compare all pairs, b's text in another order."""
-    of_statistic: dict[Shuffling, list[Measure]] = {}
+    alike: dict[Any, list[Measure]] = {}
     for measure in read.measures:
         statistic: Any = measure.statistic
         if not isinstance(statistic, Shuffleable):
@@ -116,21 +116,62 @@ def _shuffle(
         elif statistic.unshuffled:
             found.refuse(measure, read.pairs, f"{measure.name}: {statistic.unshuffled}")
         else:
-            of_statistic.setdefault(gathered.gathering(measure), []).append(measure)
-    orders = {one: one.orders(found.asked, read.layers[0], read.held) for one in of_statistic}
-    for number in range(found.asked.permutations):
-        for gathering, ways in list(orders.items()):
-            measures = of_statistic[gathering]
-            try:
-                met = gathering.shuffled(read.held, torch.from_numpy(next(ways)))
-            except MeasureError as refusal:
-                del orders[gathering]
-                for measure in measures:
-                    found.refuse(measure, read.pairs, str(refusal))
-                continue
-            for outcomes in gathered.met(dict.fromkeys(measures, met)).compared(read.pairs, each):
-                found.take(number, outcomes)
-        done(1)
+            alike.setdefault(gathered.gathering(measure), []).append(measure)
+    times, seen = found.asked.permutations, 0
+    for part, (gathering, measures) in enumerate(alike.items()):
+        way = _at_once if isinstance(gathering, Dealing) else _reorder
+        try:
+            for share in way(found, read, gathered, measures, each):  # of this part, from 0 to 1
+                whole = round(times * (part + share) / len(alike))
+                done(whole - seen)
+                seen = whole
+        except MeasureError as refusal:
+            for measure in measures:
+                found.refuse(measure, read.pairs, str(refusal))
+    done(times - seen)
+
+
+def _reorder(
+    found: Chance, read: Reading, gathered: Gathered, measures: list[Measure], each: SideBySide
+) -> Iterator[float]:
+    """Compare all pairs in one order after another; say how far it is."""
+    gathering, asked = gathered.gathering(measures[0]), found.asked
+    for number, order in enumerate(gathering.orders(asked, read.layers[0], read.held)):
+        met = gathering.shuffled(read.held, torch.from_numpy(order))
+        for outcomes in gathered.met(dict.fromkeys(measures, met)).compared(read.pairs, each):
+            found.take(number, outcomes)
+        yield (number + 1) / asked.permutations
+
+
+def _at_once(
+    found: Chance, read: Reading, gathered: Gathered, measures: list[Measure], each: SideBySide
+) -> Iterator[float]:
+    """Compare one pair after another in all orders; say how far it is."""
+    gathering = gathered.gathering(measures[0])
+    sentences = read.layers[0].sentences()  # type: ignore[attr-defined]
+    deals = list(orders.deals(found.asked, sentences))
+
+    def of_pair(pair: Pair) -> list[tuple[range, list[Outcomes]]]:
+        widths = [read.layers[end].units for end in pair]
+        few, many = dealt.in_cache(*widths), dealt.at_once(*widths)
+        outcomes: list[tuple[range, list[Outcomes]]] = []
+        for deal in () if gathered.refuses(measures, pair) else deals:
+            for numbers in _cut(deal.numbers, many):
+                met = gathering.dealt(read.held, deal, pair, numbers)
+                for some in _cut(numbers, few):
+                    first = some.start - numbers.start
+                    part = dict.fromkeys(measures, met.part(first, first + len(some)))
+                    outcomes.append((some, gathered.met(part).compare([pair] * len(some))))
+        return outcomes
+
+    for place, outcomes in enumerate(each(of_pair, read.pairs)):
+        for some, of_some in outcomes:
+            found.take_each(some, of_some)
+        yield (place + 1) / len(read.pairs)
+
+
+def _cut(numbers: range, most: int) -> list[range]:
+    return [numbers[first : first + most] for first in range(0, len(numbers), most)]
 
 
 def _draw(

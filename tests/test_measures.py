@@ -219,7 +219,7 @@ class _Layer:
         return (self._array[start : start + words] for start in range(0, len(self._array), words))
 
 
-@pytest.mark.parametrize(("memory", "count"), [(2**30, 1), (200_000, 5), (1, 14)])
+@pytest.mark.parametrize(("memory", "count"), [(2**30, 1), (4_500_000, 5), (1, 14)])
 def test_tiles_change_nothing(memory: int, count: int) -> None:
     rng = np.random.default_rng(5)
     common = rng.standard_normal((5000, 8))

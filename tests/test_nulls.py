@@ -20,8 +20,9 @@ from layeratlas.measures.engine import How, compare_pairs, compare_tile
 from layeratlas.measures.nulls import Null, null
 from layeratlas.measures.registry import configure
 from layeratlas.measures.sources.activations import ArrayRows
-from layeratlas.measures.statistics import haar
-from layeratlas.measures.statistics.orders import of_words as orders
+from layeratlas.measures.statistics import dealt, haar
+from layeratlas.measures.statistics import orders as orders_of
+from layeratlas.measures.statistics.orders import deals
 from layeratlas.measures.statistics.sampled import draw
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty, Untrained, nulls_of
@@ -39,6 +40,11 @@ SHUFFLED = [
     name for name in MEASURES if MEASURES[name].kind == "activations"
     and type(configure(name).statistic).__name__ == "CrossMoments"
 ]  # fmt: skip
+
+
+def orders(asked: Nulls, sentences: Any) -> list[Any]:
+    """The orders that are asked for."""
+    return [one.order(k) for one in deals(asked, sentences) for k in one.numbers]
 
 
 def layers(count: int = 3, seed: int = 0, words: int = WORDS) -> list[npt.NDArray[np.float64]]:
@@ -74,6 +80,38 @@ def test_chance_is_the_measure_on_shuffled_text(name: str, parameters: dict[str,
         met = {first: arrays[first], second: arrays[second][order]}
         expected = measures.compare(met[a], met[b], measure=name, **parameters).value
         assert found.mean == pytest.approx(expected, rel=1e-8, abs=1e-10)
+
+
+@pytest.mark.parametrize("unit", ["sentences", "words"])
+def test_many_orders_at_once_are_what_each_gives(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 120 orders, dealt out twice, with stacks of many sizes: all at once, some at a time, and one by one."""
+    asked, arrays, names = Nulls(unit, 120, seed=2), layers(2), ("neuronsim", "cka_debiased", "aligned_cosine")
+    chosen = [configure(name) for name in names]
+    found = nulls(arrays, chosen, asked)
+    for name in names:
+        each = [measures.compare(arrays[0], arrays[1][order], measure=name).value for order in orders(asked, SENTENCES)]
+        chance = found[name, (0, 1)][1]
+        assert chance.deviation == pytest.approx(np.std(each, ddof=1), rel=1e-8)
+        assert (chance.low, chance.median) == pytest.approx(tuple(np.quantile(each, (0.025, 0.5))), abs=1e-10)
+    for room, bytes_at_once in (("_ROOM", 1), ("_AT_ONCE", 4 * 36 * 20), ("_AT_ONCE", 1), ("_CACHED", 1)):
+        monkeypatch.setattr(dealt, room, bytes_at_once)
+        again = nulls(arrays, chosen, asked)
+        for key, (_, chance) in found.items():
+            assert again[key][1].deviation == pytest.approx(chance.deviation, rel=1e-9)
+
+
+def test_what_layers_have_in_common_is_not_in_what_chance_gives() -> None:
+    """No word stays where it is, and no two orders of one deal have a word in common."""
+    found = np.array(orders(Nulls("words", 200), np.arange(256, dtype=np.int32)))
+    assert (found != np.arange(256)).all() and (np.sort(found, axis=1) == np.arange(256)).all()
+    assert all((a != b).all() for deal in (found[:127], found[127:]) for a, b in combinations(deal, 2))
+
+
+def test_sentences_are_cut_into_few_sizes() -> None:
+    for count in range(2, 2000):
+        found = orders_of._parts(count)
+        assert sum(found) == count and (min(found) >= 8 or count < 8)
+    assert len({size for count in range(2000) for size in orders_of._parts(count)}) <= 22
 
 
 def test_sentences_go_with_sentences_of_their_length() -> None:

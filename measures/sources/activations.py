@@ -23,7 +23,8 @@ from layeratlas.store.artifacts.activations import read_chunks, read_keys
 from layeratlas.store.store import ArtifactRow
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # where its products can be made
-_BLOCK_BYTES = 512 * 2**20  # of one block of words, all layers of a tile side by side
+_BLOCK_BYTES = 384 * 2**20  # of one block of words, all layers of a tile side by side
+_BLOCK_WORDS = (4096, 2048, 1024, 512)  # whole row groups, or whole parts of one
 
 
 class Rows(Protocol):
@@ -115,7 +116,7 @@ class Feed:
     def blocks(self) -> Iterator[Block]:
         """Read all layers, block by block. A block is overwritten by the next."""
         widths = [layer.units for layer in self._layers]
-        words = 4096 if 4096 * sum(widths) * self._dtype.itemsize <= _BLOCK_BYTES else 2048  # whole row groups
+        words = _block_words(sum(widths), self._dtype.itemsize)
         pinned = self._device.type == "cuda"  # then copies need no buffer between, and products go on meanwhile
         side_by_side = torch.empty(words, sum(widths), dtype=self._dtype, pin_memory=pinned)
         streams, centring = [layer.chunks(words) for layer in self._layers], Centring()
@@ -195,8 +196,15 @@ def together(blocks: Sequence[Block]) -> tuple[Block, int]:
 
 
 def held(layers: Sequence[Rows]) -> int:
-    """A block is not counted: it is small beside the sums, and the same in every tile."""
-    return 0
+    """Return what a block takes in float32, and one layer's part of it as it comes from a file, twice."""
+    widths = [layer.units for layer in layers]
+    words = min(_block_words(sum(widths), 4), rows(layers))
+    return 4 * words * (sum(widths) + 2 * max(widths, default=0))
+
+
+def _block_words(neurons: int, size: int) -> int:
+    """Return how many words a block has, of layers that have so many neurons together, each of so many bytes."""
+    return next((words for words in _BLOCK_WORDS if words * neurons * size <= _BLOCK_BYTES), _BLOCK_WORDS[-1])
 
 
 def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[ArtifactRows]:

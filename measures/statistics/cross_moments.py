@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from layeratlas.measures.statistics import strips
+from layeratlas.measures.statistics import dealt, strips
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -62,9 +62,9 @@ class CrossMoments:
         """Return the same with what turned layers are made of."""
         return CrossMoments(self.norms, self.directions, spectra=True)
 
-    def shuffled_bytes(self, units: list[int], words: int) -> int:
-        """Return what all words take, twice as float32: as they are, and what reading leaves of them."""
-        return 8 * sum(units) * words
+    def shuffled_bytes(self, units: list[int], words: int, times: int) -> int:
+        """Return what all words take, twice as float32: as they are, and what reading leaves; and orders of a pair."""
+        return 8 * sum(units) * words + 24 * max(units, default=0) * words + dealt.bytes_of(units, times)
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take."""

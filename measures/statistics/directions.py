@@ -49,37 +49,23 @@ class Directions:
         found.cross = {strip: summed([part.cross[strip] for part in parts], weights) for strip in self.cross}
         return found
 
-    def emptied(self) -> Directions:
-        """Return sums of no words, for layers that are the same."""
-        found = copy(self)
-        found.cross = {strip: torch.zeros_like(products) for strip, products in self.cross.items()}
-        return found
-
-    def add_pair(self, a: Tensor, b: Tensor, out: Tensor) -> None:  # rows [words, neurons of all layers], overwritten
-        """Take words of layers a with words of layers b, for pairs a < b."""
-        self._unit(a)
-        self._unit(b)
-        self._multiply(a, b, out)
-
     def _add(self, rows: Tensor, out: Tensor) -> None:  # rows [words, neurons of all layers], overwritten
         self.without += self._unit(rows)
-        self._multiply(rows, rows, out)
-
-    def _unit(self, rows: Tensor) -> Tensor:  # [words, neurons of all layers], overwritten
-        """Give each layer's rows length one; return how many of each are 0, [layers]."""
-        nothing = torch.zeros_like(self.without)
-        for layer, columns in enumerate(self._columns):
-            own = rows[:, columns]
-            largest = own.abs().amax(dim=1, keepdim=True)  # squares of what is over it neither vanish nor overflow
-            nothing[layer] = (largest == 0).sum()
-            own /= torch.where(largest > 0, largest, 1.0)
-            own /= own.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1.0)
-        return nothing
-
-    def _multiply(self, a: Tensor, b: Tensor, out: Tensor) -> None:
         for strip, products in self.cross.items():
             left, right = (
                 rows[:, self._columns[first].start : self._columns[last - 1].stop]
-                for rows, (first, last) in ((a, strip.rows), (b, strip.columns))
+                for first, last in (strip.rows, strip.columns)
             )
             add_product(products, left, right, out[: products.numel()].view(products.shape))
+
+    def _unit(self, rows: Tensor) -> Tensor:  # [words, neurons of all layers], overwritten
+        """Give each layer's rows length one; return how many of each are 0, [layers]."""
+        return torch.stack([unit(rows[:, columns])[1] for columns in self._columns])
+
+
+def unit(rows: Tensor) -> tuple[Tensor, Tensor]:  # [words, neurons], overwritten
+    """Give rows length one; return them, and how many are 0."""
+    largest = rows.abs().amax(dim=1, keepdim=True)  # squares of what is over it neither vanish nor overflow
+    rows /= torch.where(largest > 0, largest, 1.0)
+    rows /= rows.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1.0)
+    return rows, (largest == 0).sum()

@@ -56,8 +56,23 @@ class Shuffling(Protocol):
 
 
 @runtime_checkable
+class Dealing(Protocol):
+    """A gathering that gives many orders of b's words at once, pair by pair."""
+
+    @property
+    def words(self) -> int:
+        """How many words there are."""
+
+    def dealt(self, held: Any, deal: Any, pair: tuple[int, int], numbers: Sequence[int]) -> Any:
+        """Return what a's words with b's in these orders give, `part(first, last)` of which is a gathering.
+
+        held: all that was added, of all layers side by side; deal: see `orders.Deal`.
+        """
+
+
+@runtime_checkable
 class Shuffleable(Protocol):
-    """A statistic whose gathering is Shuffling. needs_words: whether it takes all words that were added."""
+    """A statistic whose gathering is Shuffling or Dealing. needs_words: whether that takes all that was added."""
 
     needs_words: ClassVar[bool]
 
@@ -65,8 +80,8 @@ class Shuffleable(Protocol):
     def unshuffled(self) -> str:
         """Why text in another order says nothing of the measures that need it; "" where it does."""
 
-    def shuffled_bytes(self, units: list[int], rows: int) -> int:
-        """Return how many bytes holding so many rows of each unit takes, and one order more."""
+    def shuffled_bytes(self, units: list[int], rows: int, times: int) -> int:
+        """Return how many bytes holding so many rows of each unit takes, and what so many orders take at a time."""
 
 
 @runtime_checkable

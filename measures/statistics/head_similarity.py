@@ -46,7 +46,7 @@ class HeadSimilarity:
         """Return what the sums of every fold take, of all of them, and of a choice."""
         return (folds + 2) * self.bytes(units, pairs)
 
-    def shuffled_bytes(self, units: list[int], rows: int) -> int:
+    def shuffled_bytes(self, units: list[int], rows: int, times: int) -> int:
         """Return what all positions take in float32: as they are, and with the future hidden or in one piece."""
         return 8 * sum(units) * rows
 

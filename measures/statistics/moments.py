@@ -17,7 +17,7 @@ them; they are a rotation of the directions, so that products of two layers in t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,18 +39,18 @@ from layeratlas.measures.linalg import (
     weighted_squares,
 )
 from layeratlas.measures.score import ConstantLayer, TooFewWords
-from layeratlas.measures.statistics import orders
 from layeratlas.measures.statistics.bases import PrincipalBasis
 from layeratlas.measures.statistics.canonical import Canonical, canonical
 from layeratlas.measures.statistics.centring import Block
-from layeratlas.measures.statistics.directions import Directions
+from layeratlas.measures.statistics.directions import Directions, unit
 from layeratlas.measures.statistics.folds import summed
 from layeratlas.measures.statistics.norms import CrossNorms, Norms, OwnNorms
 from layeratlas.measures.statistics.strips import Strip, strips
 
 if TYPE_CHECKING:
-    from layeratlas.measures.sources.activations import Rows
+    from layeratlas.measures.statistics.dealt import Dealt
     from layeratlas.measures.statistics.drawn import Drawn
+    from layeratlas.measures.statistics.orders import Deal
     from layeratlas.measures.statistics.rotated import Rotated
 
 _ROUNDING = 2 * torch.finfo(torch.float32).eps  # a spread below this share of the mean is float32's own rounding
@@ -429,19 +429,13 @@ class Moments:
         found._layers, found._lock = {}, threading.Lock()
         return found
 
-    def orders(self, asked: orders.Asked, layer: Rows, held: Block) -> Iterator[orders.Order]:  # each [words]
-        """Give orders of all words."""
-        return orders.of_words(asked, layer.sentences())
-
     def shuffled(self, held: Block, order: Tensor) -> Moments:  # order [words]
         """Return what a's words with b's in another order give, for pairs (a, b), a < b; layers stay as they are.
 
-        held: all words, as they were added.
+        held: all words, as they were added. Of products of neurons alone, without norms or directions.
         """
         found = copy(self)
         found._cross = {strip: torch.zeros_like(products) for strip, products in self._cross.items()}
-        found._norms = self._norms.emptied() if self._norms is not None else None
-        found._directions = self._directions.emptied() if self._directions is not None else None
         room = max((products.numel() for products in self._cross.values()), default=0)
         out = torch.empty(room, dtype=self._dtype, device=self._device)
         for a, places in zip(torch.split(held.centred, _SHUFFLED), torch.split(order, _SHUFFLED), strict=True):
@@ -449,11 +443,24 @@ class Moments:
             for strip, products in found._cross.items():
                 left, right = a[:, self._side_by_side(*strip.rows)], b[:, self._side_by_side(*strip.columns)]
                 add_product(products, left, right, out[: products.numel()].view(products.shape))
-            if found._norms is not None:
-                found._norms.add_pair(a, b, self._columns)
-            if found._directions is not None:
-                found._directions.add_pair(a + held.pivot, b + held.pivot, out)
         return found
+
+    def dealt(self, held: Block, deal: Deal, pair: tuple[int, int], numbers: Sequence[int]) -> Dealt:
+        """Return what a's words with b's in these orders give, of a pair a < b. held: all words, as they were added."""
+        from layeratlas.measures.statistics.dealt import Dealt, sums
+
+        left, right = (held.centred[:, self._columns[end]] for end in pair)
+        products, norms, directions = sums(deal, numbers, left, right), None, None
+        if self._norms is not None:
+            a, b = left.double(), right.double()
+            of_a, of_b = (rows.square().sum(dim=1, keepdim=True) for rows in (a, b))
+            forth, back = sums(deal, numbers, of_a, torch.cat([b, of_b], dim=1)), sums(deal, numbers, a, of_b)
+            widest = self._layers[pair[0]].widest, self._layers[pair[1]].widest
+            norms = CrossNorms(forth[:, 0, -1], forth[:, 0, :-1], back[:, :, 0]).over(*widest)
+        if self._directions is not None:
+            rows = [rows + held.pivot[self._columns[end]] for rows, end in zip((left, right), pair, strict=True)]
+            directions = sums(deal, numbers, *(unit(one)[0] for one in rows))
+        return Dealt(self, products, norms, directions)
 
     def drawn(self, seed: int) -> Drawn:
         """Return what makes draws of what b's words in any order would give; layers stay as they are."""
@@ -496,16 +503,26 @@ class Moments:
 
     def pair(self, pairs: Sequence[tuple[int, int]]) -> Cross:
         """Return the correlations of pairs (a, b), a < b, whose layers have the same widths."""
-        products = _stacked([self._products(self._cross, a, b) for a, b in pairs])
+        products, norms, directions = _stacked([self._products(self._cross, a, b) for a, b in pairs]), None, None
+        if self._norms is not None:
+            found = [self._norms.cross(a, b, self._columns) for a, b in pairs]
+            widest = [[self._layers[pair[end]].widest for pair in pairs] for end in (0, 1)]
+            norms = CrossNorms(*(_stacked(list(parts)) for parts in zip(*found, strict=True))).over(*widest)
+        if self._directions is not None:
+            directions = _stacked([self._products(self._directions.cross, a, b) for a, b in pairs])
+        return self.cross(pairs, products, norms, directions)
+
+    def cross(
+        self, pairs: Sequence[tuple[int, int]], products: Tensor, norms: CrossNorms | None, directions: Tensor | None
+    ) -> Cross:  # products, directions [pairs, neurons_a, neurons_b]
+        """Return the correlations that sums over words about the pivots give."""
         shifts = _ends([(self._shift(a), self._shift(b)) for a, b in pairs])
         scales = _ends([(self._layers[a].inverse_std, self._layers[b].inverse_std) for a, b in pairs])
         cross = Cross(self.words, standardised(products, self.words, shifts, scales, self._dtype))
-        if self._norms is not None:
-            widest = {end: self._layers[end].widest for pair in pairs for end in pair}
-            found = [self._norms.cross(a, b, self._columns, (widest[a], widest[b])) for a, b in pairs]
-            cross.keep_norms(CrossNorms(*(_stacked(list(parts)) for parts in zip(*found, strict=True))))
-        if self._directions is not None:
-            cross.keep_directions(_stacked([self._products(self._directions.cross, a, b) for a, b in pairs]))
+        if norms is not None:
+            cross.keep_norms(norms)
+        if directions is not None:
+            cross.keep_directions(directions)
         return cross
 
     def _products(self, of: dict[Strip, Tensor], a: int, b: int) -> Tensor:  # [neurons_a, neurons_b]

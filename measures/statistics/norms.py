@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,6 +41,20 @@ class CrossNorms:
         """The same, seen from b."""
         return CrossNorms(self.products, self.weighted_a, self.weighted_b)
 
+    def over(self, widest_a: Any, widest_b: Any) -> CrossNorms:  # numbers, or [pairs]
+        """Return those of layers over these spreads."""
+        left, right = (
+            torch.as_tensor(one, dtype=torch.float64).to(self.products.device) for one in (widest_a, widest_b)
+        )
+        return CrossNorms(
+            self.products / (left * right) ** 2, self.weighted_b / (left**2 * right)[..., None],
+            self.weighted_a / (right**2 * left)[..., None],
+        )  # fmt: skip
+
+    def part(self, some: slice) -> CrossNorms:
+        """Return those of some pairs."""
+        return CrossNorms(self.products[some], self.weighted_b[some], self.weighted_a[some])
+
 
 class Norms:
     """Sums over words of every layer's squared length about the pivot, alone and with all that is side by side."""
@@ -64,21 +79,6 @@ class Norms:
             setattr(found, name, summed([getattr(part, name) for part in parts], weights))
         return found
 
-    def emptied(self) -> Norms:
-        """Return sums of no words, for layers that are the same."""
-        found = copy(self)
-        found._products, found._weighted = torch.zeros_like(self._products), torch.zeros_like(self._weighted)
-        return found
-
-    def add_pair(self, a: Tensor, b: Tensor, columns: Sequence[slice]) -> None:  # each [words, neurons of all layers]
-        """Take words of layers a with words of layers b, for pairs a < b."""
-        of_a, of_b = (torch.stack([rows[:, own].square().sum(dim=1) for own in columns], dim=1) for rows in (a, b))
-        forth, back = product(of_a.T, b), product(of_b.T, a)  # [layers, neurons of all layers]
-        for layer, own in enumerate(columns):
-            self._weighted[layer, own.stop :] += forth[layer, own.stop :]
-            self._weighted[layer, : own.start] += back[layer, : own.start]
-        self._products += of_a.double().T @ of_b.double()
-
     def own(self, index: int, columns: slice, shift: Tensor, covariance: Tensor, widest: float) -> OwnNorms:
         """Return a layer's, with its neurons over the widest one's spread."""
         shift, spread = shift / widest, float(shift @ covariance @ shift) / widest**4
@@ -86,10 +86,6 @@ class Norms:
         total, square = self._total[index] / widest**2, self._products[index, index] / widest**4
         return OwnNorms(float(total), float(square), shift, weighted, spread)
 
-    def cross(self, a: int, b: int, columns: Sequence[slice], widest: Sequence[float]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return a pair's."""
-        left, right = widest
-        return (
-            self._products[a, b] / (left * right) ** 2, self._weighted[a, columns[b]] / (left**2 * right),
-            self._weighted[b, columns[a]] / (right**2 * left),
-        )  # fmt: skip
+    def cross(self, a: int, b: int, columns: Sequence[slice]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return a pair's: Σ t_a t_b, Σ t_a (b - pivot), Σ t_b (a - pivot)."""
+        return self._products[a, b], self._weighted[a, columns[b]], self._weighted[b, columns[a]]

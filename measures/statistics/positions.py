@@ -36,7 +36,7 @@ class PositionMoments:
             return "which positions are dropped depends on which sentences meet: ask with zeros = keep"
         return ""
 
-    def shuffled_bytes(self, units: list[int], rows: int) -> int:
+    def shuffled_bytes(self, units: list[int], rows: int, times: int) -> int:
         """Return what all positions take, in float32 twice and in float64 twice."""
         return 24 * sum(units) * rows
 

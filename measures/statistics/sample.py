@@ -252,7 +252,7 @@ class Sample:
             return "it says the same whichever word goes with which, so that text in another order is no null"
         return ""
 
-    def shuffled_bytes(self, units: list[int], words: int) -> int:
+    def shuffled_bytes(self, units: list[int], words: int, times: int) -> int:
         """Return what views with words in another order take."""
         return len(units) * sum(view.bytes(min(words, self.words)) for view in self.views) + 3 * 8 * self.words**2
 

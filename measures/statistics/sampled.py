@@ -157,9 +157,11 @@ class Sampled:
 
     def orders(self, asked: Asked, layer: Rows, held: object) -> Iterator[npt.NDArray[np.int64]]:  # each [sampled]
         """Give orders of the sampled words."""
-        from layeratlas.measures.statistics.orders import of_words
+        from layeratlas.measures.statistics.orders import deals
 
-        return of_words(asked, layer.sentences()[self._chosen.numpy()])
+        sentences = layer.sentences()[self._chosen.numpy()]
+        for deal in deals(asked, sentences):
+            yield from map(deal.order, deal.numbers)
 
     def shuffled(self, held: Any, order: Tensor) -> Sampled:  # order [sampled]
         """Return the same views, in pairs (a, b), a < b, those of b with its words in another order."""

@@ -316,7 +316,8 @@ def open(address: Address | Store | None = None) -> Atlas:
 def run(
     study: Study | Address, *, store: Atlas | Store | Address | None = None, device: str = "auto",
     memory: int = MEMORY, refresh: bool = False, intervals: str | None = None, null: str | None = None,
-    workers: int | None = None, ray: str | None = None, progress: Progress | None = None,
+    workers: int | None = None, ray: str | None = None, discard_activations: bool = False,
+    progress: Progress | None = None,
 ) -> Outcome:  # fmt: skip
     """Import, extract and measure whatever a study names and the store lacks; interrupted, it can be called again.
 
@@ -325,6 +326,7 @@ def run(
     worker. intervals: of every score, "jackknife" or "bootstrap:blocks=20"; null: what chance gives, "permuted" or
     "drawn".
     workers: processes that share the work; ray: do so on Ray, "local", "auto" or a cluster's address.
+    discard_activations: once all is measured, remove their files; what is in the catalog stays.
     progress: who watches; else bars in a notebook or a terminal.
     Raises LayeratlasError; a model that fails does not stop the others, and is among the outcome's parts.
     """
@@ -335,6 +337,7 @@ def run(
     return running.run(
         named, store=_store_of(store), device=device, memory=memory, refresh=refresh, progress=progress or _progress(),
         sure=_sure(intervals, null), executor=running.executor_of(workers, ray, memory),
+        discard_activations=discard_activations,
     )  # fmt: skip
 
 

@@ -106,6 +106,9 @@ def cli(context: click.Context) -> None:
     "--only-representative-layers", "layers", type=click.IntRange(min=1), help="Of each model, spread evenly."
 )
 @click.option("--words", type=click.IntRange(min=1), help="Of each corpus, its first sentences with so many.")
+@click.option(
+    "--discard-activations", is_flag=True, help="Once all is measured, remove their files; what is known stays."
+)
 @intervals_option
 @null_option
 @workers_option
@@ -128,7 +131,7 @@ def run(
 
     chosen, sure = planning.within(load_study(study), words=words, layers=layers), Uncertainty.of(intervals, null)
     if dry_run:
-        del means["refresh"]
+        del means["refresh"], means["discard_activations"]
         given = {"sure": sure, "workers": [workers or 1, 8], "progress": _progress(), **means}
         for line in planning.forecast(store, chosen, **given):
             click.echo(visible(line))

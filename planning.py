@@ -11,8 +11,10 @@ from layeratlas.extract import runner as extraction
 from layeratlas.extract.forecast import Expected, expected, operations_a_second
 from layeratlas.measures import plan as measuring
 from layeratlas.measures.declaration import Measure
+from layeratlas.measures.figure import chosen_figures
 from layeratlas.measures.forecast import Rates, Work, calibrate
 from layeratlas.measures.tiles import Pair
+from layeratlas.running import needless_artifacts
 from layeratlas.store.errors import BadRequest
 from layeratlas.store.files import readable_size
 from layeratlas.store.progress import Progress
@@ -77,8 +79,11 @@ def forecast(
     store.merge()
     sure = sure.over(study.sure)
     study = with_controls(study, sure.untrained)
-    measures = [one for one in measuring.chosen_measures(study.measures, study.kinds) if one.kind == "activations"]
     tasks, present = extraction.plan(store, study), extraction.present(store, study)
+    asked, figures = measuring.chosen_measures(study.measures, study.kinds), chosen_figures(study.figures)
+    needless = needless_artifacts(store, tasks, present, measures=asked, figures=figures, sure=sure)
+    tasks = extraction.without(tasks, needless)
+    measures = [one for one in asked if one.kind == "activations"]
     found = [(task, expected(task)) for task in tasks]
     known = [one for _, one in found if one]
     missing = [*_of_store(store, present, measures, sure), *_to_come(present, known, len(measures))]

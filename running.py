@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +21,7 @@ from layeratlas.measures.declaration import Measure
 from layeratlas.measures.figure import Figure, chosen_figures
 from layeratlas.measures.registry import SYMMETRIC, VERSIONS, asked, configuration
 from layeratlas.measures.tiles import Tile
+from layeratlas.store.discard import Discarded, discard, require_here
 from layeratlas.store.errors import BadRequest, NothingYet
 from layeratlas.store.progress import Progress, Silent
 from layeratlas.store.results import ensure_results
@@ -86,6 +87,7 @@ class Means:
     sure: Uncertainty = NOTHING  # what is asked beside scores
     progress: Progress = field(default_factory=Silent)
     executor: Executor = field(default_factory=InProcess)
+    discard_activations: bool = False  # once all is measured
 
 
 def open_store(root: str | Path | Store | None = None) -> Store:
@@ -98,6 +100,7 @@ def open_store(root: str | Path | Store | None = None) -> Store:
 def run(
     study: Study | str | Path, *, store: Store | str | Path | None = None, device: str = "auto", memory: int = MEMORY,
     refresh: bool = False, progress: Progress | None = None, sure: Uncertainty = NOTHING, executor: Executor | int = 1,
+    discard_activations: bool = False,
 ) -> Outcome:  # fmt: skip
     """Import, extract and measure whatever a study names and the store lacks; interrupted, it can be called again.
 
@@ -105,14 +108,18 @@ def run(
     device: `auto`, `cpu`, `cuda` …; attention is compared on the CPU. memory: bytes for the sums of one pass, of each
     worker. sure: what to find out beside scores, in place of what the study says of it.
     executor: how many processes of this machine do it, or `OnRay(...)`; 1 is this process.
+    discard_activations: once all is measured, remove their files; what is in the catalog stays.
     Raises LayeratlasError; a model that fails does not stop the others, and is among the outcome's parts.
     """
     chosen = study if isinstance(study, Study) else load_study(Path(study))
     means = Means(
         device, memory, refresh, sure.over(chosen.sure), progress or Silent(),
-        executor_of(executor) if isinstance(executor, int) else executor,
+        executor_of(executor) if isinstance(executor, int) else executor, discard_activations,
     )  # fmt: skip
-    return _run(open_store(store), with_controls(chosen, means.sure.untrained), means)
+    opened = open_store(store)
+    if discard_activations:
+        require_here(opened)
+    return _run(opened, with_controls(chosen, means.sure.untrained), means)
 
 
 def executor_of(workers: int | None = None, ray: str | None = None, memory: int = 0) -> Executor:
@@ -134,18 +141,56 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
     store.merge()
     measures = measuring.chosen_measures(study.measures, study.kinds)
     tasks, known = extraction.plan(store, study), extraction.present(store, study)
-    said = (*said, *extraction.restate(store, study))
-    figures = chosen_figures(study.figures)
+    said, figures = (*said, *extraction.restate(store, study)), chosen_figures(study.figures)
+    needless = (
+        set()
+        if means.refresh
+        else needless_artifacts(store, tasks, known, measures=measures, figures=figures, sure=means.sure)
+    )
+    tasks = extraction.without(tasks, needless)
     lacking = measuring.missing_figures(store, known, figures)
     missing = measuring.plan(store, known, measures, sure=means.sure)
     if not (means.refresh or tasks or lacking or missing or _unset(store, known, measures, means)):
-        return Outcome((*said, f"nothing to do: {len(known)} layers are extracted and every pair is measured"))
+        apart = f" ({len(needless):,} without their activations, which nothing lacks)" if needless else ""
+        layers = f"{len(known) + len(needless)} layers{apart}"
+        outcome = Outcome((*said, f"nothing to do: {layers} are extracted and every pair is measured"))
+        return _discarded(store, study, outcome) if means.discard_activations else outcome
     with _working(store, means) as work:
         extracted, measured = work.study(study, tasks, measures, figures)
         if measured.damaged:
             means.progress.note(f"rebuilding {len(measured.damaged)} damaged artifacts")
-            extracted, measured = work.study(study, extraction.plan(store, study), measures, figures)
-    return Outcome(said, (extracted, measured), store.waiting())
+            again = extraction.without(extraction.plan(store, study), needless)
+            extracted, measured = work.study(study, again, measures, figures)
+    outcome = Outcome(said, (extracted, measured), store.waiting())
+    return _discarded(store, study, outcome) if means.discard_activations else outcome
+
+
+def needless_artifacts(
+    store: Store, tasks: Sequence[extraction.Task], present: Sequence[ArtifactRow], *, measures: Sequence[Measure],
+    figures: Sequence[Figure], sure: Uncertainty,
+) -> set[str]:  # fmt: skip
+    """Return the artifacts (fingerprints) without files of which all that is asked is known: discarded, or others'."""
+    named = {
+        task.identity(place).artifact: (task.content.corpus, place[0])
+        for task in tasks if task.located for place in task.missing or ()
+    }  # fmt: skip
+    absent = [replace(row, damaged=None) for row in store.without_files(named)]
+    known = {row.artifact for row in absent}
+    new = {where for artifact, where in named.items() if artifact not in known}  # to be compared with all that there is
+    new |= {(task.content.corpus, kind) for task in tasks if task.missing is None for kind in task.study.kinds}
+    rows = [*present, *absent] if absent else []
+    lacking = {one for tile in measuring.plan(store, rows, measures, sure=sure) for one in tile.artifacts}
+    lacking |= {artifact for artifact, _ in measuring.missing_figures(store, rows, figures)}
+    return {row.artifact for row in absent if row.artifact not in lacking and (row.corpus, row.kind) not in new}
+
+
+def _discarded(store: Store, study: Study, outcome: Outcome) -> Outcome:
+    """Discard the activations of a study that went well."""
+    if outcome.exit_code or outcome.waiting:
+        gone = Discarded(kept="not all went well")
+    else:
+        gone = discard(store, extraction.present(store, study))
+    return replace(outcome, parts=(*outcome.parts, gone))
 
 
 def extract(store: Store, study: Study, means: Means) -> Outcome:

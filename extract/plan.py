@@ -24,7 +24,7 @@ Place = tuple[str, int]
 class Task:
     """One model over one corpus. `missing` are its artifacts, None when only loading the model tells how many it has.
 
-    A model that cannot be found has a `problem` and no `located`.
+    A model that cannot be found has a `problem` and no `located`. needless: fingerprints of what may be missing.
     """
 
     model: ModelSpec
@@ -34,6 +34,7 @@ class Task:
     located: Located | None = None
     missing: tuple[Place, ...] | None = None
     problem: str | None = None
+    needless: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -74,6 +75,19 @@ def plan(store: Store, study: Study) -> list[Task]:
     return [task for task in planned if task.missing != ()]
 
 
+def without(tasks: Iterable[Task], needless: Iterable[str]) -> list[Task]:
+    """Return tasks without these artifacts (fingerprints), which nothing that is asked lacks."""
+    left_out = frozenset(needless)
+    found = [
+        task if task.missing is None else replace(
+            task, needless=left_out,
+            missing=tuple(place for place in task.missing if task.identity(place).artifact not in left_out),
+        )
+        for task in tasks
+    ]  # fmt: skip
+    return [task for task in found if task.missing != ()]
+
+
 def present(store: Store, study: Study) -> list[ArtifactRow]:
     """Return the artifacts that a study names and the store has, sound ones only, in the study's order."""
     rows = [row for row in store.artifacts() if sound(store, row)]
@@ -108,7 +122,7 @@ def missing(
     has = {kind: own for kind, own in layers.items() if own is not None}
     if has.keys() != layers.keys():
         return None
-    there = {row.artifact for row in rows if row.weights == weights and sound(store, row)}
+    there = {row.artifact for row in rows if row.weights == weights and sound(store, row)} | task.needless
     return tuple(place for place in places(study, has) if task.identity(place).artifact not in there)
 
 

@@ -15,7 +15,7 @@ from layeratlas.allocator import large_blocks_kept
 from layeratlas.executors.base import InProcess
 from layeratlas.extract import corpora, vocabulary
 from layeratlas.extract.foreign import is_out_of_memory, reason_of
-from layeratlas.extract.plan import Place, Task, by_kind, missing, places, plan, present, resting_place, sound
+from layeratlas.extract.plan import Place, Task, by_kind, missing, places, plan, present, resting_place, sound, without
 from layeratlas.extract.restate import restate
 from layeratlas.extract.takes import take_of
 from layeratlas.store.errors import ArtifactDamaged, BadRequest, LayeratlasError
@@ -391,4 +391,16 @@ def _out_of_memory(task: Task) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["Extracting", "Extractor", "Failure", "Job", "Summary", "Task", "extract", "plan", "present", "restate"]
+__all__ = [
+    "Extracting",
+    "Extractor",
+    "Failure",
+    "Job",
+    "Summary",
+    "Task",
+    "extract",
+    "plan",
+    "present",
+    "restate",
+    "without",
+]

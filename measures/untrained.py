@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from layeratlas.measures.declaration import Measure
-from layeratlas.store.store import ArtifactRow, Store
+from layeratlas.store.store import DISCARDED, ArtifactRow, Store
 from layeratlas.store.uncertainty import UNTRAINED, Untrained
 
 
@@ -27,7 +27,10 @@ class Against(NamedTuple):
 def missing(store: Store, artifacts: Sequence[ArtifactRow], measures: Mapping[str, Measure]) -> list[Against]:
     """Return the scores of these artifacts, under these measures (by fingerprint), that lack it and have copies."""
     given = [row.artifact for row in artifacts], list(measures), Untrained().settings
-    return [Against(*row) for row in store.rows(_MISSING.replace("{copies}", _COPIES), *given)]
+    return [
+        Against(*row)
+        for row in store.rows(_MISSING.replace("{copies}", _COPIES).replace("{discarded}", DISCARDED), *given)
+    ]
 
 
 def rows_of(found: Sequence[Against], measures: Mapping[str, Measure], run: str) -> list[dict[str, Any]]:
@@ -63,7 +66,7 @@ copies AS (
     SELECT b.id AS trained, u.id AS copy
     FROM {copies}
     JOIN base.artifacts b ON b.weights = m.weights AND b.artifact IN (SELECT unnest($1))
-    JOIN base.artifacts u ON u.weights = c.weights AND u.damaged IS NULL
+    JOIN base.artifacts u ON u.weights = c.weights AND coalesce(u.damaged, '{discarded}') = '{discarded}'
         AND (u.layer, u.kind, u.corpus, u.settings) = (b.layer, b.kind, b.corpus, b.settings)),
 against AS (
     SELECT k.configuration, s.artifact_a AS a, s.artifact_b AS b, s.value, list(t.value ORDER BY t.artifact_b) AS found

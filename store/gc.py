@@ -18,7 +18,7 @@ from layeratlas.store.files import orphans
 from layeratlas.store.former import STAGING
 from layeratlas.store.log import COLUMNS, Segment
 from layeratlas.store.merge import BESIDE, KEYS
-from layeratlas.store.store import Store
+from layeratlas.store.store import DISCARDED, Store
 from layeratlas.store.verify import artifact_files
 
 
@@ -102,7 +102,8 @@ class _Look:
 
     def _artifacts(self) -> tuple[list[Found], list[Found]]:
         """Return files of artifacts that the catalog does not have: of what was forgotten, and others."""
-        known = {path for (path,) in self._store.rows("SELECT path FROM base.artifacts WHERE path IS NOT NULL")}
+        sql = "SELECT path FROM base.artifacts WHERE path IS NOT NULL AND damaged IS DISTINCT FROM $1"
+        known = {path for (path,) in self._store.rows(sql, DISCARDED)}
         forgotten = {(what, key): before for what, key, before in self._store.rows(_FORGOTTEN)}
         garbage, kept = [], []
         for path in (self._root / name for name in artifact_files(self._root) if name not in known):

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from layeratlas.store.artifacts.base import Artifact
 
 
+#: Why an artifact is not there that nobody misses.
+DISCARDED = "discarded when its study was finished"
+
+
 @dataclass(frozen=True)
 class ModelRow:
     """A model that the catalog knows. `layers` counts the blocks, so that layers run from 0 to it.
@@ -288,18 +292,21 @@ class Store:
         return [CorpusRow(*row) for row in self.rows(sql)]
 
     def artifacts(self, models: Collection[str] = ()) -> list[ArtifactRow]:
-        """The artifacts that the catalog knows, of our own making; of these models only. Raises BadRequest."""
-        sql = (
-            "SELECT a.artifact, a.weights, m.name, a.corpus, a.kind, a.layer, a.words_from_tokens, a.words, a.units, "
-            "a.word_set, a.path, a.bytes, a.sha256, a.damaged FROM base.artifacts a JOIN base.models m USING (weights) "
-            "WHERE a.path IS NOT NULL ORDER BY m.id, a.layer"
-        )
-        rows = [ArtifactRow(*row) for row in self.rows(sql)]
+        """The artifacts of which this store has or should have the files; of these models only. Raises BadRequest."""
+        here = "a.path IS NOT NULL AND a.damaged IS DISTINCT FROM $1"
+        rows = [ArtifactRow(*row) for row in self.rows(_ARTIFACTS.format(here), DISCARDED)]
         known = {row.model for row in rows}
         for model in models:
+            if model not in known and model in {row.name for row in self.models()}:
+                raise BadRequest(f"there are no files of {model} here: `layeratlas extract` with its id makes some")
             if model not in known:
                 raise BadRequest(unknown("model", model, known))
         return [row for row in rows if not models or row.model in models]
+
+    def without_files(self, artifacts: Collection[str]) -> list[ArtifactRow]:
+        """Return those of these artifacts (fingerprints) that are known, but discarded, or never were here."""
+        where = "a.artifact IN (SELECT unnest($1)) AND (a.path IS NULL OR a.damaged = $2)"
+        return [ArtifactRow(*row) for row in self.rows(_ARTIFACTS.format(where), list(artifacts), DISCARDED)]
 
     def waiting_pairs(self) -> set[tuple[str, str, str]]:
         """Return (configuration, artifact_a, artifact_b) of what waits in the log, finished but not merged yet.
@@ -359,6 +366,12 @@ class Store:
             self.write("runs", [{**begun, "finished": provenance.now(), "outcome": outcome}])
             self.merge()
 
+
+_ARTIFACTS = (
+    "SELECT a.artifact, a.weights, m.name, a.corpus, a.kind, a.layer, a.words_from_tokens, a.words, a.units, "
+    "a.word_set, a.path, a.bytes, a.sha256, a.damaged FROM base.artifacts a JOIN base.models m USING (weights) "
+    "WHERE {} ORDER BY m.id, a.layer"
+)
 
 _MISSING_PAIRS = """
 WITH chosen AS (

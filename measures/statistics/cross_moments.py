@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from layeratlas.measures.statistics import dealt, strips
+from layeratlas.measures.statistics import strips
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -64,7 +64,9 @@ class CrossMoments:
 
     def shuffled_bytes(self, units: list[int], words: int, times: int) -> int:
         """Return what all words take, twice as float32: as they are, and what reading leaves; and orders of a pair."""
-        return 8 * sum(units) * words + 24 * max(units, default=0) * words + dealt.bytes_of(units, times)
+        from layeratlas.measures.statistics.dealt import bytes_of
+
+        return 8 * sum(units) * words + 24 * max(units, default=0) * words + bytes_of(units, times)
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take."""

@@ -10,6 +10,7 @@ from layeratlas.queries.core.table import Table
 from layeratlas.queries.core.usual import OWN
 from layeratlas.store.identity import SENTENCES
 from layeratlas.store.kinds import KINDS
+from layeratlas.store.store import DISCARDED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -20,7 +21,7 @@ DETAILS = ("licence", "corpus_licence")  # columns of models × layers that term
 def overview(catalog: DuckDBPyConnection) -> list[Table]:
     """Return the tables of `layeratlas status`: models × layers, measures, and problems if there are any."""
     values = {"kinds": list(KINDS), "first_layers": [kind.first_layer for kind in KINDS.values()]}
-    values |= {"own": OWN, "sentences": list(SENTENCES)}
+    values |= {"own": OWN, "sentences": list(SENTENCES), "discarded": DISCARDED}
     models, measures, problems = (
         ask(catalog, load(__package__, name), values, what=what)
         for name, what in (

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layeratlas.measures.sources.activations import ArtifactRows
 from layeratlas.store import catalog
 from layeratlas.store.artifacts.activations import ActivationWriter, read_chunks, read_keys
 from layeratlas.store.artifacts.base import Artifact, check, describe
@@ -89,6 +90,18 @@ def write(root: Path, rows: int = 5000, identity: ArtifactIdentity = IDENTITY, m
             writer.write(place, place % 3, [f"w{i}" for i in place], part)
     assert writer.artifact is not None
     return writer.artifact
+
+
+@pytest.mark.parametrize("left_out", [[], [3, 4000]])
+def test_blocks_may_be_smaller_than_row_groups(tmp_path: Path, left_out: list[int]) -> None:
+    path = tmp_path / write(tmp_path).path
+    kept = np.ones(5000, bool)
+    kept[left_out] = False
+    rows = ArtifactRows("a", path, 8, int(kept.sum()), kept if left_out else None)
+    chunks = list(rows.chunks(512))
+    assert [len(chunk) for chunk in chunks] == [512] * 9 + [5000 - len(left_out) - 9 * 512]
+    expected = np.random.default_rng(3).standard_normal((5000, 8)).astype(np.float32)[kept]
+    np.testing.assert_array_equal(np.concatenate(chunks), expected)
 
 
 def test_an_artifact_reads_back_and_describes_itself(tmp_path: Path) -> None:

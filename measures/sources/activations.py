@@ -91,7 +91,9 @@ class ArtifactRows:
         """Read the kept words, `words` at a time."""
         with readable(self.name, self.path):
             chunks = read_chunks(self.path, rows=words)
-            yield from chunks if self.kept is None else _rechunked(chunks, self.kept, words)
+            for chunk in chunks if self.kept is None else _rechunked(chunks, self.kept, words):
+                for start in range(0, len(chunk), words):  # a row group may have more
+                    yield chunk[start : start + words]
 
     def sentences(self) -> npt.NDArray[np.int32]:  # [words]
         """Read the sentences' numbers, of the kept words."""

@@ -55,6 +55,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python bench/moments.py
 	$(BIN)/python bench/small.py
 	$(BIN)/python bench/wide.py
+	$(BIN)/python bench/curves.py
 	$(BIN)/python bench/forecast.py
 	$(BIN)/python bench/samples.py
 	$(BIN)/python bench/sharing.py

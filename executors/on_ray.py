@@ -6,6 +6,7 @@ others go on. Workers end with the process that has them.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -77,7 +78,9 @@ class OnRay:
                 ray.init(include_dashboard=False, **quiet)
             else:
                 with tempfile.TemporaryDirectory() as folder:
-                    ray.init(self.address, runtime_env={"py_modules": [str(_code(Path(folder)))]}, **quiet)
+                    ours = {name: value for name, value in os.environ.items() if name.startswith("LAYERATLAS_")}
+                    there = {"py_modules": [str(_code(Path(folder)))], "env_vars": ours}
+                    ray.init(self.address, runtime_env=there, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             said = " ".join(str(error).split())[:300]
             raise BadRequest(f"there is no Ray cluster at '{self.address}': {said}") from error

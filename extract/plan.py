@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -152,11 +151,7 @@ def _identity(study: Study, located: Located, corpus: str, place: Place) -> Arti
 
 def sound(store: Store, row: ArtifactRow) -> bool:
     """Tell whether an artifact's file is there in full and was never found damaged; its bytes are not read."""
-    try:
-        found = (store.root / row.path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return row.damaged is None and stat.S_ISREG(found.st_mode) and found.st_size == row.bytes
+    return row.damaged is None and store.has(row)
 
 
 def resting_place(task: Task, place: Place) -> str:

@@ -210,7 +210,7 @@ class Auditor:
         used = list(dict.fromkeys(artifact for one in drawn for artifact in one.key[1:]))
         place = {artifact: index for index, artifact in enumerate(used)}
         ends = {tuple(sorted((place[a], place[b]))) for a, b in (one.key[1:] for one in drawn)}
-        layers = source.from_artifacts(self.store.root, [rows[artifact] for artifact in used])
+        layers = source.from_artifacts(self.store, [rows[artifact] for artifact in used])
         device = self.device if self.device.type in source.DEVICES else CPU
         how = How(device=device, memory=self.memory)
         return {

@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
     from layeratlas.measures.engine import How
 
 Clock = Callable[[], float]
-_LARGE = 1024  # neurons from which a run is made once: they waver less
+_MEDIUM, _LARGE = 512, 1024  # neurons from which a run is made three times, or once: it wavers less the longer it takes
 _CUBIC = 3.2  # the power of decompositions: a little more than 3, since large matrices leave the cache
 
 #: Small runs: layers, neurons, words. The largest take a few seconds on one core.
 RUNS = (
-    (2, 64, 1024), (8, 64, 1024), (16, 64, 4096), (2, 256, 1024), (6, 256, 1024), (6, 256, 8192), (2, 512, 2048),
-    (4, 512, 2048), (3, 512, 8192), (2, 1024, 2048), (3, 1024, 4096),
-    (2, 2048, 2048),
+    (2, 64, 1024), (8, 64, 1024), (16, 64, 4096), (16, 128, 4096), (2, 256, 1024), (6, 256, 1024), (6, 256, 8192),
+    (2, 512, 2048), (4, 512, 2048), (3, 512, 8192), (2, 1024, 2048), (3, 1024, 4096), (2, 2048, 2048),
 )  # fmt: skip
 
 
@@ -73,11 +73,8 @@ def calibrate(measures: Sequence[Measure], how: How, progress: Progress, *, cloc
         run(measures, how, *RUNS[0])  # what is imported and set up once
         for layers, neurons, words in RUNS:
             terms.append(work_of(layers, neurons, words).terms())
-            taken.append(
-                min(
-                    run(measures, how, layers, neurons, words, clock=clock) for _ in range(2 if neurons < _LARGE else 1)
-                )
-            )
+            times = 1 if neurons >= _LARGE else 3 if neurons >= _MEDIUM else 7
+            taken.append(median(run(measures, how, layers, neurons, words, clock=clock) for _ in range(times)))
             advance(1)
     weighed = np.array(terms) / np.array(taken)[:, None]
     largest = np.abs(weighed).max(axis=0)

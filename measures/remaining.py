@@ -163,7 +163,7 @@ class Remaining:
         """Return the pairs that one process takes at once: what memory allows, or its share where others work too."""
         rows = [self._rows[one] for one in tile.artifacts]
         self._store.bring(rows)  # of some kinds, what a pair costs stands in the files
-        layers = source_of(tile.kind).from_artifacts(self._store.root, rows)
+        layers = source_of(tile.kind).from_artifacts(self._store, rows)
         chosen = [self._measures[one] for one in tile.configurations]
         workers = self._at_work()
         return tiles_of(tile.kind, layers, tile.pairs, chosen, self._memory, groups=workers, sure=self._sure)[0]

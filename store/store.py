@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedIOBase
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -166,6 +168,22 @@ class Store:
             "sha256": artifact.sha256, "run": run,
         }  # fmt: skip
         self.write("artifacts", [row])
+
+    def has(self, artifact: ArtifactRow) -> bool:
+        """Tell whether an artifact's file is there, with as many bytes as were written; they are not read."""
+        try:
+            found = (self.root / artifact.path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_size == artifact.bytes
+
+    def keeps(self, artifact: ArtifactRow) -> bool:
+        """Tell whether an artifact is read from a file of this machine, which `bring` provides."""
+        return True
+
+    def opened(self, path: str) -> Path | BufferedIOBase:
+        """Return from where an artifact's file is read: in a store of this machine its path."""
+        return self.root / path
 
     def bring(self, artifacts: Collection[ArtifactRow]) -> None:
         """Make sure that these artifacts' files can be read here: they are, in a store of this machine."""

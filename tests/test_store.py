@@ -97,7 +97,7 @@ def test_blocks_may_be_smaller_than_row_groups(tmp_path: Path, left_out: list[in
     path = tmp_path / write(tmp_path).path
     kept = np.ones(5000, bool)
     kept[left_out] = False
-    rows = ArtifactRows("a", path, 8, int(kept.sum()), kept if left_out else None)
+    rows = ArtifactRows("a", str(path), 8, int(kept.sum()), kept if left_out else None, Path)
     chunks = list(rows.chunks(512))
     assert [len(chunk) for chunk in chunks] == [512] * 9 + [5000 - len(left_out) - 9 * 512]
     expected = np.random.default_rng(3).standard_normal((5000, 8)).astype(np.float32)[kept]

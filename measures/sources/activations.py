@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from io import BufferedIOBase
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,10 +18,10 @@ from torch import Tensor
 
 from layeratlas.measures.folds import cut, lengths_of
 from layeratlas.measures.score import MeasureError, NotFinite, UnalignedWords
-from layeratlas.measures.sources.reading import float64, readable
+from layeratlas.measures.sources.reading import float64, read_ahead, readable
 from layeratlas.measures.statistics.centring import Block, Centring
 from layeratlas.store.artifacts.activations import read_chunks, read_keys
-from layeratlas.store.store import ArtifactRow
+from layeratlas.store.store import ArtifactRow, Store
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # where its products can be made
 _BLOCK_BYTES = 384 * 2**20  # of one block of words, all layers of a tile side by side
@@ -82,15 +83,19 @@ class ArtifactRows:
     """One artifact's activations, less the words that its counterparts do not have."""
 
     name: str
-    path: Path
+    path: str  # below its store
     units: int
     words: int
     kept: npt.NDArray[np.bool_] | None  # [words in the file]; None keeps all
+    opened: Callable[[str], Path | BufferedIOBase]  # a file by its path
 
     def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons]
         """Read the kept words, `words` at a time."""
         with readable(self.name, self.path):
-            chunks = read_chunks(self.path, rows=words)
+            file = self.opened(self.path)
+            chunks = read_chunks(file, rows=words)
+            if not isinstance(file, Path):  # it is elsewhere: a block more is on its way
+                chunks = read_ahead(chunks)
             for chunk in chunks if self.kept is None else _rechunked(chunks, self.kept, words):
                 for start in range(0, len(chunk), words):  # a row group may have more
                     yield chunk[start : start + words]
@@ -98,7 +103,7 @@ class ArtifactRows:
     def sentences(self) -> npt.NDArray[np.int32]:  # [words]
         """Read the sentences' numbers, of the kept words."""
         with readable(self.name, self.path):
-            numbers = read_keys(self.path)[:, 0]
+            numbers = read_keys(self.opened(self.path))[:, 0]
         return numbers if self.kept is None else numbers[self.kept]
 
 
@@ -209,15 +214,17 @@ def _block_words(neurons: int, size: int) -> int:
     return next((words for words in _BLOCK_WORDS if words * neurons * size <= _BLOCK_BYTES), _BLOCK_WORDS[-1])
 
 
-def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[ArtifactRows]:
+def from_artifacts(store: Store, artifacts: Sequence[ArtifactRow]) -> list[ArtifactRows]:
     """Return readers that all give the same words in the same order."""
     examples = {row.word_set: row for row in artifacts}
     if len(examples) == 1:
-        return [ArtifactRows(row.title, root / row.path, row.units, row.words, None) for row in artifacts]
-    keys = {word_set: _packed(read_keys(root / row.path)) for word_set, row in examples.items()}
+        return [ArtifactRows(row.title, row.path, row.units, row.words, None, store.opened) for row in artifacts]
+    keys = {word_set: _packed(read_keys(store.opened(row.path))) for word_set, row in examples.items()}
     common = reduce(np.intersect1d, keys.values())
     kept = {word_set: np.isin(have, common) for word_set, have in keys.items()}
-    return [ArtifactRows(row.title, root / row.path, row.units, len(common), kept[row.word_set]) for row in artifacts]
+    return [
+        ArtifactRows(row.title, row.path, row.units, len(common), kept[row.word_set], store.opened) for row in artifacts
+    ]
 
 
 def from_array(name: str, array: Any) -> ArrayRows:

@@ -24,7 +24,7 @@ from layeratlas.measures.score import MeasureError, NotAttention, NotFinite, Una
 from layeratlas.measures.sources.reading import float64, readable
 from layeratlas.measures.sources.sentences import Queries, Run, Weights, entering, head_slices, lay_out
 from layeratlas.store.artifacts.attention import GROUP_BYTES, read_chunks, read_keys, read_longest
-from layeratlas.store.store import ArtifactRow
+from layeratlas.store.store import ArtifactRow, Store
 
 DEVICES = ("cpu",)  # where its products are made
 STRETCH_BYTES = 12 * 2**20  # of sentences side by side: many to a product, and still in a processor's last cache
@@ -285,13 +285,13 @@ def _aligned(sources: Sequence[Sentences], layers: Sequence[Weights | None], num
     return next(iter(lengths.values()), 0)  # type: ignore[return-value]
 
 
-def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[ArtifactSentences]:
+def from_artifacts(store: Store, artifacts: Sequence[ArtifactRow]) -> list[ArtifactSentences]:
     """Return readers that all give the same sentences, word for word, in the same order.
 
     A row of attention is spread over all words of its sentence: where one model lacks a word, the sentence is left out.
     """
     examples = {row.word_set: row for row in artifacts}
-    keys = {word_set: _sentences(read_keys(root / row.path)) for word_set, row in examples.items()}
+    keys = {word_set: _sentences(read_keys(store.root / row.path)) for word_set, row in examples.items()}
     common = reduce(lambda a, b: a & b, (set(have.items()) for have in keys.values()))
     words = sum(len(word) for _, word in common) // 4
     kept = {word_set: np.array([item in common for item in have.items()], bool) for word_set, have in keys.items()}
@@ -299,7 +299,7 @@ def from_artifacts(root: Path, artifacts: Sequence[ArtifactRow]) -> list[Artifac
         ArtifactSentences(
             row.title, path, row.units, words, read_longest(path), None if len(keys) == 1 else kept[row.word_set]
         )
-        for row, path in ((row, root / row.path) for row in artifacts)
+        for row, path in ((row, store.root / row.path) for row in artifacts)
     ]
 
 

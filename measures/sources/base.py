@@ -66,7 +66,7 @@ class Kind(Protocol):
     def together(self, blocks: Sequence[Any]) -> tuple[Any, int]:
         """Return blocks as one, of what can be shuffled; and how many words cannot, so that they are not in it."""
 
-    def from_artifacts(self, root: Any, artifacts: Sequence[Any]) -> list[Any]:
+    def from_artifacts(self, store: Any, artifacts: Sequence[Any]) -> list[Any]:
         """Return sources that read these artifacts, what all of them have, in the same order."""
 
     def from_array(self, name: str, array: Any) -> Any:

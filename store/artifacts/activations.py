@@ -7,6 +7,7 @@ in the path, from which readers of folders take them, and in the file's own meta
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,13 @@ writer = ActivationWriter
 TEXT = ("token",)
 
 
-def read_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, word
+def read_keys(path: Path | BufferedIOBase) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, word
     """Return which words an artifact holds, in order."""
     table = pq.read_table(path, columns=["sentence", "word"], partitioning=None)
     return np.stack([table["sentence"].to_numpy(), table["word"].to_numpy()], axis=1)
 
 
-def read_chunks(path: Path, *, rows: int = 0) -> Iterator[npt.NDArray[Any]]:  # each [≤ rows, neurons]
+def read_chunks(path: Path | BufferedIOBase, *, rows: int = 0) -> Iterator[npt.NDArray[Any]]:  # each [≤ rows, neurons]
     """Stream an artifact's activations, in order, about `rows` words at a time: whole row groups, but at least one.
 
     Memory: one chunk, and none of it is kept here. Pages whose checksum is wrong raise an OSError.

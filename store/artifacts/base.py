@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from io import BufferedIOBase
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -216,7 +217,7 @@ def check(root: Path, path: str, *, size: int, sha256: str) -> None:
         raise ArtifactDamaged(f"{path} has changed since it was written (SHA-256 differs)")
 
 
-def read_groups(path: Path, columns: list[str], *, rows: int) -> Iterator[pa.Table]:
+def read_groups(path: Path | BufferedIOBase, columns: list[str], *, rows: int) -> Iterator[pa.Table]:
     """Stream some columns of a file, about `rows` rows at a time: whole row groups, but at least one.
 
     Memory: one chunk, and none of it is kept here. Pages whose checksum is wrong raise an OSError.

@@ -6,10 +6,12 @@ artifacts that were needed: a cache, whose loss costs time. Whatever is written 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,7 @@ class StoreElsewhere(Store):
         self._address = address
         self.place: Shared = open_place(address)
         self._listed_at = -_FRESH
+        self._sizes: dict[str, tuple[float, dict[str, int]]] = {}  # of the files of a kind, and when they were listed
         self.claims: Leases = Leases(self.place, self._forget_listing)
 
     @property
@@ -100,9 +103,27 @@ class StoreElsewhere(Store):
                 raise
             raise NothingYet(f"there is nothing in {self.title} yet: run `layeratlas run STUDY.toml`") from error
 
+    def has(self, artifact: ArtifactRow) -> bool:
+        """Tell whether a file is here or there; what is there was listed a few seconds ago at most."""
+        if super().has(artifact):
+            return True
+        listed_at, sizes = self._sizes.get(artifact.kind, (-_FRESH, {}))
+        if time.monotonic() - listed_at >= _FRESH:
+            sizes = self.place.sizes(artifact.kind)
+            self._sizes[artifact.kind] = time.monotonic(), sizes
+        return sizes.get(artifact.path) == artifact.bytes
+
+    def keeps(self, artifact: ArtifactRow) -> bool:
+        """Tell whether a copy is kept here: of activations not where $LAYERATLAS_COPIES is `none`."""
+        return artifact.kind != "activations" or os.environ.get("LAYERATLAS_COPIES") != "none"
+
+    def opened(self, path: str) -> Path | BufferedIOBase:
+        """Return the path of a file that is here, or else the file there, of which parts are read."""
+        return self.root / path if (self.root / path).is_file() else self.place.open(path)
+
     def bring(self, artifacts: Collection[ArtifactRow]) -> None:
         """Fetch artifacts that are not here. One that is not whole there either is left to whoever reads it."""
-        missing = [row for row in artifacts if not (self.root / row.path).is_file()]
+        missing = [row for row in artifacts if self.keeps(row) and not (self.root / row.path).is_file()]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._fetch, missing))
 

@@ -56,6 +56,14 @@ def test_a_run_goes_on_where_it_was_ended(tmp_path: Path, monkeypatch: pytest.Mo
     freeze.run(["bert-tiny-domain"], 1, 1, results, said.append)
     assert len(said) == 7 and json.loads(results.read_text()) == once, "the same seed gives the same accuracy"
     assert freeze.table(once).count("\n") == 2
+    [changed] = [record["similarity"] for record in once if not record["frozen"]]
+    assert len(changed) == 5 and all(0.5 < one < 1 for one in changed)
+
+
+def test_how_similar_layers_stay_is_said_with_an_interval_over_seeds() -> None:
+    records = [{"copy": "c", "frozen": 0, "seed": seed, "accuracy": 1, "similarity": [0.9, value]}
+               for seed, value in enumerate((0.5, 0.6, 0.7))]  # fmt: skip
+    assert freeze.similarities(records).splitlines()[2] == "| `c` | 3 | 0.900 ± 0.000 | 0.600 ± 0.248 |"
 
 
 def test_what_is_lost_has_a_paired_interval_over_seeds() -> None:

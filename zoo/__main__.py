@@ -62,7 +62,8 @@ def freeze(names: tuple[str, ...], everything: bool, seeds: int, epochs: int | N
     if not names and not everything:
         raise click.UsageError(f"name a copy or say --all; there are {', '.join(FINETUNED)}")
     freezing.run(names or list(FINETUNED), seeds, epochs, into or freezing.RESULTS, click.echo)
-    click.echo(freezing.table(freezing.load(into or freezing.RESULTS)))
+    found = freezing.load(into or freezing.RESULTS)
+    click.echo(f"{freezing.table(found)}\n\n{freezing.similarities(found)}")
 
 
 @main.command("list")

@@ -2,8 +2,9 @@
 
 Wu et al. (2020) see that fine-tuning changes the upper layers most, and advise to leave the lower ones as they are.
 This tests the advice: copies are fine-tuned again with the lowest 0, 1, 2, … layers frozen, with several seeds (of the
-classifier, the order of examples and the dropout). Layers count as in layeratlas: 0 is the embeddings,
-then one a block.
+classifier, the order of examples and the dropout). Beside the accuracy of a copy of which nothing is frozen stands the
+similarity of each of its layers to its pre-trained self, so that copies of several seeds say how sure that is. Layers
+count as in layeratlas: 0 is the embeddings, then one a block.
 """
 
 import json
@@ -13,16 +14,20 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
 
+from layeratlas.measures import compare
 from layeratlas.store.student import quantile
-from zoo.finetune import accuracy, fit, load_task, pretrained
+from zoo.finetune import Labelled, accuracy, batch, fit, load_task, pretrained
 from zoo.objectives import Model
 from zoo.specs import FINETUNED
 
 RESULTS = Path(__file__).parent / "freezing.json"
 #: By how much accuracy may differ and still be called the same.
 MARGIN = 0.01
+_EXAMPLES = 500  # of the test part, or so many, on which layers are compared
 _EMBEDDINGS = ("embeddings.", "wte.", "wpe.", "word_embedding.", "mask_emb")
 
 
@@ -57,19 +62,41 @@ def run(
         for seed in range(seeds):
             for layers in range(most + 1):
                 key = {"copy": name, "frozen": layers, "seed": seed, "epochs": copy.epochs}
-                known = load(results)
-                if any(key.items() <= record.items() for record in known):
+                others = [record for record in load(results) if not key.items() <= record.items()]
+                known = [record for record in load(results) if key.items() <= record.items()]
+                if any(layers or "similarity" in record for record in known):
                     continue
                 model, tokenizer = pretrained(replace(copy, seed=seed), train.names())
+                before = None if layers else states(model.eval(), tokenizer, test)
                 freeze(model, layers)
                 fit(replace(copy, seed=seed), model, tokenizer, train, copy.epochs)
                 found = {**key, "accuracy": round(accuracy(model.cpu().eval(), tokenizer, test), 4)}
-                _save(results, [*known, found])
+                if before is not None:
+                    found["similarity"] = similarity(before, states(model, tokenizer, test))
+                _save(results, [*others, found])
                 say(f"{name}, seed {seed}, the lowest {layers} layers frozen: {found['accuracy']:.1%}")
 
 
+@torch.no_grad()
+def states(model: Model, tokenizer: PreTrainedTokenizerFast, examples: Labelled) -> list[Tensor]:
+    """Return what every layer gives at every piece of some examples, evenly spread, each [pieces, neurons]."""
+    chosen = range(0, len(examples.sentences), max(1, len(examples.sentences) // _EXAMPLES))
+    found: list[list[Tensor]] = []
+    for start in range(0, len(chosen), 50):
+        inputs, _ = batch(tokenizer, examples, list(chosen[start : start + 50]), model.config.label2id)
+        kept = inputs["attention_mask"].bool()
+        found.append([layer[kept] for layer in model(**inputs, output_hidden_states=True).hidden_states])
+    return [torch.cat(parts) for parts in zip(*found, strict=True)]
+
+
+def similarity(before: Sequence[Tensor], after: Sequence[Tensor]) -> list[float]:
+    """Return the ckasim of each layer with the same one after training."""
+    pairs = zip(before, after, strict=True)
+    return [round(compare(a.numpy(), b.numpy(), measure="ckasim").value, 4) for a, b in pairs]
+
+
 def load(results: Path = RESULTS) -> list[dict[str, Any]]:
-    """What was measured: copy, frozen layers, seed, epochs, accuracy on the task's test part."""
+    """What was measured: copy, frozen layers, seed, epochs, accuracy on the task's test part; similarity of layers."""
     found: list[dict[str, Any]] = json.loads(results.read_text("utf-8")) if results.exists() else []
     return found
 
@@ -110,4 +137,21 @@ def table(records: Sequence[dict[str, Any]]) -> str:
               for layers in range(most + 1)}  # fmt: skip
         cells = [f"{fmean(some):.1%} ± {stdev(some):.1%}" if len(some) > 1 else "–" for some in of.values()]
         lines.append(f"| `{name}` | {len(of[0])} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def similarities(records: Sequence[dict[str, Any]]) -> str:
+    """Similarity of each layer to its pre-trained self, in Markdown: mean over seeds and half of its 95 % interval."""
+    found: dict[str, list[list[float]]] = {}
+    for record in records:
+        if "similarity" in record:
+            found.setdefault(record["copy"], []).append(record["similarity"])
+    found = {name: some for name, some in found.items() if len(some) > 1}
+    most = max((len(some[0]) for some in found.values()), default=0)
+    head = "| copy | seeds | " + " | ".join(f"layer {layer}" for layer in range(most)) + " |"
+    lines = [head, "|---" * (most + 2) + "|"]
+    for name, of_seeds in found.items():
+        reach = quantile(0.05, len(of_seeds) - 1) / len(of_seeds) ** 0.5
+        cells = [f"{fmean(one):.3f} ± {reach * stdev(one):.3f}" for one in zip(*of_seeds, strict=True)]
+        lines.append(f"| `{name}` | {len(of_seeds)} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -128,7 +128,10 @@ class Auditor:
 
         origins: numbers as base.origins has them, 0 for this store. Raises BadRequest for a name that is not there.
         """
-        rows = {row.artifact: row for row in self.store.artifacts() if (self.store.root / row.path).is_file()}
+        rows = {
+            row.artifact: row for row in self.store.artifacts()
+            if (self.store.root / row.path).is_file() or self.store.has(row)
+        }  # fmt: skip
         self._check_names(measures, models)
         narrowed = [list(rows), list(measures), list(models), list(origins)]
         [(auditable, imported, elsewhere)] = self.store.rows(_COUNTED, *narrowed) or [(0, 0, 0)]
@@ -152,6 +155,7 @@ class Auditor:
         from layeratlas.measures.runner import damage_of
 
         bad = {}
+        self.store.bring([rows[artifact] for artifact in used if self.store.keeps(rows[artifact])])
         with self.progress.task("checking artifacts", len(used)) as advance:
             for artifact in sorted(used):
                 reason = damage_of(self.store, rows[artifact])

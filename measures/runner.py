@@ -258,7 +258,7 @@ class Filler:
         """Re-hash what is about to be read; mark what is not what was written."""
         if not rows:
             return
-        self.store.bring(rows)
+        self.store.bring([row for row in rows if self.store.keeps(row)])
         with self.progress.task("checking artifacts", len(rows)) as advance, ThreadPoolExecutor() as pool:
             for row, reason in zip(rows, pool.map(partial(damage_of, self.store), rows), strict=True):
                 self._checked[row.artifact] = reason

@@ -178,7 +178,7 @@ class Store:
         return stat.S_ISREG(found.st_mode) and found.st_size == artifact.bytes
 
     def keeps(self, artifact: ArtifactRow) -> bool:
-        """Tell whether an artifact is read from a file of this machine, which `bring` provides."""
+        """Tell whether who measures reads a file of this machine, which `bring` provides, and not `opened`."""
         return True
 
     def opened(self, path: str) -> Path | BufferedIOBase:

@@ -9,6 +9,7 @@ from extract_tiny import save_model
 from sharing_stores import bucket, s3_server  # noqa: F401
 
 import layeratlas
+from layeratlas import running
 from layeratlas.store.errors import ArtifactDamaged
 from layeratlas.store.sharing.places import open_place
 from layeratlas.store.store import store_at
@@ -49,6 +50,10 @@ def test_another_machine_extracts_nothing_again(
     outcome = layeratlas.run(study(folder, "ckasim", "neuronsim"), store=f"{bucket}/atlas")
     assert outcome.lines() == ["extracted 0 layers", "measured 30 scores"]
     assert len(kept(folder / "two")) == (6 if copies == "all" else 0)
+    again = running.audit(running.open_store(f"{bucket}/atlas"), running.Means("cpu"), sample=5)
+    assert again.exit_code == 0 and len(kept(folder / "two")) == (6 if copies == "all" else 0)
+    activations = layeratlas.open(f"{bucket}/atlas").activations("bert-a", 1)
+    assert activations.numpy().shape == (len(activations), 16) and len(kept(folder / "two")) >= 1
     here, there = (
         [list(row.values()) for row in layeratlas.open(where).sql(SCORES)]
         for where in (folder / "here", f"{bucket}/atlas")

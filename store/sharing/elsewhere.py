@@ -114,7 +114,7 @@ class StoreElsewhere(Store):
         return sizes.get(artifact.path) == artifact.bytes
 
     def keeps(self, artifact: ArtifactRow) -> bool:
-        """Tell whether a copy is kept here: of activations not where $LAYERATLAS_COPIES is `none`."""
+        """Tell whether a copy is kept for measuring: of activations not where $LAYERATLAS_COPIES is `none`."""
         return artifact.kind != "activations" or os.environ.get("LAYERATLAS_COPIES") != "none"
 
     def opened(self, path: str) -> Path | BufferedIOBase:
@@ -123,7 +123,7 @@ class StoreElsewhere(Store):
 
     def bring(self, artifacts: Collection[ArtifactRow]) -> None:
         """Fetch artifacts that are not here. One that is not whole there either is left to whoever reads it."""
-        missing = [row for row in artifacts if self.keeps(row) and not (self.root / row.path).is_file()]
+        missing = [row for row in artifacts if not (self.root / row.path).is_file()]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._fetch, missing))
 

@@ -142,12 +142,10 @@ def _run(store: Store, study: Study, means: Means) -> Outcome:
     measures = measuring.chosen_measures(study.measures, study.kinds)
     tasks, known = extraction.plan(store, study), extraction.present(store, study)
     said, figures = (*said, *extraction.restate(store, study)), chosen_figures(study.figures)
-    needless = (
-        set()
-        if means.refresh
-        else needless_artifacts(store, tasks, known, measures=measures, figures=figures, sure=means.sure)
-    )
-    tasks = extraction.without(tasks, needless)
+    needless = set[str]()
+    if tasks and not means.refresh:
+        needless = needless_artifacts(store, tasks, known, measures=measures, figures=figures, sure=means.sure)
+        tasks = extraction.without(tasks, needless)
     lacking = measuring.missing_figures(store, known, figures)
     missing = measuring.plan(store, known, measures, sure=means.sure)
     if not (means.refresh or tasks or lacking or missing or _unset(store, known, measures, means)):

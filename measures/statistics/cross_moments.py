@@ -63,10 +63,13 @@ class CrossMoments:
         return CrossMoments(self.norms, self.directions, spectra=True)
 
     def shuffled_bytes(self, units: list[int], words: int, times: int) -> int:
-        """Return what all words take, twice as float32: as they are, and what reading leaves; and orders of a pair."""
+        """Return what all words take, twice as float32: as they are, and what reading leaves; and orders of a pair.
+
+        A pair's words are transformed, in float64 too where their lengths are asked for.
+        """
         from layeratlas.measures.statistics.dealt import bytes_of
 
-        return 8 * sum(units) * words + 24 * max(units, default=0) * words + bytes_of(units, times)
+        return 8 * sum(units) * words + (24 + 72 * self.norms) * max(units, default=0) * words + bytes_of(units, times)
 
     def bytes(self, units: list[int], pairs: list[tuple[int, int]]) -> int:
         """Return what the float64 sums take."""

@@ -6,19 +6,19 @@ matrices. Its Fourier transform is X_f* Y_f, frequency by frequency, each of as 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from layeratlas.measures.linalg import product
+from layeratlas.measures.statistics.derived import Derived
 from layeratlas.measures.statistics.norms import CrossNorms
 from layeratlas.measures.statistics.orders import Deal
 
 if TYPE_CHECKING:
-    from layeratlas.measures.statistics.moments import Cross, Layer, Moments
+    from layeratlas.measures.statistics.moments import Cross, Moments
 
 _CACHED = 2**22  # bytes of correlations in float64
 _ROOM = 2**27  # bytes of the products of some columns, all frequencies
@@ -84,37 +84,24 @@ def _weights(stacks: int, shifts: Tensor) -> Tensor:  # [orders] -> [orders, 2 Ã
     return torch.cat([times * angles.cos(), -times * angles.sin()], dim=1)
 
 
-@dataclass(frozen=True)
-class Dealt:
-    """One pair of layers in several orders: a batch is this pair, once an order; layers stay as they are."""
+class Dealt(Derived):
+    """One pair of layers in several orders: a batch is this pair, once an order.
 
-    moments: Moments
-    products: Tensor  # [orders, neurons_a, neurons_b], about the pivots
-    norms: CrossNorms | None
-    directions: Tensor | None  # as products
+    products [orders, neurons_a, neurons_b], about the pivots; norms, directions: of the same orders, where asked for.
+    """
+
+    def __init__(self, moments: Moments, products: Tensor, norms: CrossNorms | None, directions: Tensor | None) -> None:
+        super().__init__(moments)
+        self._products, self._norms, self._directions = products, norms, directions
 
     def part(self, first: int, last: int) -> Dealt:
         """Return some of the orders."""
         some = slice(first, last)
         return Dealt(
-            self.moments, self.products[some], None if self.norms is None else self.norms.part(some),
-            None if self.directions is None else self.directions[some],
+            self._moments, self._products[some], None if self._norms is None else self._norms.part(some),
+            None if self._directions is None else self._directions[some],
         )  # fmt: skip
-
-    def add(self, block: object) -> None:
-        """Nothing is gathered."""
-        raise RuntimeError("orders take no further words")
-
-    def group(self, a: int, b: int) -> None:
-        """A layer is the same in all pairs."""
-
-    def prepare(self, index: int, group: Hashable = None) -> Layer:
-        """Return a layer's own statistics."""
-        return self.moments.prepare(index, group)
-
-    def release(self, row: int) -> None:
-        """Nothing is given up."""
 
     def pair(self, pairs: Sequence[tuple[int, int]]) -> Cross:
         """Return the correlations in all orders."""
-        return self.moments.cross(pairs, self.products, self.norms, self.directions)
+        return self._moments.cross(pairs, self._products, self._norms, self._directions)

@@ -20,6 +20,7 @@ from layeratlas.measures.linalg import product
 from layeratlas.measures.score import TooFewWords
 from layeratlas.measures.statistics import haar
 from layeratlas.measures.statistics.canonical import Canonical
+from layeratlas.measures.statistics.derived import Derived
 from layeratlas.measures.statistics.moments import Cross, Layer, Moments
 from layeratlas.measures.statistics.norms import CrossNorms
 
@@ -56,14 +57,15 @@ class _Once:
             return self._found[key]
 
 
-class Drawn:
+class Drawn(Derived):
     """So many draws of all pairs of layers (a, b), a < b: a batch is one pair, once a draw.
 
     The same draw of layers of the same widths is one T, whatever else is compared.
     """
 
     def __init__(self, moments: Moments, seed: int, dtype: torch.dtype, device: torch.device) -> None:
-        self._moments, self._seed, self._dtype, self._device = moments, seed, dtype, device
+        super().__init__(moments)
+        self._seed, self._dtype, self._device = seed, dtype, device
         self._loadings = _Once()
         self._draws: Sequence[int] = ()
         self._made = _Once()
@@ -73,20 +75,6 @@ class Drawn:
         found = Drawn(self._moments, self._seed, self._dtype, self._device)
         found._loadings, found._draws = self._loadings, numbers
         return found
-
-    def add(self, block: Any) -> None:
-        """Nothing is gathered."""
-        raise RuntimeError("draws take no words")
-
-    def group(self, a: int, b: int) -> None:
-        """A layer is the same in all pairs."""
-
-    def prepare(self, index: int, group: Hashable = None) -> Layer:
-        """Return a layer's own statistics."""
-        return self._moments.prepare(index, group)
-
-    def release(self, row: int) -> None:
-        """Nothing is given up."""
 
     def pair(self, pairs: Sequence[tuple[int, int]]) -> DrawnCross:
         """Return the draws of one pair, once a draw. Raises TooFewWords where few words decide."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from layeratlas.measures.linalg import product
 from layeratlas.measures.statistics import haar
+from layeratlas.measures.statistics.derived import Derived
 from layeratlas.measures.statistics.moments import Cross, Layer, Moments
 
 _NEURONS = 3  # which random numbers, beside those of `drawn`
@@ -24,24 +25,18 @@ def bytes_of(widths: Sequence[int]) -> int:
     return 8 * (sum(width**2 for width in set(widths)) + 4 * sum(width**2 for width in widths))
 
 
-class Rotated:
+class Rotated(Derived):
     """One draw for all layers. Layer `index` turned is at place `index` + how many layers there are.
 
     The same draw of layers with as many live neurons is one rotation, whatever else is compared.
     """
 
     def __init__(self, moments: Moments, layers: int, seed: int, draw: int) -> None:
-        self._moments, self._count, self._seed, self._draw = moments, layers, seed, draw
+        super().__init__(moments)
+        self._count, self._seed, self._draw = layers, seed, draw
         self._rotations: dict[int, Tensor] = {}  # by how many neurons are alive
         self._turned: dict[int, Layer] = {}
         self._lock = threading.Lock()
-
-    def add(self, block: object) -> None:
-        """Nothing is gathered."""
-        raise RuntimeError("a rotation takes no words")
-
-    def group(self, a: int, b: int) -> None:
-        """A layer is the same in all pairs."""
 
     def prepare(self, index: int, group: Hashable = None) -> Layer:
         """Return what is known of a layer, as it is or turned."""
@@ -59,9 +54,6 @@ class Rotated:
         """Return the correlations of pairs (a, b turned)."""
         found = [self._correlations(a, b - self._count) for a, b in pairs]
         return Cross(self._moments.words, torch.stack(found))
-
-    def release(self, row: int) -> None:
-        """Nothing is given up: the scores themselves are still to come."""
 
     def _correlations(self, a: int, b: int) -> Tensor:  # [neurons_a, neurons_b]
         cross = self._moments.pair([(min(a, b), max(a, b))])

@@ -37,7 +37,7 @@ def study(part: str) -> Study:
     return Study((MODEL,), (CorpusSpec(ROOT / f"corpora/ewt/en_ewt-ud-{part}.conllu.gz", f"ewt-{part}"),))
 
 
-def floor(scratch: Path, study: Study) -> Callable[[], None]:
+def floor(scratch: Path, study: Study, device: str) -> Callable[[], None]:
     """Prepare the bare forward passes: model loaded, sentences tokenised, batches padded beforehand."""
     import torch
 
@@ -46,7 +46,7 @@ def floor(scratch: Path, study: Study) -> Callable[[], None]:
     from layeratlas.extract.takes import take_of
     from layeratlas.extract.windows import Windowing, batches
 
-    encoder = load(locate(MODEL, Store(scratch).remembered), Settings(), "cpu", study.kinds)
+    encoder = load(locate(MODEL, Store(scratch).remembered), Settings(), device, study.kinds)
     takes = [take_of(kind)("minilm", encoder, range(7), study) for kind in study.kinds]
     passing = Pass(encoder, Windowing(encoder, Settings(), "minilm"), takes, study.batch_tokens)
     inputs = [
@@ -59,14 +59,16 @@ def floor(scratch: Path, study: Study) -> Callable[[], None]:
         with torch.inference_mode():
             for batch in inputs:
                 encoder._model(**batch, output_hidden_states=True)
+        if device != "cpu":
+            torch.cuda.synchronize(device)
 
     return run
 
 
-def whole(scratch: Path, study: Study, number: int) -> None:
+def whole(scratch: Path, study: Study, number: int, device: str) -> None:
     """Extract into a fresh store."""
     store = Store(scratch / f"store-{number}")
-    summary = extract(store, study, plan(store, study), device="cpu", progress=Silent(), run="bench")
+    summary = extract(store, study, plan(store, study), device=device, progress=Silent(), run="bench")
     assert summary.written == 7, summary
 
 
@@ -93,6 +95,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's choice")
     parser.add_argument("--part", default="dev", choices=("dev", "train"), help="of EWT: 25 or 200 thousand words")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda, then of both")
     options = parser.parse_args()
     import torch
 
@@ -100,11 +103,11 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     floors, wholes = [], []
     with tempfile.TemporaryDirectory() as folder:
-        bare = floor(Path(folder), study(options.part))
+        bare = floor(Path(folder), study(options.part), options.device)
         bare()  # warm: allocator, kernels, imports
         for number in range(options.rounds):
             floors.append(seconds(bare))
-            wholes.append(seconds(partial(whole, Path(folder), study(options.part), number)))
+            wholes.append(seconds(partial(whole, Path(folder), study(options.part), number, options.device)))
             print(f"round {number + 1}: floor {floors[-1][0]:.2f} s, extract {wholes[-1][0]:.2f} s", flush=True)
     report(floors, wholes, torch.get_num_threads())
 

@@ -1,6 +1,7 @@
 """How near does measuring come to what a CUDA device can do, and how near are its scores to the CPU's?
 
     python bench/gpu.py                            # needs a CUDA device with 16 GB; a few minutes
+    python bench/gpu.py --device cpu --small       # that the bench itself runs, in seconds
 
 The device's own speed is its bare float32 product (no TF32) of the same layers, already on the device. Measuring is all
 in: copies from memory, five measures of all pairs, both directions.
@@ -27,21 +28,23 @@ from layeratlas.measures.registry import usual_measures
 from layeratlas.measures.sources.activations import ArrayRows
 
 SHAPES = ((26, 768, 25_000), (8, 4096, 25_000))
+SMALL = ((6, 256, 5_000),)
 
 
 def main() -> None:
     """Measure speed and agreement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--small", action="store_true", help="a single small study")
     options = parser.parse_args()
     device = device_named(options.device)
     if device.type == "cuda":
         print(torch.cuda.get_device_name(device))
-    for count, neurons, words in SHAPES:
+    for count, neurons, words in SMALL if options.small else SHAPES:
         layers = made(count, neurons, words)
         pairs = list(itertools.combinations(range(count), 2))
-        measure(layers[:2], [(0, 1)], str(device))  # libraries start
-        bare, ours = floor(layers, device), timed(partial(measure, layers, pairs, str(device)), device)
+        measure(layers[:2], [(0, 1)], How(device=device))  # libraries start
+        bare, ours = floor(layers, device), timed(partial(measure, layers, pairs, How(device=device)), device)
         operations = 2.0 * words * neurons**2 * count * (count + 1) / 2
         print(
             f"{count} × {neurons} × {words:,}: bare {operations / bare / 1e12:.1f} TFLOP/s, measured "

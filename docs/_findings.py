@@ -115,8 +115,9 @@ def _frozen() -> list[tuple[str, str, str]]:
     found = []
     for name in dict.fromkeys(record["copy"] for record in freeze.load()):
         lost, error = freeze.lost(freeze.load(), name, starts[name])
+        layers = f"{starts[name]} layers" if starts[name] > 1 else "layer"
         numbers = (
-            f"with the {starts[name]} layers frozen below the one where change sets in, accuracy falls by "
+            f"with the lowest {layers} frozen, below the one where change sets in, accuracy falls by "
             f"{100 * lost:.1f} ± {100 * error:.1f} points"
         )
         found.append((name, freeze.verdict(lost, error), numbers))

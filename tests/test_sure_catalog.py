@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from click.testing import CliRunner
 import layeratlas
 from layeratlas import running
 from layeratlas.cli import cli
+from layeratlas.queries.figures import localization
+from layeratlas.queries.questions import QUESTIONS
 from layeratlas.store.forget import forget
+from layeratlas.store.spread import spread
 from layeratlas.store.store import Store
 from layeratlas.store.uncertainty import Intervals, Uncertainty
 
@@ -139,6 +143,36 @@ def test_power_says_what_more_words_would_give(asked: Path) -> None:
     for wrong, said in ((["a:0"], "name two layers"), (["a:0", "b:0", "--within", "-1"], "above 0")):
         failed = CliRunner().invoke(cli, ["query", "power", *wrong, "--store", str(asked)])
         assert failed.exit_code and said in str(failed.exception)
+
+
+def test_localization_has_a_standard_error_over_text(asked: Path, tmp_path: Path) -> None:
+    """What it would be of each replicate, worked out here from the replicates of both measures."""
+    root = tmp_path / "copy"
+    shutil.copytree(asked, root)
+    means = running.Means("cpu", sure=SURE)
+    running.measure(Store(root), means, names=["neuronsim", "svsim"], figures=["none"])
+    answered = json.loads(run(root, "query", "localization", "--format", "json"))
+    rows = {(row["model"], row["layer"]): row for row in answered}
+    told = Store(root).rows(
+        "SELECT k.measure, m.name, a.layer, i.replicates, i.sizes FROM base.intervals i "
+        "JOIN base.configurations k USING (configuration) JOIN base.artifacts a ON a.artifact = i.artifact_a "
+        "JOIN base.models m USING (weights) JOIN base.artifacts b ON b.artifact = i.artifact_b "
+        "WHERE i.method = 'jackknife' AND a.weights <> b.weights AND k.measure IN ('neuronsim', 'svsim')"
+    )
+    sizes, found = told[0][4], {}
+    for measure in ("neuronsim", "svsim"):
+        values = np.array([row[3] for row in told if row[0] == measure])
+        scaled = (values - values.mean(axis=0)) / values.std(axis=0)
+        names = [row[1:3] for row in told if row[0] == measure]
+        found[measure] = {name: scaled[[one == name for one in names]].mean(axis=0) for name in set(names)}
+    assert len(rows) == 6
+    for name, row in rows.items():
+        replicates = (found["neuronsim"][name] - found["svsim"][name]).tolist()
+        expected = spread("jackknife", row["localization"], replicates, sizes).error
+        assert row["error"] == pytest.approx(expected, rel=1e-9)
+    with Store(root).catalog() as catalog:
+        chart = localization.chart(QUESTIONS["localization"].ask(catalog))
+    assert sum(len(line.band) for panel in chart.panels for line in panel.lines) == 6
 
 
 def test_intervals_travel_and_are_forgotten(asked: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from layeratlas.queries.report.page import page
 from layeratlas.store.catalog import reading
 from layeratlas.store.spread import spread
 from layeratlas.store.store import Store
-from layeratlas.store.uncertainty import Intervals, Uncertainty
+from layeratlas.store.uncertainty import Intervals, Nulls, Uncertainty
 
 Score = Callable[[str, str, int, str, int], float]
 FAMILIES = {"ox": 4, "yak": 4, "cow": 4}
@@ -136,3 +136,29 @@ def test_changes_by_finetuning_have_bands(tmp_path: Path) -> None:
     assert "apart" not in answer.columns
     [panel] = chart(answer).panels
     assert [line.band for line in panel.lines] == [tuple(told)] and set(panel.lines[0].values()) >= {told[0][1]}
+
+
+def test_findings_say_what_chance_gives_where_that_is_known(tmp_path: Path) -> None:
+    rng, root = np.random.default_rng(0), tmp_path / "store"
+    text = tmp_path / "text.txt"
+    text.write_text("two words\n" * 100)
+    common = rng.standard_normal((200, 4))
+    for name in ("ox0", "ox1", "yak0", "yak1"):
+        rows = common @ rng.standard_normal((4, 4)) + 0.3 * rng.standard_normal((200, 4))
+        running.add_activations(root, name, 0, rows.astype(np.float32), corpus=text, family=name[:-1])
+    store = Store(root)
+    running.measure(store, running.Means("cpu"), names=list(MEASURES), figures=["none"])
+    with reading(root) as catalog:
+        closest, _, neurons, *_ = findings(catalog)
+    assert "chance" not in closest.verdict and "turned" not in neurons.verdict
+    for name, method in (("ckasim", "permuted"), ("neuronsim", "rotated")):
+        means = running.Means("cpu", sure=Uncertainty(nulls=Nulls(permutations=20, method=method)))
+        running.measure(store, means, names=[name], figures=["none"])
+    with reading(root) as catalog:
+        closest, _, neurons, *_ = findings(catalog)
+        [(turned,)] = catalog.execute(
+            "SELECT avg(mean) FROM nulls WHERE measure = 'neuronsim' AND model_a[1:2] <> model_b[1:2]"
+        ).fetchall()
+        best = closest.table.records()[0]
+    assert f"where chance gives {best['chance']:.2f} (p = {1 / 21:.3f})" in closest.verdict
+    assert f"({turned:.2f} once the other layer's neurons are turned at random)" in neurons.verdict

@@ -175,9 +175,10 @@ def _most_similar(asked: _Asked) -> Finding:
     low, high = (best.get(name) for name in ("low", "high"))
     interval = (low, high) if low is not None and high is not None else (best["value"], best["value"])
     words = f" ({interval[0]:.2f} to {interval[1]:.2f} over words)" if interval[0] < interval[1] else ""
+    chance = f", where chance gives {best['chance']:.2f} (p = {best['p']:.3f})" if best.get("p") is not None else ""
     said = (
         f"the closest are {best['model_a']} layer {best['layer_a']} and {best['model_b']} layer {best['layer_b']}, "
-        f"{best['value']:.2f}{words}; the paper's closest pairs reach 0.80"
+        f"{best['value']:.2f}{words}{chance}; the paper's closest pairs reach 0.80"
     )
     table = replace(table, scope=None, notes=())  # the question's own name says what it is of
     return _said(table, _verdict([(interval[0] - _HIGH, interval[1] - _HIGH)]), said)
@@ -236,12 +237,28 @@ def _localisation(asked: _Asked) -> Finding:
             (("neuronsim", "ckasim"), lambda single, whole: whole - single),
         )
     ]
+    turned = _turned(asked)
+    chance = "" if turned is None else f" ({turned:.2f} once the other layer's neurons are turned at random)"
     said = (
-        f"one neuron matches one elsewhere at {across['neuronsim']:.2f}, all of a layer at {across['mixedsim']:.2f}; "
+        f"one neuron matches one elsewhere at {across['neuronsim']:.2f}{chance}, "
+        f"all of a layer at {across['mixedsim']:.2f}; "
         f"whole layers at {across['ckasim']:.2f}; half of all of a layer less one neuron is {_ends(claims[0])}, whole "
         f"layers less one neuron {_ends(claims[1])}"
     )
     return _said(table, _verdict(claims), said)
+
+
+def _turned(asked: _Asked) -> float | None:
+    """What neuronsim across families is where no neuron stands for anything; None where that was not asked of all."""
+    means = asked.means["neuronsim"]
+    scope = next(one for one in asked.scope.each() if one.measure == "neuronsim")
+    rows = ask(asked.catalog, load(__package__, "turned"), scope.values).records()
+    known = {(row["model_a"], row["model_b"]): (row["chance"], row["pairs"]) for row in rows}
+    places = [(means.models[a], means.models[b]) for a, b in zip(*asked.across(means).nonzero(), strict=True)]
+    if not places or not known.keys() >= set(places):
+        return None
+    chance, pairs = (sum(known[place][index] for place in places) for index in (0, 1))
+    return float(chance / pairs)
 
 
 def _finetuning(asked: _Asked) -> Finding:

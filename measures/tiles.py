@@ -92,7 +92,7 @@ def cut(pairs: Sequence[Pair], units: Sequence[int], cost: Cost, memory: int, *,
     for index in used:  # groups of neighbouring layers, two of which fit side by side
         grown = [*group, index]
         width = sum(units[each] for each in grown)
-        if group and (width > widest + units[index] / 2 or cost(grown * 2, [width, width], [(0, 1)]) > memory):
+        if group and (width > widest + units[index] / 2 or _cost_of_two(grown, units, cost) > memory):
             grown = [index]
         group = grown
         block[index] = group[0]
@@ -100,3 +100,13 @@ def cut(pairs: Sequence[Pair], units: Sequence[int], cost: Cost, memory: int, *,
     for a, b in ordered:
         grouped.setdefault((block[a], block[b]), []).append((a, b))
     return [grouped[key] for key in sorted(grouped)]
+
+
+def _cost_of_two(group: Sequence[int], units: Sequence[int], cost: Cost) -> int:
+    """Return what a group of layers with another one like it costs: all layers alone, and the products of the two.
+
+    Products are those of two layers as wide as the groups, less what such layers cost alone.
+    """
+    both, width = [*group, *group], sum(units[each] for each in group)
+    alone = cost(both, [units[each] for each in both], [])
+    return alone + cost(both, [width, width], [(0, 1)]) - cost(both, [width, width], [])

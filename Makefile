@@ -39,7 +39,7 @@ site: $(VENV)/installed
 # What docs/findings.md says of the zoo, from the store that `make demo` fills.
 findings: demo
 	$(BIN)/python cli.py measure --intervals jackknife
-	$(BIN)/python cli.py measure --null drawn
+	$(BIN)/python cli.py measure --measure ckasim --null drawn
 	$(BIN)/python cli.py measure --measure neuronsim --null rotated:permutations=20
 	$(BIN)/python -m docs._findings layeratlas-data
 	$(BIN)/cog -I . -r docs/findings.md

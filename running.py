@@ -173,10 +173,12 @@ def needless_artifacts(
         for task in tasks if task.located for place in task.missing or ()
     }  # fmt: skip
     absent = [replace(row, damaged=None) for row in store.without_files(named)]
+    if not absent:
+        return set()
     known = {row.artifact for row in absent}
     new = {where for artifact, where in named.items() if artifact not in known}  # to be compared with all that there is
     new |= {(task.content.corpus, kind) for task in tasks if task.missing is None for kind in task.study.kinds}
-    rows = [*present, *absent] if absent else []
+    rows = [*present, *absent]
     lacking = {one for tile in measuring.plan(store, rows, measures, sure=sure) for one in tile.artifacts}
     lacking |= {artifact for artifact, _ in measuring.missing_figures(store, rows, figures)}
     return {row.artifact for row in absent if row.artifact not in lacking and (row.corpus, row.kind) not in new}

@@ -119,7 +119,7 @@ def _shuffle(
             alike.setdefault(gathered.gathering(measure), []).append(measure)
     times, seen = found.asked.permutations, 0
     for part, (gathering, measures) in enumerate(alike.items()):
-        way = _at_once if isinstance(gathering, Dealing) else _reorder
+        way = _deal if isinstance(gathering, Dealing) else _reorder
         try:
             for share in way(found, read, gathered, measures, each):  # of this part, from 0 to 1
                 whole = round(times * (part + share) / len(alike))
@@ -143,7 +143,7 @@ def _reorder(
         yield (number + 1) / asked.permutations
 
 
-def _at_once(
+def _deal(
     found: Chance, read: Reading, gathered: Gathered, measures: list[Measure], each: SideBySide
 ) -> Iterator[float]:
     """Compare one pair after another in all orders; say how far it is."""

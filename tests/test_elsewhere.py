@@ -62,6 +62,24 @@ def test_another_machine_extracts_nothing_again(
     assert [row[-1] for row in there] == pytest.approx([row[-1] for row in here], abs=1e-6)
 
 
+def test_who_waited_for_another_machine_sees_what_it_wrote(
+    folder: Path, bucket: str, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "one"))
+    layeratlas.run(study(folder, "ckasim"), store=f"{bucket}/atlas")
+    file, place = kept(folder / "one")[0], open_place(f"{bucket}/atlas")
+    name = str(file.relative_to(store_at(f"{bucket}/atlas").root))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "two"))
+    store = store_at(f"{bucket}/atlas")
+    store.merge()
+    [row] = [row for row in store.artifacts() if row.path == name]
+    place.remove(name)
+    assert not store.has(row)
+    place.put(file, name)
+    with store.lock("extract-something") as held:
+        assert held and store.has(row)
+
+
 def test_what_is_damaged_there_is_refused_while_it_is_read(
     folder: Path, bucket: str, monkeypatch: pytest.MonkeyPatch  # noqa: F811
 ) -> None:  # fmt: skip

@@ -386,8 +386,8 @@ def test_unrelated_layers_are_0_within_the_error_at_any_number_of_words(method: 
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("method", ["permuted", "drawn"])
-def test_under_the_null_p_values_are_uniform(method: str) -> None:
+@pytest.mark.parametrize(("method", "unit"), [("permuted", "words"), ("permuted", "sentences"), ("drawn", "words")])
+def test_under_the_null_p_values_are_uniform(method: str, unit: str) -> None:
     """1,000 draws of unrelated layers, 19 permutations each: ranks of the score among them are uniform.
 
     Pairs of the same widths share what is drawn, so that each has a seed of its own here.
@@ -395,10 +395,11 @@ def test_under_the_null_p_values_are_uniform(method: str) -> None:
     names = [*SHUFFLED, *OF_SAMPLED] if method == "permuted" else [one for one in SHUFFLED if one != "aligned_cosine"]
     chosen = [configure(name) for name in names if name != "match_transport"]
     rng, at_once = np.random.default_rng(5), 100 if method == "permuted" else 1
+    sentences = np.repeat(np.arange(60, dtype=np.int32), np.tile([1, 2, 3, 2], 15))[:100]
     found: dict[str, list[float]] = {measure.name: [] for measure in chosen}
     for seed in range(1000 // at_once):
-        asked = Nulls("words", 19, seed, method)
-        rows = [ArrayRows(str(place), rng.standard_normal((100, 4))) for place in range(2 * at_once)]
+        asked = Nulls(unit, 19, seed, method)
+        rows = [ArrayRows(str(place), rng.standard_normal((100, 4)), sentences) for place in range(2 * at_once)]
         pairs = [(2 * place, 2 * place + 1) for place in range(at_once)]
         for some in compare_pairs(
             "activations", rows, pairs, chosen, How(torch.float64, sure=Uncertainty(nulls=asked))

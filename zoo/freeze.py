@@ -62,8 +62,8 @@ def run(
         for seed in range(seeds):
             for layers in range(most + 1):
                 key = {"copy": name, "frozen": layers, "seed": seed, "epochs": copy.epochs}
-                others = [record for record in load(results) if not key.items() <= record.items()]
-                known = [record for record in load(results) if key.items() <= record.items()]
+                records = load(results)
+                known = [record for record in records if key.items() <= record.items()]
                 if any(layers or "similarity" in record for record in known):
                     continue
                 model, tokenizer = pretrained(replace(copy, seed=seed), train.names())
@@ -73,7 +73,7 @@ def run(
                 found = {**key, "accuracy": round(accuracy(model.cpu().eval(), tokenizer, test), 4)}
                 if before is not None:
                     found["similarity"] = similarity(before, states(model, tokenizer, test))
-                _save(results, [*others, found])
+                _save(results, [*(one for one in records if one not in known), found])
                 say(f"{name}, seed {seed}, the lowest {layers} layers frozen: {found['accuracy']:.1%}")
 
 

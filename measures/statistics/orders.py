@@ -50,7 +50,8 @@ class Deal:
 
     Of the largest table every shift is taken once at most, and 0 never: no word stays where it is, and no two orders
     have anything in common. These shifts and that of the text itself, which is 0, are a group, so that the score is
-    one of as many equally likely ones where layers have nothing to do with each other.
+    one of as many equally likely ones where layers have nothing to do with each other. Of `words` that is nearly all;
+    of `sentences` there are smaller tables beside it, whose shifts come again, and the more so the shorter the text is.
     """
 
     tables: Sequence[Order]
@@ -121,7 +122,8 @@ def _tables(asked: Asked, sentences: npt.NDArray[np.int32], first: int) -> list[
                 f"one sentence has {len(strung):,} of {len(sentences):,} words and there is none to go with it: "
                 "ask for --null permuted:words, or extract more text"
             )
-        stacks = 1 if len(single) == 1 else min(_STACKS, len(strung))
+        most = min(_STACKS, len(strung))  # of which as many as leave the fewest words over, which stay where they are
+        stacks = 1 if len(single) == 1 else min(range(most, most // 2, -1), key=lambda n: len(strung) % n)
         cut = len(strung) // stacks * stacks
         rows.setdefault(stacks, []).append(strung[:cut].reshape(stacks, -1).T)
         rows.setdefault(1, []).append(strung[cut:, None])

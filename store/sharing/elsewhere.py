@@ -69,6 +69,7 @@ class StoreElsewhere(Store):
     def _forget_listing(self) -> None:
         """Look again at what there is when it is next needed."""
         self._listed_at = -_FRESH
+        self._sizes.clear()
 
     def write(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Segment | None:
         """Write rows to the log, here and there."""

@@ -122,7 +122,10 @@ class Crew(Protocol):
 
 
 def dispatch(crew: Crew, workers: int, jobs: Jobs, progress: Progress) -> None:
-    """Have a crew do jobs: whoever is free takes the next; what a dead worker had is given out again."""
+    """Have a crew do jobs: whoever is free takes the next; what a dead worker had is given out again.
+
+    While all are busy, the next job of each is taken already, so that nobody waits for it.
+    """
     state = _Dispatch(crew, jobs, progress)
     try:
         for place in range(workers):
@@ -142,6 +145,7 @@ class _Dispatch:
     advance: Callable[[int], None] = lambda steps: None
     idle: dict[int, Any] = field(default_factory=dict)  # place -> the job that its worker did last
     busy: dict[int, Any] = field(default_factory=dict)
+    ahead: dict[int, Any] = field(default_factory=dict)  # taken for a worker that is busy
     lost_idle: int = 0
     nothing_since: float | None = None  # when there was no job to be had, and nothing has happened since
 
@@ -157,19 +161,36 @@ class _Dispatch:
                 self._hear(said.place, said.message)
 
     def _give(self) -> bool:
-        """Give jobs to who is idle; where there was none, only ask again when something happened, or after a while."""
-        if self.nothing_since is not None and time.monotonic() - self.nothing_since < _AGAIN:
-            return bool(self.busy)
-        self.nothing_since = None
+        """Give jobs to who is idle; tell whether anybody is busy."""
         for place in list(self.idle):
-            job = self.jobs.take(self.idle[place])
-            if job is None:
-                self.nothing_since = time.monotonic()
+            if (job := self._next(place)) is None:
                 break
             del self.idle[place]
             self.busy[place] = job
             self.crew.give(place, job)
+        if not self.idle:
+            self._look_ahead()
         return bool(self.busy)
+
+    def _next(self, place: int) -> Any:
+        """Return a job for who is idle: the one that was taken for it, a new one, or one that waits for somebody."""
+        if place not in self.ahead and (job := self._take(self.idle[place])) is not None:
+            return job
+        return self.ahead.pop(place if place in self.ahead else next(iter(self.ahead), place), None)
+
+    def _look_ahead(self) -> None:
+        """Take a job for one worker that is busy, if one has none yet: workers are heard between one and the next."""
+        place = next((place for place in self.busy if place not in self.ahead), None)
+        if place is not None and (job := self._take(self.busy[place])) is not None:
+            self.ahead[place] = job
+
+    def _take(self, last: Any) -> Any:
+        """Take a job; where there was none, only ask again when something happened, or after a while."""
+        if self.nothing_since is not None and time.monotonic() - self.nothing_since < _AGAIN:
+            return None
+        job = self.jobs.take(last)
+        self.nothing_since = time.monotonic() if job is None else None
+        return job
 
     def _hear(self, place: int, message: Message) -> None:
         kind, *said = message

@@ -162,8 +162,6 @@ class Remaining:
     def _share(self, tile: Tile) -> list[Pair]:
         """Return the pairs that one process takes at once: what memory allows, or its share where others work too."""
         rows = [self._rows[one] for one in tile.artifacts]
-        # Of some kinds, what a pair costs stands in the files.
-        self._store.bring([row for row in rows if self._store.keeps(row)])
         layers = source_of(tile.kind).from_artifacts(self._store, rows)
         chosen = [self._measures[one] for one in tile.configurations]
         workers = self._at_work()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from io import BufferedIOBase
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,14 +17,13 @@ from torch import Tensor
 
 from layeratlas.measures.folds import cut, lengths_of
 from layeratlas.measures.score import MeasureError, NotFinite, UnalignedWords
-from layeratlas.measures.sources.reading import float64, read_ahead, readable
+from layeratlas.measures.sources.reading import Opened, float64, read_ahead, reading
 from layeratlas.measures.statistics.centring import Block, Centring
 from layeratlas.store.artifacts.activations import read_chunks, read_keys
 from layeratlas.store.store import ArtifactRow, Store
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # where its products can be made
-_BLOCK_BYTES = 384 * 2**20  # of one block of words, all layers of a tile side by side
-_BLOCK_WORDS = (4096, 2048, 1024, 512)  # whole row groups, or whole parts of one
+_BLOCK_WORDS = 2048  # whole row groups; the same in every tile, so that a pair's sums do not depend on its tile
 
 
 class Rows(Protocol):
@@ -87,12 +85,11 @@ class ArtifactRows:
     units: int
     words: int
     kept: npt.NDArray[np.bool_] | None  # [words in the file]; None keeps all
-    opened: Callable[[str], Path | BufferedIOBase]  # a file by its path
+    opened: Opened
 
     def chunks(self, words: int) -> Iterator[npt.NDArray[Any]]:  # each [words, neurons]
         """Read the kept words, `words` at a time."""
-        with readable(self.name, self.path):
-            file = self.opened(self.path)
+        with reading(self.name, self.path, self.opened) as file:
             chunks = read_chunks(file, rows=words)
             if not isinstance(file, Path):  # it is elsewhere: a block more is on its way
                 chunks = read_ahead(chunks)
@@ -102,8 +99,8 @@ class ArtifactRows:
 
     def sentences(self) -> npt.NDArray[np.int32]:  # [words]
         """Read the sentences' numbers, of the kept words."""
-        with readable(self.name, self.path):
-            numbers = read_keys(self.opened(self.path))[:, 0]
+        with reading(self.name, self.path, self.opened) as file:
+            numbers = read_keys(file)[:, 0]
         return numbers if self.kept is None else numbers[self.kept]
 
 
@@ -123,10 +120,9 @@ class Feed:
     def blocks(self) -> Iterator[Block]:
         """Read all layers, block by block. A block is overwritten by the next."""
         widths = [layer.units for layer in self._layers]
-        words = _block_words(sum(widths), self._dtype.itemsize)
         pinned = self._device.type == "cuda"  # then copies need no buffer between, and products go on meanwhile
-        side_by_side = torch.empty(words, sum(widths), dtype=self._dtype, pin_memory=pinned)
-        streams, centring = [layer.chunks(words) for layer in self._layers], Centring()
+        side_by_side = torch.empty(_BLOCK_WORDS, sum(widths), dtype=self._dtype, pin_memory=pinned)
+        streams, centring = [layer.chunks(_BLOCK_WORDS) for layer in self._layers], Centring()
         while length := self._fill(side_by_side.numpy(), streams):
             chunk = side_by_side[:length]
             self._refuse_not_finite(chunk)  # before it is elsewhere: else reading would wait for the block before
@@ -205,13 +201,7 @@ def together(blocks: Sequence[Block]) -> tuple[Block, int]:
 def held(layers: Sequence[Rows]) -> int:
     """Return what a block takes in float32, and one layer's part of it as it comes from a file, twice."""
     widths = [layer.units for layer in layers]
-    words = min(_block_words(sum(widths), 4), rows(layers))
-    return 4 * words * (sum(widths) + 2 * max(widths, default=0))
-
-
-def _block_words(neurons: int, size: int) -> int:
-    """Return how many words a block has, of layers that have so many neurons together, each of so many bytes."""
-    return next((words for words in _BLOCK_WORDS if words * neurons * size <= _BLOCK_BYTES), _BLOCK_WORDS[-1])
+    return 4 * min(_BLOCK_WORDS, rows(layers)) * (sum(widths) + 2 * max(widths, default=0))
 
 
 def from_artifacts(store: Store, artifacts: Sequence[ArtifactRow]) -> list[ArtifactRows]:
@@ -219,7 +209,7 @@ def from_artifacts(store: Store, artifacts: Sequence[ArtifactRow]) -> list[Artif
     examples = {row.word_set: row for row in artifacts}
     if len(examples) == 1:
         return [ArtifactRows(row.title, row.path, row.units, row.words, None, store.opened) for row in artifacts]
-    keys = {word_set: _packed(read_keys(store.opened(row.path))) for word_set, row in examples.items()}
+    keys = {word_set: _keys(row, store.opened) for word_set, row in examples.items()}
     common = reduce(np.intersect1d, keys.values())
     kept = {word_set: np.isin(have, common) for word_set, have in keys.items()}
     return [
@@ -235,8 +225,10 @@ def from_array(name: str, array: Any) -> ArrayRows:
     return ArrayRows(name, matrix)
 
 
-def _packed(keys: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:  # [words, 2] -> [words]
-    """One sortable number for sentence and word."""
+def _keys(row: ArtifactRow, opened: Opened) -> npt.NDArray[np.int64]:  # [words]
+    """Read which words an artifact holds: one sortable number for sentence and word."""
+    with reading(row.title, row.path, opened) as file:
+        keys = read_keys(file)
     return keys[:, 0].astype(np.int64) << 32 | keys[:, 1]
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import chain, zip_longest
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +20,7 @@ import torch
 
 from layeratlas.measures.folds import cut, lengths_of
 from layeratlas.measures.score import MeasureError, NotAttention, NotFinite, UnalignedWords
-from layeratlas.measures.sources.reading import float64, readable
+from layeratlas.measures.sources.reading import Opened, float64, reading
 from layeratlas.measures.sources.sentences import Queries, Run, Weights, entering, head_slices, lay_out
 from layeratlas.store.artifacts.attention import GROUP_BYTES, read_chunks, read_keys, read_longest
 from layeratlas.store.store import ArtifactRow, Store
@@ -29,6 +28,7 @@ from layeratlas.store.store import ArtifactRow, Store
 DEVICES = ("cpu",)  # where its products are made
 STRETCH_BYTES = 12 * 2**20  # of sentences side by side: many to a product, and still in a processor's last cache
 ROW_TOLERANCE = 5e-3  # how far a row's sum may be from one: float16 stores weights to a few parts in ten thousand
+_LONGEST: dict[str, int] = {}  # words of the longest sentence, by a file's SHA-256
 _COPIES = 5  # what one sentence takes at most, in copies of it: as read, laid out, hidden, standardised, multiplied
 
 
@@ -98,26 +98,27 @@ class ArtifactSentences:
     """
 
     name: str
-    path: Path
+    path: str  # below its store
     units: int
     words: int
     longest: int
     kept: npt.NDArray[np.bool_] | None  # [sentences in the file]; None keeps all
+    opened: Opened
     held: int = GROUP_BYTES
 
     def chunks(self) -> Iterator[list[npt.NDArray[Any]]]:  # each sentence [heads, query, key]
         """Read the kept sentences."""
         start = 0
-        with readable(self.name, self.path):
-            for sentences in read_chunks(self.path):
+        with reading(self.name, self.path, self.opened) as file:
+            for sentences in read_chunks(file):
                 kept = itertools.repeat(True) if self.kept is None else self.kept[start:]
                 yield list(itertools.compress(sentences, kept))
                 start += len(sentences)
 
     def lengths(self) -> list[int]:
         """Read how many words each kept sentence has."""
-        with readable(self.name, self.path):
-            lengths = lengths_of(read_keys(self.path)[:, 0])
+        with reading(self.name, self.path, self.opened) as file:
+            lengths = lengths_of(read_keys(file)[:, 0])
         return [int(length) for length in (lengths if self.kept is None else lengths[self.kept])]
 
 
@@ -291,16 +292,17 @@ def from_artifacts(store: Store, artifacts: Sequence[ArtifactRow]) -> list[Artif
     A row of attention is spread over all words of its sentence: where one model lacks a word, the sentence is left out.
     """
     examples = {row.word_set: row for row in artifacts}
-    keys = {word_set: _sentences(read_keys(store.root / row.path)) for word_set, row in examples.items()}
+    keys = {word_set: _words(row, store.opened) for word_set, row in examples.items()}
     common = reduce(lambda a, b: a & b, (set(have.items()) for have in keys.values()))
     words = sum(len(word) for _, word in common) // 4
     kept = {word_set: np.array([item in common for item in have.items()], bool) for word_set, have in keys.items()}
     return [
         ArtifactSentences(
-            row.title, path, row.units, words, read_longest(path), None if len(keys) == 1 else kept[row.word_set]
+            row.title, row.path, row.units, words, _longest(row, store.opened),
+            None if len(keys) == 1 else kept[row.word_set], store.opened,
         )
-        for row, path in ((row, store.root / row.path) for row in artifacts)
-    ]
+        for row in artifacts
+    ]  # fmt: skip
 
 
 def from_array(name: str, sentences: Sequence[Any]) -> ArraySentences:
@@ -314,8 +316,18 @@ def from_array(name: str, sentences: Sequence[Any]) -> ArraySentences:
     return ArraySentences(name, found)
 
 
-def _sentences(keys: npt.NDArray[np.int32]) -> dict[int, bytes]:  # [words, 2]
-    """The words of each sentence, as int32, in order."""
+def _longest(row: ArtifactRow, opened: Opened) -> int:
+    """Return how many words an artifact's longest sentence has; read once, since plans ask again and again."""
+    if row.sha256 not in _LONGEST:
+        with reading(row.title, row.path, opened) as file:
+            _LONGEST[row.sha256] = read_longest(file)
+    return _LONGEST[row.sha256]
+
+
+def _words(row: ArtifactRow, opened: Opened) -> dict[int, bytes]:
+    """Read the words of each sentence of an artifact, as int32, in order."""
+    with reading(row.title, row.path, opened) as file:
+        keys = read_keys(file)
     if not len(keys):
         return {}
     starts = np.flatnonzero(np.diff(keys[:, 0], prepend=-1))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,12 +19,17 @@ from layeratlas.store.errors import ArtifactDamaged
 
 T = TypeVar("T")
 
+#: Opens an artifact's file by its path below the store: `Store.opened`.
+Opened = Callable[[str], Path | BufferedIOBase]
+
 
 @contextmanager
-def readable(name: str, path: Path | str) -> Iterator[None]:
-    """Turn what a damaged file raises into ArtifactDamaged."""
+def reading(name: str, path: str, opened: Opened) -> Iterator[Path | BufferedIOBase]:
+    """Give a file to read; what a damaged one raises becomes ArtifactDamaged."""
     try:
-        yield
+        file = opened(path)
+        with nullcontext() if isinstance(file, Path) else file:
+            yield file
     except (pa.ArrowException, OSError) as error:
         raise ArtifactDamaged(f"{name}: {Path(path).name} cannot be read: {error}") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +127,12 @@ writer = AttentionWriter
 TEXT = ()
 
 
-def read_longest(path: Path) -> int:
+def read_longest(path: Path | BufferedIOBase) -> int:
     """Return how many words an artifact's longest sentence has; 0 for one without sentences."""
     return int(own_metadata(pq.read_metadata(path))["longest"])
 
 
-def read_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, word
+def read_keys(path: Path | BufferedIOBase) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, word
     """Return which words an attention artifact holds, in order."""
     found = [np.empty((0, 2), np.int32)]
     with pq.ParquetFile(path) as file:
@@ -143,7 +144,7 @@ def read_keys(path: Path) -> npt.NDArray[np.int32]:  # [words, 2]: sentence, wor
     return np.concatenate(found)
 
 
-def read_chunks(path: Path, *, rows: int = 0) -> Iterator[list[Attention]]:
+def read_chunks(path: Path | BufferedIOBase, *, rows: int = 0) -> Iterator[list[Attention]]:
     """Stream an artifact's sentences, each [heads, query, key], in order: whole row groups, about `rows` rows, but one.
 
     Memory: one chunk, and none of it is kept here. Pages whose checksum is wrong raise an OSError.

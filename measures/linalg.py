@@ -43,18 +43,21 @@ def add_square(total: Tensor, factor: Tensor) -> None:  # total [neurons, neuron
     """Add factorᵀ factor, in float64, at half the work of a product: to one triangle at least, see `both_triangles`.
 
     numpy sees that the product is symmetric; of wide layers BLAS itself adds it to the total, at 7/8 of the time.
+    torch's threads have no part in it: those that have just been at work get in the way of BLAS's for a while.
     """
     for start in range(0, len(factor), _EXACT_WORDS):
-        exact = factor[start : start + _EXACT_WORDS].double()
+        words = factor[start : start + _EXACT_WORDS]
         if not _by_numpy(total):
+            exact = words.double()
             total.addmm_(exact.T, exact)
-        elif len(total) < _SYRK:
-            matrix = exact.numpy()
-            total.add_(torch.from_numpy(matrix.T @ matrix))
+            continue
+        matrix = words.numpy().astype(np.float64, order="C")
+        if len(total) < _SYRK:
+            total.numpy()[:] += matrix.T @ matrix
         else:
             from scipy.linalg.blas import dsyrk
 
-            dsyrk(1.0, exact.contiguous().numpy().T, beta=1.0, c=total.numpy().T, lower=1, overwrite_c=1)
+            dsyrk(1.0, matrix.T, beta=1.0, c=total.numpy().T, lower=1, overwrite_c=1)
 
 
 def both_triangles(total: Tensor) -> Tensor:  # [neurons, neurons]; as it is, or overwritten

@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,6 +37,7 @@ from layeratlas.measures.linalg import (
     symmetric_values,
     weighted_squares,
 )
+from layeratlas.measures.once import computed_once
 from layeratlas.measures.score import ConstantLayer, TooFewWords
 from layeratlas.measures.statistics.bases import PrincipalBasis
 from layeratlas.measures.statistics.canonical import Canonical, canonical
@@ -88,7 +88,7 @@ class Layer:
         """How many neurons the layer has, dead ones included."""
         return len(self.std)
 
-    @cached_property
+    @computed_once
     def spectrum(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues [neurons], largest first, and eigenvectors [neurons, neurons] of the correlation matrix."""
         values, vectors = symmetric_eigen(self._correlation)
@@ -103,14 +103,14 @@ class Layer:
             return (vectors * values) @ vectors.T
         return self._correlation
 
-    @cached_property
+    @computed_once
     def shares(self) -> Tensor:
         """Shares of variance [neurons], largest first, of the covariance's own directions; 0 where rounding is all."""
         found = symmetric_values(self.correlations * self.relative[:, None] * self.relative).flip(-1)
         found = torch.where(found > _ROUNDED * len(found) * found[0], found, 0.0)
         return found / found.sum()
 
-    @cached_property
+    @computed_once
     def directions(self) -> int:
         """Count all directions in which the layer varies.
 
@@ -121,7 +121,7 @@ class Layer:
         rounding = (_ROUNDING * self.mean)[self.alive].square().sum() / self.std.square().sum()
         return int((values > torch.maximum(_ABSENT * values[0], rounding)).sum())
 
-    @cached_property
+    @computed_once
     def principal(self) -> tuple[Tensor, Tensor]:
         """Shares of variance [rank], largest first, and the rotation [rank, rank] of directions to principal ones."""
         values, vectors = (part[..., : self.directions] for part in self.spectrum)
@@ -130,7 +130,7 @@ class Layer:
         shares = shares.clamp(min=0)
         return shares / shares.sum(), rotation.to(self.dtype)
 
-    @cached_property
+    @computed_once
     def mean_among_directions(self) -> tuple[Tensor, bool]:
         """The mean along whitened directions, [rank], and whether a part of it is along none of them.
 
@@ -145,7 +145,7 @@ class Layer:
         at_all = (self.mean.square() + self.std.square()).sum()
         return inside * values.rsqrt(), bool(apart or dead > _ABSENT * at_all)
 
-    @cached_property
+    @computed_once
     def total(self) -> float:
         """The variances of all neurons together, over that of the widest one."""
         return float(self.relative.square().sum())

@@ -244,23 +244,6 @@ def test_tiles_change_nothing(memory: int, count: int) -> None:
         assert value == pytest.approx(alone, abs=1e-9), (name, a, b)
 
 
-def test_sums_in_float32_do_not_depend_on_the_tile() -> None:
-    rng = np.random.default_rng(5)
-    rows = [_Layer(f"l{i}", rng.standard_normal((5000, 300), np.float32) + np.float32(i)) for i in range(6)]
-    pairs = [(a, b) for a in range(6) for b in range(a + 1, 6)]
-    chosen = [measures.configure(name) for name in ("neuronsim", "ckasim")]
-    whole, cut = (
-        {
-            (outcomes.measure.name, *pair): score.value
-            for some in compare_pairs("activations", rows, pairs, chosen, How(memory=memory))
-            for outcomes in some
-            for pair, score in outcomes.single()
-        }
-        for memory in (2**30, 1)
-    )
-    assert len(whole) == 60 and cut == pytest.approx(whole, abs=1e-12)
-
-
 def test_one_bad_layer_spoils_only_its_own_pairs() -> None:
     rng = np.random.default_rng(5)
     arrays = [rng.standard_normal((400, 20)).astype("float32") for _ in range(4)]

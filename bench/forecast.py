@@ -20,7 +20,7 @@ from layeratlas.measures.forecast import calibrate, run, work_of
 from layeratlas.measures.registry import usual_measures
 from layeratlas.store.progress import Silent
 
-STUDIES = ((40, 96, 5_000), (13, 384, 12_000), (7, 768, 10_000), (3, 1536, 6_000), (2, 2048, 8_000))
+STUDIES = ((60, 64, 3_000), (20, 160, 6_000), (10, 300, 15_000), (12, 640, 8_000), (4, 1280, 5_000))
 
 
 def main() -> None:

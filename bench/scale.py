@@ -33,6 +33,9 @@ from layeratlas.store.sharing.selection import Selection
 from layeratlas.store.store import Store, store_at
 
 
+SETTLED = 20.0  # seconds: nodes' own agents start in them, some ten processes of Python on the nodes' two cores
+
+
 def main() -> None:
     """Fill buckets, measure one way and the other, print efficiency and agreement."""
     options = _options()
@@ -70,6 +73,7 @@ def on_two_nodes(address: str, *, kill_after: float | None) -> float:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(cluster.address, logging_level="ERROR", log_to_driver=False)
+    time.sleep(SETTLED)
     try:
         if kill_after is not None:
             threading.Timer(kill_after, lambda: cluster.remove_node(nodes[0], allow_graceful=False)).start()

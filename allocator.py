@@ -6,7 +6,8 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LARGE = 4_000_000  # bytes
+_LARGE = 8 * 2**20  # bytes: more than a matrix of a thousand neurons squared in float64
+_KEPT = 32 * 2**20  # bytes that are free at the end of the heap
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
 _TRIM_THRESHOLD, _MMAP_MAX = 128 * 1024, 65_536  # its own
 
@@ -14,11 +15,13 @@ _TRIM_THRESHOLD, _MMAP_MAX = 128 * 1024, 65_536  # its own
 def give_large_blocks_back() -> None:
     """Have the C library return each large block of memory at once, where it is glibc.
 
-    By default its threshold follows the largest block that was freed, up to 32 MB; then matrices of pairs and sums of
-    tiles share one heap, which shrinks only from its end. Measured over 325 pairs of 768 × 768: 3.1 GiB against 2.65.
+    By default its threshold follows the largest block that was freed, and the heap shrinks as soon as its end is free.
+    The matrices of pairs are better kept: each comes again at once, and returned in between, as new pages that the
+    system must clear. Measured with a threshold of 4 MB: 12 layers × 768 took 25.4 s for 23.7, and 50 MB less.
     """
     if glibc := _glibc():
         glibc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        glibc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 @contextmanager

@@ -32,7 +32,6 @@ from layeratlas.store.sharing import share
 from layeratlas.store.sharing.selection import Selection
 from layeratlas.store.store import Store, store_at
 
-
 SETTLED = 20.0  # seconds: nodes' own agents start in them, some ten processes of Python on the nodes' two cores
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from sharing_stores import bucket, s3_server  # noqa: F401
 
 import layeratlas
 from layeratlas import running
+from layeratlas.measures.registry import configuration, configuration_row, configure
+from layeratlas.measures.remaining import Remaining
 from layeratlas.store.errors import ArtifactDamaged
 from layeratlas.store.sharing.places import open_place
 from layeratlas.store.store import store_at
@@ -60,6 +64,45 @@ def test_another_machine_extracts_nothing_again(
     )
     assert [row[:-1] for row in here] == [row[:-1] for row in there] and len(here) == 60
     assert [row[-1] for row in there] == pytest.approx([row[-1] for row in here], abs=1e-6)
+
+
+def test_planning_fetches_no_layer(
+    folder: Path, bucket: str, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    path = study(folder, "ckasim", "attsim")
+    path.write_text(path.read_text() + '[extraction]\nkinds = ["activations", "attention"]\n')
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "one"))
+    layeratlas.run(path, store=f"{bucket}/atlas")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "two"))
+    store = store_at(f"{bucket}/atlas")
+    store.merge()
+    chosen = {configuration(one).configuration: one for one in map(configure, ("neuronsim", "attention_ckasim"))}
+    store.write("configurations", [configuration_row(one) for one in chosen.values()])
+    remaining = Remaining(store, store.artifacts(), chosen, [], run="r", memory=2**28, refresh=False)
+    with closing(remaining):
+        tiles = [remaining.take() for _ in range(3)]
+    assert [tile and (tile.kind, len(tile.pairs)) for tile in tiles] == [("activations", 15), ("attention", 6), None]
+    assert not list(store.root.rglob("layer=*"))
+
+
+def test_processes_of_one_machine_fetch_a_file_once(
+    folder: Path, bucket: str, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "one"))
+    layeratlas.run(study(folder, "ckasim"), store=f"{bucket}/atlas")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "two"))
+    stores = [store_at(f"{bucket}/atlas") for _ in range(4)]
+    fetched: list[str] = []
+    for store in stores:
+        store.merge()
+        fetch = store.place.fetch  # type: ignore[attr-defined]
+        monkeypatch.setattr(
+            store.place,  # type: ignore[attr-defined]
+            "fetch", lambda name, to, fetch=fetch: (fetched.append(name), fetch(name, to))[1],
+        )  # fmt: skip
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda store: store.bring(store.artifacts()), stores))
+    assert sorted(fetched) == sorted(row.path for row in stores[0].artifacts()) and len(kept(folder / "two")) == 6
 
 
 def test_who_waited_for_another_machine_sees_what_it_wrote(

@@ -65,21 +65,29 @@ class Jobs:
     title: str = "squaring"
     results: dict[int, int] = field(default_factory=dict)
     processes: set[int] = field(default_factory=set)
+    out: int = 0  # jobs that were given and are not done
+    most_out: int = 0
     losses: Counter[int] = field(default_factory=Counter)
 
     def take(self, last: Job | None) -> Job | None:
         """Give the next."""
-        return self.left.pop(0) if self.left else None
+        if not self.left:
+            return None
+        self.out += 1
+        self.most_out = max(self.most_out, self.out)
+        return self.left.pop(0)
 
     def done(self, job: Job, result: tuple[int, int]) -> None:
         """Keep the square."""
         assert job.number not in self.results
+        self.out -= 1
         self.processes.add(result[0])
         self.results[job.number] = result[1]
 
     def lost(self, job: Job, why: str) -> None:
         """Take it back."""
         self.losses[job.number] += 1
+        self.out -= 1
         if self.losses[job.number] == 3:
             raise LayeratlasError(f"workers end amid {job.title} ({why})")
         self.left.append(job)

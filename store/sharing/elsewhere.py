@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from layeratlas.store.errors import ArtifactDamaged, NothingYet
 from layeratlas.store.files import whole_file
@@ -133,9 +134,12 @@ class StoreElsewhere(Store):
             if isinstance(self.place, Folder):
                 _link(self.root / row.path, self.place.root / row.path)
                 return
-            with whole_file(self.root / row.path) as temporary:
-                if self.place.fetch(row.path, temporary) != row.sha256:
-                    raise ArtifactDamaged(row.path)
+            with self.lock(f"fetch-{crc32(row.path.encode()) % AT_ONCE}"):  # for other processes that want it too
+                if (self.root / row.path).is_file():
+                    return
+                with whole_file(self.root / row.path) as temporary:
+                    if self.place.fetch(row.path, temporary) != row.sha256:
+                        raise ArtifactDamaged(row.path)
         except (FileNotFoundError, ArtifactDamaged):
             return  # whoever checks it finds it missing
 

@@ -174,9 +174,11 @@ class _Dispatch:
 
     def _next(self, place: int) -> Any:
         """Return a job for who is idle: the one that was taken for it, a new one, or one that waits for somebody."""
-        if place not in self.ahead and (job := self._take(self.idle[place])) is not None:
+        if place in self.ahead:
+            return self.ahead.pop(place)
+        if (job := self._take(self.idle[place])) is not None:
             return job
-        return self.ahead.pop(place if place in self.ahead else next(iter(self.ahead), place), None)
+        return self.ahead.popitem()[1] if self.ahead else None
 
     def _look_ahead(self) -> None:
         """Take a job for one worker that is busy, if one has none yet: workers are heard between one and the next."""

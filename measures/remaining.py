@@ -15,8 +15,9 @@ from layeratlas.measures.engine import source_of, tiles_of
 from layeratlas.measures.figure import Figure
 from layeratlas.measures.joined import rides_along, statistics_of
 from layeratlas.measures.plan import FigureKey, Key, beside, missing_figures, plan
+from layeratlas.measures.runner import damage_of
 from layeratlas.measures.tiles import Pair, Tile
-from layeratlas.store.errors import StoreBusy
+from layeratlas.store.errors import ArtifactDamaged, StoreBusy
 from layeratlas.store.store import ArtifactRow, Store
 from layeratlas.store.uncertainty import NOTHING, Uncertainty
 
@@ -162,10 +163,19 @@ class Remaining:
     def _share(self, tile: Tile) -> list[Pair]:
         """Return the pairs that one process takes at once: what memory allows, or its share where others work too."""
         rows = [self._rows[one] for one in tile.artifacts]
-        layers = source_of(tile.kind).from_artifacts(self._store, rows)
+        try:
+            layers = source_of(tile.kind).from_artifacts(self._store, rows)
+        except ArtifactDamaged:
+            return self._of_damaged(tile, rows)
         chosen = [self._measures[one] for one in tile.configurations]
         workers = self._at_work()
         return tiles_of(tile.kind, layers, tile.pairs, chosen, self._memory, groups=workers, sure=self._sure)[0]
+
+    def _of_damaged(self, tile: Tile, rows: Sequence[ArtifactRow]) -> list[Pair]:
+        """Return one pair of a layer that is not what was written: whoever takes it finds out, and says so."""
+        self._store.bring([row for row in rows if self._store.keeps(row)])
+        place = next((place for place, row in enumerate(rows) if damage_of(self._store, row)), 0)
+        return [next(pair for pair in tile.pairs if place in pair)]
 
 
 def part(tile: Tile, pairs: Sequence[Pair]) -> Tile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from browser_drive import drive, loaded, state, until
 from test_command import EWT, ROOT, atlas, rows
 from textual.pilot import Pilot
 
-from layeratlas import measures
+from layeratlas import measures, running
 from layeratlas.measures.plan import chosen_measures, plan
 from layeratlas.measures.runner import Filler, Session
 from layeratlas.store.artifacts.attention import read_chunks
@@ -97,6 +98,22 @@ def test_a_second_run_has_nothing_to_do_and_a_damaged_file_is_rebuilt(finished: 
     assert (
         finished.rows("SELECT measure, configuration, model_a, layer_a, value FROM layer_pairs ORDER BY ALL") == before
     )
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_cannot_be_read_is_left_out_and_the_rest_is_compared(
+    is_there: bool, finished: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.root, tmp_path / "store")
+    store = Store(tmp_path / "store")
+    row = layers(store)["gpt2-tiny", 1]
+    (store.root / row.path).unlink()
+    if is_there:
+        (store.root / row.path).write_bytes(bytes(row.bytes))
+    outcome = running.measure(store, running.Means("cpu"), names=["attention_ckasim"])
+    measured, damaged = outcome.lines()
+    assert (outcome.exit_code, measured) == (4, "measured 6 scores")
+    assert damaged.startswith("damaged, not read: gpt2-tiny layer 1: attention/")
 
 
 def test_questions_take_activations_unless_asked_otherwise(finished: Store) -> None:
